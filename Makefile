@@ -1,0 +1,55 @@
+# `make help` lists what can be done. Everything runs in .venv, which is made on first use.
+PYTHON ?= $(firstword $(shell command -v python3.11 python3))
+UV ?= uv
+T ?= tests
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo run test check lint types format wheel lock clean
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+$(INSTALLED): pyproject.toml requirements-dev.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Broker needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+install: $(INSTALLED) ## Install Broker and its tools into .venv, as locked
+
+demo: $(INSTALLED) ## Start the broker, a sandbox provider and a demo app; Ctrl-C ends all
+	@exec $(BIN)/broker demo
+
+run: $(INSTALLED) ## Serve for real, with the settings of .env
+	@exec $(BIN)/broker serve
+
+test: $(INSTALLED) ## Run the tests (T=tests/core for some of them)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(T)
+
+check: lint types test ## Lint, types and tests: what CI runs
+
+lint: $(INSTALLED) ## Look for mistakes and odd formatting
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(INSTALLED) ## Check the types
+	$(BIN)/mypy
+
+format: $(INSTALLED) ## Format the code, and mend what can be mended by itself
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format .
+
+wheel: $(INSTALLED) ## Build a wheel into dist/
+	$(BIN)/hatchling build -t wheel
+
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
+lock: ## Lock the newest versions that pyproject.toml allows (needs uv)
+	$(COMPILE) --upgrade --extra build pyproject.toml -o requirements.lock
+	$(COMPILE) --upgrade --extra build --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: ## Remove what was built and installed here; data/ stays
+	rm -rf .venv dist build .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find broker tests -name __pycache__ -type d -prune -exec rm -rf {} +
