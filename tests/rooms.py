@@ -102,7 +102,7 @@ def _allowed(module: str, room: str, name: str) -> bool:
     if top in sys.stdlib_module_names:
         return True
     if name == TRANSACTION:
-        return "store" in ROOMS[room]
+        return room == "store" or "store" in ROOMS[room]
     doors = DOORS.get(top, (module,))
     at_a_door = any(module == door or module.startswith(f"{door}.") for door in doors)
     return at_a_door and top in LIBRARIES.get(room, set())
