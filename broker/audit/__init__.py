@@ -1,0 +1,1 @@
+"""What happened, in order, written with the change it records."""

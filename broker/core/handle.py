@@ -1,0 +1,35 @@
+"""Opaque values: identifiers, and handles that only their holder knows (stored as digests)."""
+
+import hashlib
+import hmac
+import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import Callable
+
+Entropy = Callable[[int], bytes]
+"""Gives n random bytes; tests hand in a counted one."""
+
+system_entropy: Entropy = secrets.token_bytes
+
+
+def new_id(prefix: str, entropy: Entropy = system_entropy) -> str:
+    """An identifier of 128 random bits with a type prefix, such as grt_…; it is no secret."""
+    return f"{prefix}_{_text(entropy(16))}"
+
+
+def new_handle(prefix: str, entropy: Entropy = system_entropy) -> str:
+    """A bearer value of 256 random bits; only its digest is ever stored."""
+    return f"{prefix}_{_text(entropy(32))}"
+
+
+def digest(handle: str) -> str:
+    return hashlib.sha256(handle.encode()).hexdigest()
+
+
+def same(left: str, right: str) -> bool:
+    """Compares in constant time."""
+    return hmac.compare_digest(left.encode(), right.encode())
+
+
+def _text(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()

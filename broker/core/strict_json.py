@@ -1,0 +1,72 @@
+"""JSON that has one reading only: no key twice, no NaN, no lone surrogate, bounded depth."""
+
+import json
+import math
+import re
+from typing import Never
+
+JSONValue = None | bool | int | float | str | list["JSONValue"] | dict[str, "JSONValue"]
+
+MAX_DEPTH = 64
+
+_STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+
+
+class NotStrict(ValueError):
+    """The text is not JSON, or JSON that two readers could understand in two ways."""
+
+
+def loads(raw: bytes) -> JSONValue:
+    """Parses UTF-8 bytes strictly; raises NotStrict with a reason for the log."""
+    try:
+        text = raw.decode("utf-8")
+        if _may_be_deep(raw):
+            _check_depth(text)
+        value: JSONValue = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+        if "\\u" in text:
+            # A lone surrogate passes json.loads and then cannot be sent on as UTF-8.
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except NotStrict:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise NotStrict(type(error).__name__) from error
+    return value
+
+
+def dumps(value: object) -> bytes:
+    """Compact UTF-8, in the order given."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
+
+
+def _unique(pairs: list[tuple[str, JSONValue]]) -> dict[str, JSONValue]:
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
+        raise NotStrict("a key stands twice")
+    return unique
+
+
+def _no_constant(name: str) -> Never:
+    raise NotStrict(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise NotStrict("a number is too large")
+    return number
+
+
+def _may_be_deep(raw: bytes) -> bool:
+    return raw.count(b"[") + raw.count(b"{") > MAX_DEPTH
+
+
+def _check_depth(text: str) -> None:
+    depth = 0
+    for match in _STRING_OR_BRACKET.finditer(text):
+        token = match[0]
+        if token in ("[", "{"):
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise NotStrict("nested too deeply")
+        elif token in ("]", "}"):
+            depth -= 1

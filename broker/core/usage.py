@@ -1,0 +1,107 @@
+"""What a call used, and what that costs in whole micro-dollars."""
+
+from dataclasses import asdict, dataclass
+
+from broker.core.money import MicroUSD, ceil_div
+
+ABSURD_TOKENS = 2**31
+"""A count from here on is no usage but a fault of the provider."""
+
+_PER_MILLION = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the provider counted them; cached and cache-write tokens are part of the input."""
+
+    input_tokens: int
+    output_tokens: int
+    cached_input_tokens: int = 0
+    cache_write_tokens: int = 0
+
+    def is_absurd(self) -> bool:
+        counts = (self.input_tokens, self.output_tokens, self.cached_input_tokens, self.cache_write_tokens)
+        if any(isinstance(n, bool) or not isinstance(n, int) or not 0 <= n < ABSURD_TOKENS for n in counts):
+            return True
+        return self.cached_input_tokens + self.cache_write_tokens > self.input_tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Unit prices in micro-dollars a million tokens."""
+
+    input: int
+    output: int
+    cached_input: int
+    cache_write: int
+
+    def cost(self, usage: Usage) -> MicroUSD:
+        plain = usage.input_tokens - usage.cached_input_tokens - usage.cache_write_tokens
+        total = (
+            plain * self.input
+            + usage.cached_input_tokens * self.cached_input
+            + usage.cache_write_tokens * self.cache_write
+            + usage.output_tokens * self.output
+        )
+        return MicroUSD(ceil_div(total, _PER_MILLION))
+
+    @property
+    def dearest_input(self) -> int:
+        return max(self.input, self.cached_input, self.cache_write)
+
+
+@dataclass(frozen=True, slots=True)
+class Tier:
+    """Rates for a call whose input is above `start` tokens; the whole call is priced at them."""
+
+    start: int
+    rates: Rates
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """The price of a model with its provenance; tiers in rising order, the first starting below zero input."""
+
+    source: str
+    version: str
+    tiers: tuple[Tier, ...]
+
+    def cost(self, usage: Usage) -> MicroUSD:
+        """Rounded up once a call."""
+        reached = [tier.rates for tier in self.tiers if usage.input_tokens > tier.start]
+        return reached[-1].cost(usage)
+
+    def input_cost(self, tokens: int) -> int:
+        """The most that input of up to so many tokens can cost, in millionths of a micro-dollar."""
+        return tokens * max(tier.rates.dearest_input for tier in self._reachable(tokens))
+
+    def output_rate(self, input_tokens: int) -> int:
+        """The dearest reachable output rate, in micro-dollars a million tokens."""
+        return max(tier.rates.output for tier in self._reachable(input_tokens))
+
+    def worst_case(self, input_tokens: int, output_tokens: int) -> MicroUSD:
+        """No usage within these bounds costs more."""
+        total = self.input_cost(input_tokens) + output_tokens * self.output_rate(input_tokens)
+        return MicroUSD(ceil_div(total, _PER_MILLION))
+
+    def affordable_output(self, input_tokens: int, money: MicroUSD) -> int:
+        """How many output tokens this money still covers beside the input; negative when not even the input fits."""
+        left = money * _PER_MILLION - self.input_cost(input_tokens)
+        rate = self.output_rate(input_tokens)
+        if left < 0:
+            return -1
+        return left // rate if rate else ABSURD_TOKENS
+
+    def _reachable(self, input_tokens: int) -> list[Tier]:
+        return [tier for tier in self.tiers if input_tokens > tier.start]
+
+    def to_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, object]) -> "Price":
+        tiers = stored["tiers"]
+        if not isinstance(tiers, list):
+            raise TypeError("a stored price has no tiers")
+        read = tuple(Tier(tier["start"], Rates(**tier["rates"])) for tier in tiers)
+        return cls(str(stored["source"]), str(stored["version"]), read)

@@ -1,0 +1,1 @@
+"""The authorization server: request, consent, issue, refresh, revoke."""

@@ -1,0 +1,1 @@
+"""What a call costs: a price book with provenance."""

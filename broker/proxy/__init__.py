@@ -1,0 +1,1 @@
+"""A call: authenticate, reserve, forward, settle."""

@@ -1,0 +1,160 @@
+"""Settings, read once from BROKER_* and .env; start fails with the list of everything wrong."""
+
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from broker.core.errors import CannotStart
+from broker.core.money import MicroUSD, parse_decimal
+
+Positive = Annotated[int, Field(ge=1)]
+Dollars = Annotated[MicroUSD, Field(gt=0)]
+
+
+class Settings(BaseSettings):
+    """Every setting with its default; seconds, bytes and micro-dollars as the names say."""
+
+    model_config = SettingsConfigDict(env_prefix="BROKER_", env_file=".env", extra="ignore", frozen=True)
+
+    issuer: str = ""
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8080
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    data_dir: Path = Path("data")
+    database_url: str = ""
+    sqlite_synchronous: Literal["full", "normal"] = "full"
+    master_key_file: Path | None = None
+    behind_tls_proxy: bool = False
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    instance_name: str = "Broker"
+    contact: str = "the people who run this server"
+
+    code_seconds: Positive = 60
+    access_token_seconds: Positive = 3600
+    refresh_token_seconds: Positive = 2_592_000
+    refresh_grace_seconds: Annotated[int, Field(ge=0, le=60)] = 0
+    par_seconds: Positive = 90
+    consent_seconds: Positive = 600
+    session_idle_seconds: Positive = 43_200
+    session_max_seconds: Positive = 604_800
+    call_lease_seconds: Positive = 30
+    call_heartbeat_seconds: Positive = 5
+    drain_seconds: Positive = 30
+    max_body_bytes: Positive = 33_554_432
+    max_header_bytes: Positive = 16_384
+    sign_in_tries: Positive = 10
+    sign_in_tries_address: Positive = 100
+    oauth_requests_a_minute: Positive = 6000
+    upstream_connect_seconds: Positive = 10
+    upstream_first_byte_seconds: Positive = 600
+    upstream_silence_seconds: Positive = 120
+
+    default_budget: Dollars = MicroUSD(5_000_000)
+    default_days: Positive = 7
+    max_budget: Dollars = MicroUSD(50_000_000)
+    max_days: Positive = 90
+    default_output_tokens: Positive = 4096
+    operator_keys: Literal["admins", "everyone", "nobody"] = "admins"
+
+    @field_validator("default_budget", "max_budget", mode="before")
+    @classmethod
+    def _dollars(cls, value: object) -> object:
+        if isinstance(value, str):
+            amount = parse_decimal(value)
+            if amount is None:
+                raise ValueError("must be an amount of dollars, such as 5.00")
+            return amount
+        return value
+
+    @field_validator("trusted_proxies", "allowed_hosts", mode="before")
+    @classmethod
+    def _words(cls, value: object) -> object:
+        return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        problems = list(_problems(self))
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
+
+    @property
+    def public_url(self) -> str:
+        """The issuer: a string without a trailing slash, exactly as clients compare it."""
+        return self.issuer or f"http://127.0.0.1:{self.port}"
+
+    @property
+    def resource(self) -> str:
+        return f"{self.public_url}/proxy"
+
+    @property
+    def secure(self) -> bool:
+        return self.public_url.startswith("https://")
+
+    @property
+    def heartbeat_seconds(self) -> float:
+        """At least three beats a lease, however short a lease was set."""
+        return min(self.call_heartbeat_seconds, self.call_lease_seconds / 3)
+
+    @property
+    def database_file(self) -> Path:
+        return self.data_dir / "broker.db"
+
+    @property
+    def key_file(self) -> Path:
+        return self.master_key_file or self.data_dir / "master.key"
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Raises CannotStart with one line for each thing wrong."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        lines = [_line(problem["loc"], problem["msg"]) for problem in error.errors()]
+        raise CannotStart("\n".join(["The settings are not right:", *lines])) from None
+
+
+def _line(place: tuple[int | str, ...], message: str) -> str:
+    name = "BROKER_" + "_".join(str(part) for part in place).upper() if place else "settings"
+    return f"  {name}: {message.removeprefix('Value error, ')}"
+
+
+def _problems(settings: Settings) -> list[str]:
+    url = urlsplit(settings.public_url)
+    problems = []
+    if settings.issuer and (settings.issuer.endswith("/") or url.query or url.fragment or "@" in url.netloc):
+        problems.append("BROKER_ISSUER must be an address without trailing slash, query, fragment or user")
+    if url.scheme not in ("http", "https") or not url.hostname:
+        problems.append("BROKER_ISSUER must begin with https:// (or http:// on this computer)")
+    elif url.scheme == "http" and not is_loopback(url.hostname):
+        problems.append("BROKER_ISSUER must be https unless it is on this computer")
+    has_tls = settings.tls_cert is not None and settings.tls_key is not None
+    if not is_loopback(settings.host) and not (has_tls or settings.behind_tls_proxy):
+        problems.append(
+            "BROKER_HOST is not on this computer: set BROKER_TLS_CERT and BROKER_TLS_KEY, or BROKER_BEHIND_TLS_PROXY=true"
+        )
+    if settings.behind_tls_proxy and not settings.trusted_proxies:
+        problems.append("BROKER_BEHIND_TLS_PROXY needs BROKER_TRUSTED_PROXIES, the addresses of that proxy")
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        problems.append("BROKER_TLS_CERT and BROKER_TLS_KEY go together")
+    if settings.database_url:
+        problems.append(
+            "BROKER_DATABASE_URL: this version keeps its books in SQLite in BROKER_DATA_DIR; leave it empty"
+        )
+    return problems
+
+
+def is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

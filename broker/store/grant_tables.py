@@ -1,0 +1,165 @@
+"""Grant requests, grants and their accesses, and the tokens that carry them."""
+
+from sqlalchemy import Index, UniqueConstraint
+from sqlmodel import SQLModel
+
+from broker.core.access import PERIODS
+from broker.core.grant import GrantState, RequestState
+from broker.store.columns import STRICT, check, number, one_of, text
+
+ORIGINS = ("consent", "operator")
+
+
+class GrantRequest(SQLModel, table=True):
+    """What a client asks for, from the pushed or plain authorization request to the person's answer."""
+
+    __tablename__ = "grant_request"
+    __table_args__ = (
+        one_of("state", [state.value for state in RequestState]),
+        check("(state = 'approved') = (grant_id IS NOT NULL)", "approved_has_grant"),
+        STRICT,
+    )
+
+    id: str = text(primary_key=True)
+    pushed_digest: str | None = text(unique=True, default=None, nullable=True)
+    """Digest of the request_uri (RFC 9126); null for a plain request."""
+    client_id: str = text(foreign_key="client.id", index=True)
+    redirect_uri: str = text()
+    client_state: str | None = text(default=None, nullable=True)
+    """The client's `state`, given back unchanged."""
+    code_challenge: str = text()
+    asked: str = text()
+    """authorization_details as asked, JSON."""
+    state: str = text(default=RequestState.PENDING.value)
+    created_at: int = number()
+    opened_at: int | None = number(default=None, nullable=True)
+    """When the authorization endpoint first saw it; a pushed one is short-lived until then."""
+    ends_at: int = number()
+    user_id: str | None = text(foreign_key="user.id", index=True, default=None, nullable=True)
+    """Who last opened it signed in; who decided, once it is decided."""
+    decided_at: int | None = number(default=None, nullable=True)
+    grant_id: str | None = text(foreign_key="grant.id", default=None, nullable=True)
+    granted: str = text(default="[]")
+    """authorization_details as granted, JSON, for the done page."""
+    sealed_code: str = text(default="")
+    """The done page's copy of the code; erased at exchange or once the code has ended."""
+
+
+class Grant(SQLModel, table=True):
+    """The stored decision: who lets which client spend, until it ends."""
+
+    __tablename__ = "grant"
+    __table_args__ = (
+        one_of("state", [state.value for state in GrantState]),
+        one_of("origin", ORIGINS),
+        Index("ix_grant_user_id_client_id", "user_id", "client_id"),
+        STRICT,
+    )
+
+    id: str = text(primary_key=True)
+    user_id: str = text(foreign_key="user.id")
+    client_id: str = text(foreign_key="client.id", index=True)
+    state: str = text(default=GrantState.ACTIVE.value)
+    origin: str = text(default="consent")
+    created_at: int = number()
+    changed_at: int = number()
+    ended_at: int | None = number(default=None, nullable=True)
+    ended_by: str = text(default="")
+    """Pseudonym, client id or `operator`, once revoked."""
+
+
+class Access(SQLModel, table=True):
+    """One element of a grant: what may be used with which credential, and how much; null is no limit."""
+
+    __tablename__ = "access"
+    __table_args__ = (
+        UniqueConstraint("grant_id", "position"),
+        one_of("budget_per", PERIODS),
+        check("budget >= 0 AND position >= 0", "not_negative"),
+        STRICT,
+    )
+
+    id: str = text(primary_key=True)
+    grant_id: str = text(foreign_key="grant.id")
+    position: int = number()
+    credential_id: str = text(foreign_key="credential.id", index=True)
+    provider: str = text()
+    models: str = text()
+    """JSON array of ids and prefixes."""
+    actions: str = text()
+    """JSON array."""
+    budget: int = number()
+    """Micro-dollars a period: the figure typed; the counter row holds what is enforced."""
+    budget_per: str = text(default="grant")
+    max_requests: int | None = number(default=None, nullable=True)
+    requests_per_minute: int | None = number(default=None, nullable=True)
+    tokens_per_minute: int | None = number(default=None, nullable=True)
+    concurrent: int | None = number(default=None, nullable=True)
+    max_output_tokens: int | None = number(default=None, nullable=True)
+    ends_at: int = number()
+    locations: str | None = text(default=None, nullable=True)
+    purpose: str = text(default="")
+    created_at: int = number()
+    ended_at: int | None = number(default=None, nullable=True)
+
+
+class Code(SQLModel, table=True):
+    """An authorization code, by digest; used once."""
+
+    __table_args__ = (STRICT,)
+
+    digest: str = text(primary_key=True)
+    request_id: str = text(foreign_key="grant_request.id", index=True)
+    grant_id: str = text(foreign_key="grant.id", index=True)
+    client_id: str = text(foreign_key="client.id")
+    redirect_uri: str = text()
+    code_challenge: str = text()
+    ends_at: int = number()
+    used_at: int | None = number(default=None, nullable=True)
+    family_id: str | None = text(foreign_key="token_family.id", default=None, nullable=True)
+
+
+class TokenFamily(SQLModel, table=True):
+    """All tokens that descend from one code; revoked together."""
+
+    __tablename__ = "token_family"
+    __table_args__ = (STRICT,)
+
+    id: str = text(primary_key=True)
+    grant_id: str = text(foreign_key="grant.id", index=True)
+    client_id: str = text(foreign_key="client.id")
+    created_at: int = number()
+    revoked_at: int | None = number(default=None, nullable=True)
+
+
+class RefreshToken(SQLModel, table=True):
+    """A refresh token, by digest; a rotated one used again revokes its family."""
+
+    __tablename__ = "refresh_token"
+    __table_args__ = (STRICT,)
+
+    digest: str = text(primary_key=True)
+    family_id: str = text(foreign_key="token_family.id", index=True)
+    created_at: int = number()
+    ends_at: int = number()
+    rotated_at: int | None = number(default=None, nullable=True)
+    successor: str = text(default="")
+    """Digest of the token that replaced it; empty while it is the newest."""
+
+
+class AccessToken(SQLModel, table=True):
+    """An access token that lives; judged with its grant in every reservation."""
+
+    __tablename__ = "access_token"
+    __table_args__ = (STRICT,)
+
+    jti: str = text(primary_key=True)
+    grant_id: str = text(foreign_key="grant.id", index=True)
+    client_id: str = text(foreign_key="client.id")
+    family_id: str | None = text(foreign_key="token_family.id", index=True, default=None, nullable=True)
+    parent_jti: str | None = text(foreign_key="access_token.jti", index=True, default=None, nullable=True)
+    created_at: int = number()
+    ends_at: int = number()
+    caps: str | None = text(default=None, nullable=True)
+    """JSON object, access id → the narrowed element; null when the token is worth the whole grant."""
+    revoked_at: int | None = number(default=None, nullable=True)

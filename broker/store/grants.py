@@ -1,0 +1,76 @@
+"""Grants and their accesses."""
+
+from sqlalchemy import update
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from broker.core.grant import LIVE, GrantEvent, sources, target
+from broker.store import changes
+from broker.store.grant_tables import Access, Code, Grant, TokenFamily
+
+
+async def load(tx: AsyncSession, grant_id: str) -> Grant | None:
+    return await tx.get(Grant, grant_id)
+
+
+async def load_accesses(tx: AsyncSession, grant_id: str, *, ended: bool = False) -> list[Access]:
+    """In order of position; with `ended`, also those that a later decision took away."""
+    query = select(Access).where(Access.grant_id == grant_id).order_by(col(Access.position))
+    if not ended:
+        query = query.where(col(Access.ended_at).is_(None))
+    return list((await tx.exec(query)).all())
+
+
+async def newest_live(tx: AsyncSession, user_id: str, client_id: str, now: int) -> Grant | None:
+    """The newest live grant made at consent: the one a new approval continues."""
+    query = (
+        select(Grant)
+        .where(Grant.user_id == user_id, Grant.client_id == client_id, Grant.origin == "consent")
+        .where(col(Grant.state).in_([state.value for state in LIVE]))
+        .where(
+            select(Access.id)
+            .where(Access.grant_id == Grant.id, col(Access.ended_at).is_(None), Access.ends_at > now)
+            .exists()
+        )
+        .order_by(col(Grant.created_at).desc())
+    )
+    return (await tx.exec(query.limit(1))).first()
+
+
+async def of_user(tx: AsyncSession, user_id: str) -> list[Grant]:
+    query = select(Grant).where(Grant.user_id == user_id).order_by(col(Grant.created_at).desc())
+    return list((await tx.exec(query)).all())
+
+
+async def move(tx: AsyncSession, grant_id: str, event: GrantEvent, now: int, *, by: str = "") -> bool:
+    """Makes one move of the state table if the grant is where the move starts; False if it is not.
+
+    Revoking also ends its codes and token families. Running calls are cut within two seconds.
+    """
+    from_states = sources(event)
+    new = target(from_states[0], event)
+    if new is None:
+        raise ValueError(event)
+    values: dict[str, object] = {"state": new.value, "changed_at": now}
+    if event in (GrantEvent.REVOKE, GrantEvent.EXPIRE):
+        values |= {"ended_at": now, "ended_by": by}
+    done = await tx.exec(
+        update(Grant)
+        .where(col(Grant.id) == grant_id, col(Grant.state).in_([s.value for s in from_states]))
+        .values(values)
+    )
+    if done.rowcount != 1:
+        return False
+    if event is GrantEvent.REVOKE:
+        await _end_tokens(tx, grant_id, now)
+    await changes.bump(tx)
+    return True
+
+
+async def _end_tokens(tx: AsyncSession, grant_id: str, now: int) -> None:
+    await tx.exec(
+        update(TokenFamily)
+        .where(col(TokenFamily.grant_id) == grant_id, col(TokenFamily.revoked_at).is_(None))
+        .values(revoked_at=now)
+    )
+    await tx.exec(update(Code).where(col(Code.grant_id) == grant_id, col(Code.used_at).is_(None)).values(used_at=now))

@@ -1,0 +1,131 @@
+"""The books: counters, reservations, and the leases of the processes that hold them."""
+
+from sqlalchemy import Index
+from sqlmodel import SQLModel
+
+from broker.store.columns import STRICT, check, flag, number, one_of, text
+
+SCOPES = ("access", "token", "credential", "tier", "provider")
+MEASURES = ("money", "requests")
+PERIOD_KINDS = ("grant", "day", "week", "month", "tier")
+CALL_STATES = ("held", "settled", "released")
+MARKS = ("", "not_run", "reported", "estimated", "unresolved")
+
+NO_LIMIT = 2**62
+"""The limit of a counter that only counts; above every sum of MAX_MONEY."""
+
+
+class Counter(SQLModel, table=True):
+    """What one limit has settled and held in one period; limits themselves are judged here, in the write."""
+
+    __table_args__ = (
+        one_of("scope_kind", SCOPES),
+        one_of("measure", MEASURES),
+        one_of("period_kind", PERIOD_KINDS),
+        check("settled >= 0 AND held >= 0 AND overrun >= 0 AND target >= 0", "not_negative"),
+        check('settled + held <= "limit"', "within_limit"),
+        STRICT,
+    )
+
+    scope_kind: str = text(primary_key=True)
+    scope_id: str = text(primary_key=True)
+    measure: str = text(primary_key=True)
+    period_kind: str = text(primary_key=True)
+    period_start: int = number(primary_key=True)
+    """0 for a period that never rolls."""
+    limit: int = number()
+    """What is enforced: max(target, settled + held) while a lowered limit sinks."""
+    target: int = number()
+    """The figure typed; NO_LIMIT where there is none."""
+    settled: int = number(default=0)
+    held: int = number(default=0)
+    overrun: int = number(default=0)
+
+
+class Reservation(SQLModel, table=True):
+    """One call in the ledger: held before the first byte to the provider, then settled or released, exactly once."""
+
+    __table_args__ = (
+        one_of("state", CALL_STATES),
+        one_of("mark", MARKS),
+        flag("streamed"),
+        check("hold >= 0 AND cost >= 0 AND overrun >= 0 AND cost <= hold", "cost_within_hold"),
+        check("(state = 'held') = (ended_at IS NULL)", "held_until_ended"),
+        check("(state = 'held') = (mark = '')", "marked_when_ended"),
+        check("state <> 'released' OR cost = 0", "released_costs_nothing"),
+        Index("ix_reservation_access_id_admitted_at", "access_id", "admitted_at"),
+        Index("ix_reservation_jti_admitted_at", "jti", "admitted_at"),
+        Index("ix_reservation_grant_id_admitted_at", "grant_id", "admitted_at"),
+        STRICT,
+    )
+
+    id: str = text(primary_key=True)
+    grant_id: str = text(foreign_key="grant.id")
+    access_id: str = text(foreign_key="access.id")
+    jti: str = text(foreign_key="access_token.jti")
+    user_id: str = text(foreign_key="user.id")
+    credential_id: str = text(foreign_key="credential.id")
+    provider: str = text()
+    model: str = text()
+    action: str = text()
+    streamed: int = number()
+    state: str = text(default="held")
+    mark: str = text(default="")
+    hold: int = number()
+    """The bound, in micro-dollars."""
+    charged: str = text()
+    """JSON array of the counter keys it was admitted under; a settlement in the next period goes to the old one."""
+    price: str = text()
+    """JSON: source, version, unit prices; read at the reservation, and what settles the call."""
+    input_bound: int = number()
+    output_bound: int = number()
+    rate_tokens: int = number()
+    """What tokens a minute count: the bound until settled, then the usage."""
+    boot_id: str = text(foreign_key="boot.id")
+    admitted_at: int = number()
+    ended_at: int | None = number(default=None, nullable=True)
+    cost: int = number(default=0)
+    overrun: int = number(default=0)
+    input_tokens: int = number(default=0)
+    output_tokens: int = number(default=0)
+    cached_input_tokens: int = number(default=0)
+    cache_write_tokens: int = number(default=0)
+    status: int = number(default=0)
+    """The provider's HTTP status; 0 when none came."""
+    outcome: str = text(default="")
+    """How the call ended, in one word: ok, client_left, provider_error, revoked …"""
+    reached: int = number(default=0)
+    """1 once a byte may have reached the provider: then it counts in the rates even when it did not run."""
+
+
+class Refusal(SQLModel, table=True):
+    """A call refused with a valid token: what its owner sees under Recent requests; it costs nothing."""
+
+    __table_args__ = (Index("ix_refusal_grant_id_at", "grant_id", "at"), STRICT)
+
+    id: str = text(primary_key=True)
+    grant_id: str = text(foreign_key="grant.id")
+    at: int = number()
+    provider: str = text()
+    model: str = text()
+    code: str = text()
+
+
+class Boot(SQLModel, table=True):
+    """One life of one worker process, with the lease that its heartbeat renews."""
+
+    __table_args__ = (STRICT,)
+
+    id: str = text(primary_key=True)
+    started_at: int = number()
+    lease_ends_at: int = number()
+    ended_at: int | None = number(default=None, nullable=True)
+
+
+class Change(SQLModel, table=True):
+    """One row that counts the changes which may end running calls; each worker looks at it every half second."""
+
+    __table_args__ = (check("id = 1", "one_row"), STRICT)
+
+    id: int = number(primary_key=True)
+    count: int = number(default=0)

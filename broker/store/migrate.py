@@ -1,0 +1,96 @@
+"""Brings a database to the schema that this code is written for."""
+
+import sqlite3
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlmodel import SQLModel
+
+from broker.store import grant_tables, ledger_tables, tables
+
+SCRIPTS = Path(__file__).parent / "migrations"
+METADATA = SQLModel.metadata
+TABLE_MODULES = (tables, grant_tables, ledger_tables)
+"""Named so that importing this module is importing every table."""
+
+
+def head() -> str:
+    """The revision this code is written for."""
+    return _scripts().get_current_head() or ""
+
+
+def current(path: Path) -> str | None:
+    """The revision of a database file; None while it has no schema."""
+    if not path.exists():
+        return None
+    engine = sync_engine(path)
+    try:
+        with engine.connect() as connection:
+            return MigrationContext.configure(connection).get_current_revision()
+    finally:
+        engine.dispose()
+
+
+def is_known(revision: str) -> bool:
+    """Whether a revision belongs to this code, or to a newer one."""
+    return revision in {script.revision for script in _scripts().walk_revisions()}
+
+
+def upgrade(path: Path) -> bool:
+    """Migrates a database file, with a backup beside it if there was anything in it; False if nothing was to do."""
+    before = current(path)
+    if before == head():
+        return False
+    if before is not None:
+        _backup(path, before)
+    engine = sync_engine(path)
+    try:
+        with engine.connect() as connection, connection.begin():
+            _run(connection)
+    finally:
+        engine.dispose()
+    return True
+
+
+def sync_engine(path: Path) -> Engine:
+    engine = create_engine(f"sqlite:///{path}")
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA busy_timeout=5000")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _run(connection: Connection) -> None:
+    scripts = _scripts()
+
+    def steps(revision: object, _context: object) -> object:
+        return scripts._upgrade_revs("head", revision)  # type: ignore[arg-type]  # noqa: SLF001 - alembic's own command does this
+
+    with EnvironmentContext(Config(), scripts, fn=steps) as environment:
+        environment.configure(connection=connection, target_metadata=METADATA)
+        environment.run_migrations()
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory(str(SCRIPTS))
+
+
+def _backup(path: Path, revision: str) -> None:
+    source = sqlite3.connect(path)
+    target = sqlite3.connect(path.with_name(f"{path.name}.before-{revision}"))
+    with source, target:
+        source.backup(target)
+    source.close()
+    target.close()

@@ -1,0 +1,166 @@
+"""People, sessions, clients and providers: every table that is not a grant, a token or the books."""
+
+from sqlalchemy import Index
+from sqlmodel import SQLModel
+
+from broker.store.columns import STRICT, check, flag, number, one_of, text
+
+ROLES = ("user", "developer", "admin", "auditor")
+DIALECTS = ("openai", "anthropic", "google")
+CREDENTIAL_STATES = ("unchecked", "working", "refused")
+
+
+class Setting(SQLModel, table=True):
+    """A fact about the whole installation: the vault's check value, the setup code's digest."""
+
+    __table_args__ = (STRICT,)
+
+    name: str = text(primary_key=True)
+    value: str = text()
+
+
+class User(SQLModel, table=True):
+    """A person with an account; audit entries name them by `pseudonym` only."""
+
+    __table_args__ = (one_of("role", ROLES), STRICT)
+
+    id: str = text(primary_key=True)
+    pseudonym: str = text(unique=True)
+    email: str = text(unique=True)
+    """Lower case."""
+    role: str = text()
+    password_hash: str = text()
+    zone: str = text(default="UTC")
+    created_at: int = number()
+    disabled_at: int | None = number(default=None, nullable=True)
+
+
+class Session(SQLModel, table=True):
+    """A signed-in browser; its handle is in the cookie, here only the digest."""
+
+    __table_args__ = (STRICT,)
+
+    digest: str = text(primary_key=True)
+    user_id: str = text(foreign_key="user.id", index=True)
+    created_at: int = number()
+    seen_at: int = number()
+    ends_at: int = number()
+
+
+class Attempt(SQLModel, table=True):
+    """A failed try to sign in or to use the setup code, counted a person and an address."""
+
+    __table_args__ = (Index("ix_attempt_key_at", "key", "at"), STRICT)
+
+    id: str = text(primary_key=True)
+    key: str = text()
+    """Kind and digest, such as person:9f…; never the address itself."""
+    at: int = number()
+
+
+class Client(SQLModel, table=True):
+    """A registered OAuth client; a public one has no secret."""
+
+    __table_args__ = (flag("verified"), flag("public"), STRICT)
+
+    id: str = text(primary_key=True)
+    name: str = text()
+    public: int = number()
+    secret_digest: str = text(default="")
+    """Of a confidential client's secret; empty for a public one."""
+    redirect_uris: str = text()
+    """JSON array of exact addresses."""
+    origins: str = text(default="[]")
+    address: str = text(default="")
+    """The web address shown to people, if the operator gave one."""
+    verified: int = number()
+    created_at: int = number()
+    removed_at: int | None = number(default=None, nullable=True)
+
+
+class Provider(SQLModel, table=True):
+    """A named, configured upstream; the built-in ones have a row only when the operator changed them."""
+
+    __table_args__ = (one_of("dialect", DIALECTS), STRICT)
+
+    name: str = text(primary_key=True)
+    dialect: str = text()
+    base_url: str = text()
+    allow_fields: str = text(default="[]")
+    """JSON array of body fields that the operator calls harmless."""
+    created_at: int = number()
+
+
+class Credential(SQLModel, table=True):
+    """A provider's secret, sealed: a user's own, or the operator's where `user_id` is null.
+
+    The operator's key in the environment has a row too (its id is kept), with nothing sealed in it.
+    """
+
+    __table_args__ = (
+        one_of("state", CREDENTIAL_STATES),
+        one_of("source", ["stored", "environment"]),
+        check("(source = 'stored') = (sealed <> '') OR removed_at IS NOT NULL", "sealed_when_stored"),
+        check("version >= 1", "version_counts"),
+        STRICT,
+    )
+
+    id: str = text(primary_key=True)
+    user_id: str | None = text(foreign_key="user.id", index=True, default=None, nullable=True)
+    provider: str = text()
+    name: str = text()
+    source: str = text(default="stored")
+    sealed: str = text(default="")
+    """Erased at removal."""
+    prefix: str = text(default="")
+    """What stands before the first unguessable character, such as sk-."""
+    last_four: str = text(default="")
+    version: int = number(default=1)
+    """Part of what is authenticated with the ciphertext; counts replacements."""
+    state: str = text(default="unchecked")
+    checked_at: int | None = number(default=None, nullable=True)
+    created_at: int = number()
+    removed_at: int | None = number(default=None, nullable=True)
+
+
+class OwnPrice(SQLModel, table=True):
+    """The operator's own price of a model; the newest row counts, in micro-dollars a million tokens."""
+
+    __tablename__ = "own_price"
+    __table_args__ = (check("input >= 0 AND output >= 0", "not_negative"), STRICT)
+
+    provider: str = text(primary_key=True)
+    model: str = text(primary_key=True)
+    created_at: int = number(primary_key=True)
+    input: int = number()
+    output: int = number()
+
+
+class SigningKey(SQLModel, table=True):
+    """A key that signs access tokens; the private part is sealed, the public part is published."""
+
+    __tablename__ = "signing_key"
+    __table_args__ = (STRICT,)
+
+    kid: str = text(primary_key=True)
+    algorithm: str = text()
+    sealed: str = text()
+    public_jwk: str = text()
+    created_at: int = number()
+    retired_at: int | None = number(default=None, nullable=True)
+
+
+class AuditEntry(SQLModel, table=True):
+    """A security event, written in the transaction of the change it records; people only by pseudonym."""
+
+    __tablename__ = "audit_entry"
+    __table_args__ = (STRICT,)
+
+    seq: int | None = number(primary_key=True, default=None)
+    at: int = number()
+    event: str = text()
+    actor: str = text()
+    """A pseudonym, a client id, `operator` or `system`."""
+    object_id: str = text(index=True)
+    details: str = text(default="{}")
+    """JSON without secrets, names or addresses of people."""
