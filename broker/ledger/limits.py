@@ -1,0 +1,102 @@
+"""Limits as people set and read them: opened with an access, raised or lowered later, shown as figures."""
+
+from dataclasses import dataclass
+
+from sqlalchemy import case, func, update
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from broker.core import period
+from broker.ledger.keys import CounterKey, money_key, requests_key
+from broker.store.grant_tables import Access
+from broker.store.ledger_tables import NO_LIMIT, Counter, Reservation
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One limit now. `limit` is the figure typed, None for no limit; `remaining` is what is really left of it."""
+
+    limit: int | None
+    settled: int
+    held: int
+    overrun: int
+    remaining: int | None
+
+    @property
+    def used(self) -> int:
+        return self.settled + self.held
+
+    @property
+    def is_reached(self) -> bool:
+        return self.remaining == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """An access against its limits; `resets_at` in microseconds, None where the budget never rolls."""
+
+    money: Figure
+    requests: Figure
+    resets_at: int | None
+    running: int
+
+
+async def open_access(tx: AsyncSession, access: Access, now: int) -> None:
+    """Makes the counter rows of a new access."""
+    await _add(tx, money_key(access.id, access.budget_per, now), access.budget)
+    await _add(tx, requests_key(access.id), _limit(access.max_requests))
+
+
+async def change_limits(tx: AsyncSession, access: Access, now: int) -> None:
+    """Enforces the budget, its period and max_requests that the access row now says.
+
+    A limit below what is settled and held becomes that sum, and sinks to the figure typed as calls end. A changed period
+    starts a new counter; the old one keeps its holds.
+    """
+    await _set(tx, money_key(access.id, access.budget_per, now), access.budget)
+    await _set(tx, requests_key(access.id), _limit(access.max_requests))
+
+
+async def figures(tx: AsyncSession, access: Access, now: int) -> Figures:
+    money = await load(tx, money_key(access.id, access.budget_per, now))
+    requests = await load(tx, requests_key(access.id))
+    running = select(func.count()).where(Reservation.access_id == access.id, Reservation.state == "held")
+    return Figures(
+        money=_figure(money, access.budget),
+        requests=_figure(requests, _limit(access.max_requests)),
+        resets_at=period.end(access.budget_per, now),
+        running=(await tx.exec(running)).one(),
+    )
+
+
+async def load(tx: AsyncSession, key: CounterKey) -> Counter | None:
+    return await tx.get(Counter, tuple(key), populate_existing=True)
+
+
+def _figure(counter: Counter | None, limit: int) -> Figure:
+    shown = None if limit == NO_LIMIT else limit
+    if counter is None:
+        return Figure(shown, 0, 0, 0, shown)
+    left = max(0, counter.limit - counter.settled - counter.overrun - counter.held)
+    return Figure(shown, counter.settled, counter.held, counter.overrun, None if shown is None else left)
+
+
+def _limit(value: int | None) -> int:
+    return NO_LIMIT if value is None else value
+
+
+async def _add(tx: AsyncSession, key: CounterKey, limit: int) -> None:
+    tx.add(Counter(**key._asdict(), limit=limit, target=limit))
+    await tx.flush()
+
+
+async def _set(tx: AsyncSession, key: CounterKey, target: int) -> None:
+    charged = col(Counter.settled) + col(Counter.held)
+    changed = await tx.exec(
+        update(Counter)
+        .where(*(getattr(Counter, name) == value for name, value in key._asdict().items()))
+        .values(target=target, limit=case((charged > target, charged), else_=target))
+        .execution_options(synchronize_session=False)
+    )
+    if changed.rowcount == 0:
+        await _add(tx, key, target)
