@@ -1,0 +1,89 @@
+"""The providers this installation knows: built in, or configured by the operator."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from broker.core.secret import Secret
+from broker.store.database import Database
+from broker.store.tables import Provider as Row
+
+_BUILT_IN = {
+    "openai": ("openai", "https://api.openai.com"),
+    "anthropic": ("anthropic", "https://api.anthropic.com"),
+    "google": ("google", "https://generativelanguage.googleapis.com"),
+}
+_LABELS = {"openai": "OpenAI", "anthropic": "Anthropic", "google": "Google"}
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A named upstream; `base_url` is what stands before the provider's own path, without /v1."""
+
+    name: str
+    dialect: str
+    base_url: str
+    allow_fields: frozenset[str] = frozenset()
+
+    @property
+    def label(self) -> str:
+        return label(self.name)
+
+
+class Registry:
+    """Knows providers by name. Rows of the database win over the environment, the environment over what is built in."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._providers = _from_environment(environ)
+
+    async def refresh(self, db: Database) -> None:
+        """To be called at start and at each look at the change counter, so that a running server learns of a new one."""
+
+        async def load(tx: AsyncSession) -> list[Row]:
+            return list((await tx.exec(select(Row))).all())
+
+        rows = await db.read(load)
+        self._providers = _from_environment(self._environ) | {row.name: _from_row(row) for row in rows}
+
+    def get(self, name: str) -> Provider | None:
+        return self._providers.get(name)
+
+    def names(self) -> list[str]:
+        return sorted(self._providers)
+
+    def environment_key(self, name: str) -> Secret | None:
+        """The operator's key of a provider in the environment, such as OPENAI_API_KEY; it is stored nowhere."""
+        value = self._environ.get(f"{_variable(name)}_API_KEY", "").strip()
+        return Secret(value) if value else None
+
+    def names_with_environment_key(self) -> list[str]:
+        return [name for name in self.names() if self.environment_key(name) is not None]
+
+
+def label(name: str) -> str:
+    """How pages call a provider."""
+    return _LABELS.get(name, name.capitalize())
+
+
+def clean_base_url(url: str) -> str:
+    """A trailing slash, and a trailing /v1, are taken as the same address without it."""
+    return url.rstrip("/").removesuffix("/v1").rstrip("/")
+
+
+def _from_row(row: Row) -> Provider:
+    return Provider(row.name, row.dialect, clean_base_url(row.base_url), frozenset(json.loads(row.allow_fields)))
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Provider]:
+    return {
+        name: Provider(name, dialect, clean_base_url(environ.get(f"BROKER_PROVIDER_{_variable(name)}_BASE_URL") or url))
+        for name, (dialect, url) in _BUILT_IN.items()
+    }
+
+
+def _variable(name: str) -> str:
+    return name.upper().replace("-", "_")
