@@ -1,0 +1,82 @@
+"""Credentials on their way into and out of the vault; each change is audited where it happens."""
+
+from collections.abc import Mapping
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from broker.audit.record import OPERATOR, record
+from broker.core.credential import shown_prefix
+from broker.core.handle import new_id
+from broker.core.secret import Secret
+from broker.store import credentials
+from broker.store.tables import Credential
+from broker.vault.vault import Place, Vault
+
+
+async def add_credential(
+    tx: AsyncSession,
+    vault: Vault,
+    *,
+    provider: str,
+    key: Secret,
+    name: str,
+    user_id: str | None,
+    now: int,
+    by: str,
+    state: str = "unchecked",
+) -> Credential:
+    """Seals a key as this person's own, or as the operator's where `user_id` is None; `by` is for the audit."""
+    row = Credential(id=new_id("crd"), user_id=user_id, provider=provider, name=name, version=1, created_at=now)
+    _put(vault, row, key, state, now)
+    tx.add(row)
+    await record(tx, now, "credential.added", by, row.id, provider=provider, state=state)
+    return row
+
+
+async def replace_credential(
+    tx: AsyncSession, vault: Vault, row: Credential, key: Secret, *, now: int, by: str, state: str = "unchecked"
+) -> None:
+    """Seals another key in the same row, so that apps keep working; nothing of the old one is left."""
+    row.version += 1
+    _put(vault, row, key, state, now)
+    await record(tx, now, "credential.replaced", by, row.id, version=row.version, state=state)
+
+
+async def remove_credential(tx: AsyncSession, row: Credential, *, now: int, by: str) -> bool:
+    """Erases the key; apps that use it stop at once. False when there is none here to erase."""
+    if row.removed_at is not None or row.source != credentials.STORED:
+        return False
+    await credentials.erase(tx, row, now)
+    await record(tx, now, "credential.removed", by, row.id, provider=row.provider)
+    return True
+
+
+def open_credential(vault: Vault, row: Credential, environment: Mapping[str, Secret]) -> Secret | None:
+    """The key itself; None when it was removed, or when the environment (provider → key) does not hold it now.
+
+    Raises Unavailable when the sealed text does not open.
+    """
+    if row.removed_at is not None:
+        return None
+    if row.source == credentials.ENVIRONMENT:
+        return environment.get(row.provider)
+    return vault.open(row.sealed, _place(row))
+
+
+async def find_same(
+    tx: AsyncSession, vault: Vault, *, user_id: str | None, provider: str, key: Secret
+) -> Credential | None:
+    """The row of this person (or of the operator) that holds this very key already."""
+    rows = await (credentials.of_operator(tx) if user_id is None else credentials.of_user(tx, user_id))
+    same = (row for row in rows if row.provider == provider and row.source == credentials.STORED)
+    return next((row for row in same if vault.open(row.sealed, _place(row)) == key), None)
+
+
+def _put(vault: Vault, row: Credential, key: Secret, state: str, now: int) -> None:
+    row.sealed = vault.seal(key, _place(row))
+    row.prefix, row.last_four = shown_prefix(key), key.hint()
+    row.state, row.checked_at = state, None if state == "unchecked" else now
+
+
+def _place(row: Credential) -> Place:
+    return Place("credential", row.id, row.user_id or OPERATOR, row.provider, row.version)

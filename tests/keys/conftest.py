@@ -1,0 +1,52 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from broker.store import migrate
+from broker.store.database import Database, sqlite_url
+from broker.store.tables import User
+from broker.vault.vault import Vault
+
+NOW = 1_795_266_300_000_000
+
+
+@pytest.fixture
+async def db(tmp_path: Path) -> AsyncIterator[Database]:
+    migrate.upgrade(tmp_path / "broker.db")
+    database = Database(sqlite_url(tmp_path), synchronous="normal")
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def vault() -> Vault:
+    return Vault(b"m" * 32)
+
+
+@pytest.fixture
+async def ana(db: Database) -> User:
+    return await _user(db, "ana", "user")
+
+
+@pytest.fixture
+async def root(db: Database) -> User:
+    return await _user(db, "root", "admin")
+
+
+async def _user(db: Database, name: str, role: str) -> User:
+    user = User(
+        id=f"usr_{name}",
+        pseudonym=f"person_{name}",
+        email=f"{name}@example.com",
+        role=role,
+        password_hash="-",
+        created_at=NOW,
+    )
+
+    async def work(tx: AsyncSession) -> None:
+        tx.add(user)
+
+    await db.write(work)
+    return user
