@@ -1,6 +1,6 @@
 """Credentials on their way into and out of the vault; each change is audited where it happens."""
 
-from collections.abc import Mapping
+from collections.abc import Callable
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -51,15 +51,19 @@ async def remove_credential(tx: AsyncSession, row: Credential, *, now: int, by: 
     return True
 
 
-def open_credential(vault: Vault, row: Credential, environment: Mapping[str, Secret]) -> Secret | None:
-    """The key itself; None when it was removed, or when the environment (provider → key) does not hold it now.
+EnvironmentKey = Callable[[str], Secret | None]
+"""The operator's key of a provider, by the provider's name, as the environment holds it now."""
+
+
+def open_credential(vault: Vault, row: Credential, environment_key: EnvironmentKey) -> Secret | None:
+    """The key itself; None when it was removed, or when the environment does not hold it now.
 
     Raises Unavailable when the sealed text does not open.
     """
     if row.removed_at is not None:
         return None
     if row.source == credentials.ENVIRONMENT:
-        return environment.get(row.provider)
+        return environment_key(row.provider)
     return vault.open(row.sealed, _place(row))
 
 

@@ -17,6 +17,10 @@ KEY = Secret("sk-proj-aaaaaaaaaaaaaaaa9f2A")
 OTHER = Secret("sk-ant-bbbbbbbbbbbbbbbb77Qa")
 
 
+def _nothing(provider: str) -> None:
+    return None
+
+
 async def _add(
     db: Database, vault: Vault, user: User | None, key: Secret = KEY, provider: str = "openai", name: str = "Personal"
 ) -> Credential:
@@ -53,7 +57,7 @@ async def test_a_key_is_sealed_and_shown_by_prefix_and_last_four_only(db: Databa
     row = await _load(db, (await _add(db, vault, ana)).id)
     assert KEY.reveal() not in row.model_dump_json()
     assert (row.prefix, row.last_four, row.state, row.checked_at) == ("sk-", "9f2A", "working", NOW)
-    assert open_credential(vault, row, {}) == KEY
+    assert open_credential(vault, row, _nothing) == KEY
 
 
 async def test_adding_replacing_and_removing_are_audited_without_the_key(db: Database, vault: Vault, ana: User) -> None:
@@ -83,21 +87,21 @@ async def test_a_replaced_key_takes_the_place_of_the_old_one(db: Database, vault
     await db.write(change)
     row = await _load(db, added.id)
     assert (row.version, row.prefix, row.last_four, row.state) == (2, "sk-ant-", "77Qa", "unchecked")
-    assert open_credential(vault, row, {}) == OTHER
+    assert open_credential(vault, row, _nothing) == OTHER
 
 
 async def test_the_sealed_text_of_one_version_does_not_open_as_another(db: Database, vault: Vault, ana: User) -> None:
     row = await _add(db, vault, ana)
     row.version = 2
     with pytest.raises(Unavailable):
-        open_credential(vault, row, {})
+        open_credential(vault, row, _nothing)
 
 
 async def test_a_sealed_text_moved_to_another_owner_does_not_open(db: Database, vault: Vault, ana: User) -> None:
     row = await _add(db, vault, ana)
     row.user_id = None
     with pytest.raises(Unavailable):
-        open_credential(vault, row, {})
+        open_credential(vault, row, _nothing)
 
 
 async def test_a_removed_key_is_erased_and_running_calls_are_told(db: Database, vault: Vault, ana: User) -> None:
@@ -112,7 +116,7 @@ async def test_a_removed_key_is_erased_and_running_calls_are_told(db: Database, 
     assert await db.write(remove)
     row = await _load(db, added.id)
     assert (row.sealed, row.removed_at) == ("", NOW + 5)
-    assert open_credential(vault, row, {"openai": OTHER}) is None
+    assert open_credential(vault, row, {"openai": OTHER}.get) is None
     assert await db.read(changes.count) == before + 1
     assert not await db.write(remove)
 
@@ -154,8 +158,8 @@ async def test_the_environments_row_keeps_its_id_and_never_holds_the_key(db: Dat
     assert await db.read(credentials.of_operator) == first
     row = next(row for row in first if row.provider == "openai")
     assert row.sealed == ""
-    assert open_credential(vault, row, {"openai": KEY}) == KEY
-    assert open_credential(vault, row, {"google": KEY}) is None
+    assert open_credential(vault, row, {"openai": KEY}.get) == KEY
+    assert open_credential(vault, row, {"google": KEY}.get) is None
 
 
 async def test_the_same_key_is_found_for_its_owner_only(db: Database, vault: Vault, ana: User, root: User) -> None:
