@@ -53,15 +53,20 @@ async def cost_by_quarter(tx: AsyncSession, grant_id: str, since: int) -> list[t
 async def by_model(tx: AsyncSession, grant_id: str, since: int = 0) -> list[ModelUsage]:
     """Settled calls by model, dearest first."""
     cost = func.sum(col(Reservation.cost) + col(Reservation.overrun))
-    tokens = [func.sum(col(Reservation.input_tokens)), func.sum(col(Reservation.output_tokens))]
     query = (
-        columns(col(Reservation.model), func.count(), *tokens, cost)
+        columns(
+            col(Reservation.model),
+            func.count(),
+            func.sum(col(Reservation.input_tokens)),
+            func.sum(col(Reservation.output_tokens)),
+            cost,
+        )
         .where(col(Reservation.grant_id) == grant_id, col(Reservation.admitted_at) >= since)
         .where(col(Reservation.state) == "settled")
         .group_by(col(Reservation.model))
         .order_by(cost.desc())
     )
-    return [ModelUsage(*row) for row in (await (await tx.connection()).execute(query)).all()]
+    return [ModelUsage(*row._tuple()) for row in (await (await tx.connection()).execute(query)).all()]
 
 
 async def spent_since(tx: AsyncSession, user_id: str, since: int) -> int:

@@ -1,0 +1,75 @@
+"""The price book: the operator's own prices, then the packaged ones; exact ids only, each with its provenance."""
+
+import re
+from collections.abc import Iterable
+
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from broker.core.usage import Price, Rates, Tier
+from broker.prices import packaged
+from broker.store.database import Database
+from broker.store.tables import OwnPrice
+
+SANDBOX = "sandbox"
+_SANDBOX_RATES = {"sandbox-chat": (10_000_000, 40_000_000), "sandbox-chat-large": (30_000_000, 120_000_000)}
+_DATED = re.compile(r"(?P<id>.+?)-(?:\d{4}-\d{2}-\d{2}|\d{8})", re.ASCII)
+
+
+class PriceBook:
+    """Finds the price of a model; what it does not know is not sold."""
+
+    def __init__(self) -> None:
+        self._own: dict[tuple[str, str], Price] = {}
+
+    async def refresh(self, db: Database) -> None:
+        """To be called at start and at each look at the change counter."""
+
+        async def load(tx: AsyncSession) -> list[OwnPrice]:
+            return list((await tx.exec(select(OwnPrice).order_by(col(OwnPrice.created_at)))).all())
+
+        self._own = {(row.provider, row.model): own_price(row) for row in await db.read(load)}
+
+    def find(self, provider: str, model: str, now: int) -> Price | None:
+        """The price of a call that starts now, at the dearest of what may hold while it runs.
+
+        An exact id, or that id with a date suffix; where the book lists dated siblings of the id, the dearest of all.
+        """
+        own = self._own.get((provider, model))
+        if own is not None:
+            return own
+        listed = _listed(provider)
+        dated = _DATED.fullmatch(model)
+        base = model if model in listed or dated is None else dated["id"]
+        if base not in listed:
+            return None
+        siblings = [name for name in listed if (match := _DATED.fullmatch(name)) and match["id"] == base]
+        return _dearest(_price(provider, name, now) for name in [base, *siblings])
+
+    def models(self, provider: str) -> list[str]:
+        """Every id with a price, in order."""
+        own = {model for name, model in self._own if name == provider}
+        return sorted(own.union(_listed(provider)))
+
+
+def own_price(row: OwnPrice) -> Price:
+    rates = Rates(row.input, row.output, row.input, row.input)
+    return Price("operator", str(row.created_at), (Tier(-1, rates),))
+
+
+def _listed(provider: str) -> Iterable[str]:
+    return _SANDBOX_RATES if provider == SANDBOX else packaged.models(provider)
+
+
+def _price(provider: str, model: str, now: int) -> Price | None:
+    if provider != SANDBOX:
+        return packaged.price(provider, model, now)
+    rate_in, rate_out = _SANDBOX_RATES[model]
+    return Price("broker", "sandbox", (Tier(-1, Rates(rate_in, rate_out, rate_in, rate_in)),))
+
+
+def _dearest(found: Iterable[Price | None]) -> Price | None:
+    prices = [price for price in found if price is not None]
+    if not prices:
+        return None
+    return Price(prices[0].source, prices[0].version, packaged.dearest_tiers([price.tiers for price in prices]))
