@@ -185,7 +185,8 @@ def _same_origin(request: Request) -> bool:
 def _messages(raw: bytes) -> list[dict[str, str]] | None:
     try:
         given = json.loads(raw) if len(raw) <= MOST_BODY else None
-    except ValueError:
+        json.dumps(given, ensure_ascii=False).encode()  # half of a surrogate pair is no text
+    except (ValueError, RecursionError):
         return None
     if not isinstance(given, list) or not given:
         return None
