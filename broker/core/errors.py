@@ -4,6 +4,7 @@ BrokerError
 ├── OAuthError       answered as JSON to an OAuth client (RFC 6749 §5.2)
 ├── CallRefused      answered by the proxy in the dialect's own shape
 ├── PageError        answered to a person as a page
+├── InvalidToken     an access token that is not ours, not for us, or over
 ├── BadForm          a form or query that cannot be read at all
 ├── Unavailable      the store, the vault or the writer cannot answer: 503, nothing forwarded
 └── CannotStart      the process must not serve; its message is for the operator
@@ -65,6 +66,10 @@ class PageError(BrokerError):
         self.status = status
         self.title = title
         self.did_not = did_not
+
+
+class InvalidToken(BrokerError):
+    description = "This token is not valid."
 
 
 class BadForm(BrokerError):

@@ -1,0 +1,90 @@
+"""Token families, refresh tokens by digest, and access tokens by jti."""
+
+from sqlalchemy import update
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from broker.core.handle import new_id
+from broker.store import changes
+from broker.store.grant_tables import AccessToken, Grant, RefreshToken, TokenFamily
+
+
+async def open_family(tx: AsyncSession, grant: Grant, now: int) -> TokenFamily:
+    family = TokenFamily(id=new_id("fam"), grant_id=grant.id, client_id=grant.client_id, created_at=now)
+    tx.add(family)
+    await tx.flush()
+    return family
+
+
+async def load_family(tx: AsyncSession, family_id: str) -> TokenFamily | None:
+    return await tx.get(TokenFamily, family_id)
+
+
+async def revoke_family(tx: AsyncSession, family_id: str, now: int) -> bool:
+    """Ends every token of the family, access tokens among them; False if it was revoked before."""
+    done = await tx.exec(
+        update(TokenFamily)
+        .where(col(TokenFamily.id) == family_id, col(TokenFamily.revoked_at).is_(None))
+        .values(revoked_at=now)
+    )
+    if done.rowcount != 1:
+        return False
+    await tx.exec(
+        update(AccessToken)
+        .where(col(AccessToken.family_id) == family_id, col(AccessToken.revoked_at).is_(None))
+        .values(revoked_at=now)
+    )
+    await changes.bump(tx)
+    return True
+
+
+async def add_refresh(tx: AsyncSession, token: RefreshToken) -> None:
+    tx.add(token)
+    await tx.flush()
+
+
+async def load_refresh(tx: AsyncSession, digest: str) -> RefreshToken | None:
+    return await tx.get(RefreshToken, digest)
+
+
+async def rotate(tx: AsyncSession, digest: str, successor: str) -> bool:
+    """Replaces a refresh token that is the newest; False if another request did so first.
+
+    `rotated_at` stays empty until `rotation_committed`: only the winner knows when its COMMIT was done.
+    """
+    done = await tx.exec(
+        update(RefreshToken)
+        .where(col(RefreshToken.digest) == digest, col(RefreshToken.successor) == "")
+        .values(successor=successor)
+    )
+    return bool(done.rowcount == 1)
+
+
+async def rotation_committed(tx: AsyncSession, digest: str, at: int) -> None:
+    await tx.exec(
+        update(RefreshToken)
+        .where(col(RefreshToken.digest) == digest, col(RefreshToken.rotated_at).is_(None))
+        .values(rotated_at=at)
+    )
+
+
+async def add_access(tx: AsyncSession, token: AccessToken) -> None:
+    tx.add(token)
+    await tx.flush()
+
+
+async def load_access(tx: AsyncSession, jti: str) -> AccessToken | None:
+    return await tx.get(AccessToken, jti)
+
+
+async def revoke_access(tx: AsyncSession, jti: str, now: int) -> bool:
+    """False if there is no such token or it was revoked before."""
+    done = await tx.exec(
+        update(AccessToken)
+        .where(col(AccessToken.jti) == jti, col(AccessToken.revoked_at).is_(None))
+        .values(revoked_at=now)
+    )
+    if done.rowcount != 1:
+        return False
+    await changes.bump(tx)
+    return True
