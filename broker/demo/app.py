@@ -52,7 +52,13 @@ class DemoApp:
         self._oauth = OAuthClient(http, registration)
         self._now = now
         self._visits = Visits()
-        self._pages = Environment(loader=FileSystemLoader(PAGES), autoescape=True, undefined=StrictUndefined)
+        self._pages = Environment(
+            loader=FileSystemLoader(PAGES),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
 
     async def index(self, request: Request) -> Response:
         visit = self._visits.of(request) or Visit()
@@ -153,6 +159,7 @@ def make_demo_app(
             Route("/disconnect", app.disconnect, methods=["POST"]),
             Route("/chat", app.chat, methods=["POST"]),
             Route("/health", _healthy),
+            Route("/favicon.ico", _no_icon),
             Route("/demo.css", _file("demo.css")),
             Route("/demo.js", _file("demo.js")),
         ],
@@ -169,6 +176,10 @@ async def _forward(answer: httpx.Response) -> AsyncIterator[bytes]:
 
 async def _healthy(request: Request) -> Response:
     return JSONResponse({"status": "ok"})
+
+
+async def _no_icon(request: Request) -> Response:
+    return Response(status_code=204, headers=HEADERS)
 
 
 def _file(name: str) -> Callable[[Request], Any]:

@@ -64,6 +64,12 @@ async function send(message) {
   }
 }
 
+form?.addEventListener("keydown", (event) => {
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing || event.target !== form.elements.message) return;
+  event.preventDefault();
+  form.requestSubmit();
+});
+
 form?.addEventListener("submit", async (event) => {
   event.preventDefault();
   const field = form.elements.message;
