@@ -1,0 +1,135 @@
+"""Jinja2's one door: every page is escaped, and answered with the same strict headers."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from broker.assets import TEMPLATES
+from broker.core.clock import Clock
+from broker.core.money import MicroUSD, to_decimal
+from broker.settings import Settings
+from broker.web import foreign, words
+from broker.web.flash import Flash, Flashes
+from broker.web.form_token import FormTokens
+from broker.web.static import StaticFiles
+
+if TYPE_CHECKING:
+    from broker.web.session import SignedIn
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_ON_THE_REQUESTS_WAY = ("/oauth/authorize", "/sign-in", "/confirm-you", "/consent/", "/device")
+"""Where COOP would cut an app's popup off from the window that opened it."""
+_NO_REFERRER = ("/oauth/authorize", "/consent/", "/device")
+
+
+class Pages:
+    def __init__(
+        self, settings: Settings, clock: Clock, tokens: FormTokens, flashes: Flashes, static: StaticFiles
+    ) -> None:
+        self._clock = clock
+        self._tokens = tokens
+        self._flashes = flashes
+        self._environment = _environment(settings, static)
+
+    def render(
+        self,
+        request: Request,
+        template: str,
+        *,
+        status: int = 200,
+        signed_in: "SignedIn | None" = None,
+        flash: Flash | None = None,
+        csp_extra: str = "",
+        **context: object,
+    ) -> HTMLResponse:
+        """A page in the person's own time zone.
+
+        `problems` in the context maps the id of a field to what is wrong with it, and is listed first of all;
+        `token(purpose)` makes a form token; a flash that waits is shown and gone.
+        """
+        carried = self._flashes.take(request)
+        zone = signed_in.user.zone if signed_in is not None else "UTC"
+        now = self._clock()
+        values: dict[str, object] = {
+            "signed_in": signed_in,
+            "flash": flash or carried,
+            "problems": {},
+            "path": request.url.path,
+            "not_you": _not_you(request.url.path),
+            "now": now,
+            "zone": zone,
+            "zone_label": words.zone_label(zone, now),
+            "token": partial(self._tokens.make, signed_in.digest) if signed_in is not None else None,
+        }
+        text = self._environment.get_template(template).render(values | context)
+        response = HTMLResponse(text, status, headers=page_headers(request.url.path, csp_extra))
+        self._flashes.drop(request, response)
+        return response
+
+
+def _not_you(path: str) -> str:
+    """Where someone else answers the same request; empty away from consent pages."""
+    parts = path.split("/")
+    return f"/sign-in?request={parts[2]}&other=1" if len(parts) > 2 and parts[1] == "consent" else ""
+
+
+def page_headers(path: str, csp_extra: str = "") -> dict[str, str]:
+    """The headers of every page; `csp_extra` is one more directive of the content security policy."""
+    headers = {
+        "content-security-policy": "; ".join(filter(None, (CONTENT_SECURITY_POLICY, csp_extra))),
+        "x-frame-options": "DENY",
+        "x-content-type-options": "nosniff",
+        "cache-control": "no-store",
+        "referrer-policy": "no-referrer" if path.startswith(_NO_REFERRER) else "same-origin",
+        "permissions-policy": "publickey-credentials-get=(self), publickey-credentials-create=(self)",
+    }
+    if not path.startswith(_ON_THE_REQUESTS_WAY):
+        headers["cross-origin-opener-policy"] = "same-origin"
+    return headers
+
+
+def _in_zone(say: Callable[..., str]) -> Callable[..., str]:
+    """A filter that says an instant in the zone of the page it stands on."""
+
+    @pass_context
+    def filtered(context: Context, at: int, **how: bool) -> str:
+        return say(at, str(context["zone"]), **how)
+
+    return filtered
+
+
+def _environment(settings: Settings, static: StaticFiles) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals |= {
+        "instance": settings.instance_name,
+        "contact": settings.contact,
+        "asset": static.address,
+    }
+    environment.filters |= {
+        "money": words.money,
+        "decimal": lambda amount: to_decimal(MicroUSD(amount)),
+        "instant": _in_zone(words.instant),
+        "day": _in_zone(words.day),
+        "clock": _in_zone(words.clock_time),
+        "machine_time": words.machine_time,
+        "count": words.count,
+        "counted": words.counted,
+        "listed": words.listed,
+        "q": foreign.quoted,
+        "clean": foreign.clean,
+    }
+    return environment
