@@ -66,7 +66,8 @@ async def by_model(tx: AsyncSession, grant_id: str, since: int = 0) -> list[Mode
         .group_by(col(Reservation.model))
         .order_by(cost.desc())
     )
-    return [ModelUsage(*row._tuple()) for row in (await (await tx.connection()).execute(query)).all()]
+    rows = (await (await tx.connection()).execute(query)).all()
+    return [ModelUsage(model, calls, read, written, spent) for model, calls, read, written, spent in rows]
 
 
 async def spent_since(tx: AsyncSession, user_id: str, since: int) -> int:

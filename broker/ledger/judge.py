@@ -1,0 +1,121 @@
+"""What a call may hold under an allowance, and in whose words it is refused: rules only, no I/O."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from broker.core.access import lesser
+from broker.core.errors import CallRefused
+from broker.core.grant import GrantState
+from broker.core.money import MicroUSD
+from broker.core.usage import Price
+from broker.ledger.standing import Allowance, Standing
+
+LEAST_OUTPUT = 16
+"""Fewer output tokens than this are no answer: the call is refused for money instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a call needs, as its dialect bounded it; every figure is the most that it can be."""
+
+    provider: str
+    model: str
+    action: str
+    extra_actions: frozenset[str]
+    input_bound: int
+    own_output: int | None
+    """The app's own output maximum for each choice, None if it set none."""
+    model_output: int
+    choices: int
+    covers_reasoning: bool
+    """Whether the maximum we send also bounds reasoning; where not, the model's whole output is held."""
+    streamed: bool
+    price: Price
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The figures a call is admitted with."""
+
+    allowance: Allowance
+    hold: MicroUSD
+    output_max: int
+    """What is sent to the provider, for each choice."""
+    output_bound: int
+    """What is held, for all choices."""
+
+    def tokens(self, demand: Demand) -> int:
+        return demand.input_bound + self.output_bound
+
+
+def check_state(standing: Standing | None) -> Standing:
+    if standing is None:
+        raise invalid_token()
+    if standing.state is GrantState.PAUSED:
+        raise CallRefused("grant_paused", "The owner of this access has paused it.")
+    if standing.state is GrantState.FROZEN:
+        raise CallRefused("grant_frozen", "This access is frozen: the provider billed more than was held for a call.")
+    return standing
+
+
+def invalid_token() -> CallRefused:
+    return CallRefused("invalid_token", "The access token is not valid: it is malformed, expired, revoked or unknown.")
+
+
+def covering(standing: Standing, demand: Demand) -> list[Allowance]:
+    """The allowances that cover the call, in order; raises the most telling refusal if there is none."""
+    needed = {demand.action} | demand.extra_actions
+    here = [a for a in standing.allowances if a.provider == demand.provider]
+    if not here:
+        raise CallRefused("provider_not_granted", "This access does not include this provider.")
+    named = [a for a in here if a.covers_model(demand.model)]
+    if not named:
+        raise CallRefused("model_not_granted", "This access does not include this model.")
+    able = [a for a in named if needed <= a.actions]
+    if not able:
+        missing = sorted(needed - frozenset().union(*(a.actions for a in named)))
+        words = ", ".join(missing or sorted(needed))
+        raise CallRefused("action_not_granted", f"This access does not include what this request needs: {words}.")
+    ready = [a for a in able if a.credential_ready]
+    if not ready:
+        raise key_unavailable()
+    return ready
+
+
+def key_unavailable() -> CallRefused:
+    return CallRefused("provider_key_unavailable", "The provider key behind this access is missing or refused.")
+
+
+def plan(allowance: Allowance, demand: Demand, money_left: MicroUSD | None) -> Plan | CallRefused:
+    """The hold of a call; with `money_left`, an output that the app left open is cut to what that still affords."""
+    wanted = lesser(lesser(demand.own_output, allowance.max_output_tokens), demand.model_output)
+    output = demand.model_output if wanted is None else wanted
+    may_cut = demand.own_output is None and demand.covers_reasoning
+    limit = allowance.tokens_per_minute()
+    if limit is not None and demand.input_bound + _held(output, demand) > limit:
+        room = (limit - demand.input_bound) // demand.choices
+        if not may_cut or room < LEAST_OUTPUT:
+            return CallRefused("not_boundable", "This request alone could use more tokens than a minute allows.")
+        output = room
+    if money_left is not None and may_cut:
+        affordable = demand.price.affordable_output(demand.input_bound, money_left) // demand.choices
+        if affordable >= LEAST_OUTPUT:
+            output = min(output, affordable)
+    held = _held(output, demand)
+    return Plan(allowance, demand.price.worst_case(demand.input_bound, held), output, held)
+
+
+def _held(output: int, demand: Demand) -> int:
+    return (output if demand.covers_reasoning else max(output, demand.model_output)) * demand.choices
+
+
+_ORDER = ("rate_limited", "too_many_concurrent", "requests_exhausted", "budget_exhausted")
+
+
+def foremost(refusals: Iterable[CallRefused]) -> CallRefused:
+    """Of several refusals the one to give: a 429 goes before a 402 before a 403."""
+
+    def rank(refusal: CallRefused) -> int:
+        return _ORDER.index(refusal.code) if refusal.code in _ORDER else len(_ORDER)
+
+    return min(refusals, key=rank)
