@@ -1,15 +1,20 @@
 """Settings, read once from BROKER_* and .env; start fails with the list of everything wrong."""
 
+import os
+from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from broker.core.errors import CannotStart
 from broker.core.money import MicroUSD, parse_decimal
+
+ENV_FILE = ".env"
 
 Positive = Annotated[int, Field(ge=1)]
 Dollars = Annotated[MicroUSD, Field(gt=0)]
@@ -18,7 +23,7 @@ Dollars = Annotated[MicroUSD, Field(gt=0)]
 class Settings(BaseSettings):
     """Every setting with its default; seconds, bytes and micro-dollars as the names say."""
 
-    model_config = SettingsConfigDict(env_prefix="BROKER_", env_file=".env", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="BROKER_", env_file=ENV_FILE, extra="ignore", frozen=True)
 
     issuer: str = ""
     host: str = "127.0.0.1"
@@ -119,6 +124,12 @@ def load_settings(**overrides: object) -> Settings:
     except ValidationError as error:
         lines = [_line(problem["loc"], problem["msg"]) for problem in error.errors()]
         raise CannotStart("\n".join(["The settings are not right:", *lines])) from None
+
+
+def environment() -> Mapping[str, str]:
+    """The environment with .env below it: the operator's keys of providers stand there, and are settings of nobody."""
+    below = {name: value for name, value in dotenv_values(ENV_FILE).items() if value is not None}
+    return below | os.environ
 
 
 def _line(place: tuple[int | str, ...], message: str) -> str:

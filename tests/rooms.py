@@ -9,7 +9,7 @@ CHECKOUT = Path(__file__).parents[1]
 
 CELLAR = {"core", "store"}
 GROUND = CELLAR | {"vault", "audit", "identity", "ledger", "prices", "providers"}
-PROTOCOLS = GROUND | {"ops"}
+PROTOCOLS = GROUND | {"ops", "settings"}
 
 ROOMS: dict[str, set[str]] = {
     "core": set(),
@@ -26,8 +26,10 @@ ROOMS: dict[str, set[str]] = {
     "oauth": PROTOCOLS,
     "proxy": PROTOCOLS,
     "web": PROTOCOLS | {"oauth", "proxy", "assets"},
-    "app": PROTOCOLS | {"oauth", "proxy", "web", "assets", "settings"},
-    "cli": PROTOCOLS | {"oauth", "proxy", "web", "app", "assets", "settings", "demo"},
+    "app": PROTOCOLS | {"oauth", "proxy", "web", "assets", "settings", "start"},
+    "serve": PROTOCOLS | {"app", "settings", "start"},
+    "start": CELLAR | {"vault", "ops", "settings"},
+    "cli": PROTOCOLS | {"oauth", "proxy", "start", "serve", "settings", "demo"},
     "demo": set(),
     "__main__": {"cli"},
     "__init__": set(),
@@ -35,7 +37,7 @@ ROOMS: dict[str, set[str]] = {
 """For each room, the rooms it may import besides itself. What is not listed here does not exist."""
 
 LIBRARIES: dict[str, set[str]] = {
-    "settings": {"pydantic", "pydantic_settings"},
+    "settings": {"pydantic", "pydantic_settings", "dotenv"},
     "store": {"sqlmodel", "sqlalchemy", "alembic", "aiosqlite", "anyio"},
     "vault": {"cryptography"},
     "identity": {"argon2", "anyio"},
@@ -47,7 +49,8 @@ LIBRARIES: dict[str, set[str]] = {
     "proxy": {"starlette", "anyio"},
     "web": {"starlette", "jinja2", "anyio"},
     "app": {"starlette", "anyio", "hypercorn"},
-    "cli": {"typer", "hypercorn", "httpx", "anyio", "structlog", "uvloop", "starlette"},
+    "serve": {"hypercorn", "uvloop", "starlette"},
+    "cli": {"typer"},
     "demo": {"starlette", "hypercorn", "httpx", "jinja2", "anyio"},
 }
 """For each room, the libraries it may use besides the standard one."""

@@ -1,0 +1,1 @@
+"""A running server: one parent that watches, and the workers that serve."""

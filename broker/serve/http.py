@@ -1,0 +1,67 @@
+"""How connections are spoken to: hypercorn's settings, and HTTP/1.1 only."""
+
+from importlib.metadata import version
+from typing import Any
+
+from hypercorn.config import Config
+from hypercorn.logging import Logger
+from hypercorn.protocol.h11 import H11Protocol
+
+from broker.core.errors import CannotStart
+from broker.ops.log import logger
+from broker.settings import Settings
+
+BACKLOG = 4096
+KEEP_ALIVE_SECONDS = 75
+MARGIN_SECONDS = 5
+"""After the drain: for running calls to be cut and settled."""
+
+_READ_BY_HAND = ("0.18.",)
+"""The releases of hypercorn whose check for HTTP/2 in clear text is known to be the one that is switched off here."""
+
+
+class _Log(Logger):
+    """hypercorn's own events, in our shape; an access line would hold addresses of people and queries."""
+
+    def __init__(self, config: Config) -> None:
+        super().__init__(config)
+        self.access_logger = None
+        self.error_logger = None
+
+    async def exception(self, message: str, *_args: Any, **_kwargs: Any) -> None:
+        logger("http").error(message, exc_info=True)
+
+    async def warning(self, message: str, *_args: Any, **_kwargs: Any) -> None:
+        logger("http").warning(message)
+
+    async def error(self, message: str, *_args: Any, **_kwargs: Any) -> None:
+        logger("http").error(message)
+
+
+def listen_config(settings: Settings, descriptor: int) -> Config:
+    """For a listening socket that the parent has bound already."""
+    config = Config()
+    config.bind = [f"fd://{descriptor}"]
+    config.logger_class = _Log
+    config.include_server_header = False
+    config.backlog = BACKLOG
+    config.keep_alive_timeout = KEEP_ALIVE_SECONDS
+    config.keep_alive_max_requests = 1_000_000
+    config.h11_max_incomplete_size = settings.max_header_bytes
+    config.graceful_timeout = settings.drain_seconds + MARGIN_SECONDS
+    config.alpn_protocols = ["http/1.1"]
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        config.certfile = str(settings.tls_cert)
+        config.keyfile = str(settings.tls_key)
+    return config
+
+
+def speak_http1_only() -> None:
+    """hypercorn has no switch against HTTP/2 in clear text, which one bad path could use to end a whole connection."""
+    if not version("hypercorn").startswith(_READ_BY_HAND):
+        raise CannotStart("This release of hypercorn is not one that Broker knows how to keep to HTTP/1.1.")
+
+    async def stay(_protocol: H11Protocol, _event: object) -> None:
+        return None
+
+    H11Protocol._check_protocol = stay  # type: ignore[method-assign, assignment]  # noqa: SLF001 - no switch
