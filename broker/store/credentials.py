@@ -7,7 +7,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.handle import new_id
 from broker.store import changes
-from broker.store.grant_tables import Access
 from broker.store.tables import Credential, User
 
 STORED, ENVIRONMENT = "stored", "environment"
@@ -60,12 +59,6 @@ async def ensure_environment(tx: AsyncSession, providers: Iterable[str], now: in
                 id=new_id("crd"), provider=provider, name="Server key", source=ENVIRONMENT, version=1, created_at=now
             )
         )
-
-
-async def lent_to(tx: AsyncSession, credential_id: str) -> list[str]:
-    """Ids of the grants with a live access that spends from this credential, ended grants among them."""
-    query = select(Access.grant_id).where(Access.credential_id == credential_id, col(Access.ended_at).is_(None))
-    return list(dict.fromkeys((await tx.exec(query.order_by(col(Access.created_at)))).all()))
 
 
 async def _live(tx: AsyncSession, user_id: str | None) -> list[Credential]:

@@ -1,0 +1,101 @@
+"""Recent requests as lines for their owner: when, which model, how much, and how each ended in words."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from broker.core.usage import Price
+from broker.ledger.history import instant_of
+from broker.store.ledger_tables import Refusal, Reservation
+from broker.web.foreign import clean
+from broker.web.words import count, money
+
+_REFUSED = {
+    "budget_exhausted": "over spending limit",
+    "requests_exhausted": "no requests left",
+    "rate_limited": "too many a minute",
+    "too_many_concurrent": "too many at once",
+    "provider_not_granted": "provider not approved",
+    "model_not_granted": "model not approved",
+    "action_not_granted": "capability not approved",
+    "grant_paused": "paused",
+    "grant_frozen": "stopped",
+    "no_price": "price unknown",
+    "not_boundable": "its cost has no upper bound",
+    "invalid_request": "not readable",
+    "too_large": "too large",
+    "unsupported_media_type": "not readable",
+    "not_found": "no such address",
+    "method_not_allowed": "no such address",
+    "provider_key_unavailable": "key not available",
+    "unavailable": "could not be checked",
+}
+
+_ENDED = {
+    "ok": "OK",
+    "client_left": "Cancelled by app",
+    "timeout": "Provider took too long",
+    "not_reached": "Provider not reached",
+    "revoked": "Cut: revoked",
+    "paused": "Cut: paused",
+    "frozen": "Cut: stopped",
+    "expired": "Cut: ended",
+    "narrowed": "Cut: limits changed",
+    "disabled": "Cut: account disabled",
+    "key_removed": "Cut: key removed",
+    "draining": "Cut: server restarted",
+    "unresolved": "Interrupted",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    at: int
+    model: str
+    tokens: str
+    cost: int | None
+    """Micro-dollars; None while it is not known."""
+    result: str
+
+
+def lines(rows: Iterable[Reservation | Refusal]) -> list[Line]:
+    return [_refused(row) if isinstance(row, Refusal) else _call(row) for row in rows]
+
+
+def prices(rows: Sequence[Reservation | Refusal]) -> list[str]:
+    """What these calls were priced at, a sentence for each model and price."""
+    priced = [(row.model, row.price) for row in rows if isinstance(row, Reservation)]
+    return [_price(model, Price.from_dict(json.loads(price))) for model, price in dict.fromkeys(priced)]
+
+
+def rate_words(price: Price) -> str:
+    """$0.40 in, $1.60 out per million tokens: of the first tier, and whether there are more."""
+    rates = price.tiers[0].rates
+    more = "" if len(price.tiers) == 1 else ", more for long requests"
+    if not rates.output:
+        return f"{money(rates.input, 'fine')} per million tokens{more}"
+    return f"{money(rates.input, 'fine')} in, {money(rates.output, 'fine')} out per million tokens{more}"
+
+
+def _price(model: str, price: Price) -> str:
+    return f"{clean(model)}: {rate_words(price)} ({price.source}, {price.version})"
+
+
+def _refused(row: Refusal) -> Line:
+    reason = _REFUSED.get(row.code)
+    return Line(instant_of(row), clean(row.model) or "–", "–", 0, f"Refused: {reason}" if reason else "Refused")
+
+
+def _call(row: Reservation) -> Line:
+    if row.state == "held":
+        return Line(row.admitted_at, clean(row.model), "–", None, "In progress")
+    tokens = f"{count(row.input_tokens)} / {count(row.output_tokens)}" if row.mark == "reported" else "–"
+    return Line(row.admitted_at, clean(row.model), tokens, row.cost + row.overrun, _result(row))
+
+
+def _result(row: Reservation) -> str:
+    if row.status >= 400:
+        said = f"Provider error {row.status}"
+    else:
+        said = _ENDED.get(row.outcome, "Provider did not complete it")
+    return f"{said}, cost estimated" if row.mark in ("estimated", "unresolved") else said

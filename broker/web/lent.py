@@ -1,0 +1,168 @@
+"""A grant as its owner reads it: the app, the keys it spends from, its figures, and one word for how it stands."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from broker.core.access import Access as Element
+from broker.core.clock import DAY
+from broker.core.credential import masked
+from broker.core.grant import LIVE, GrantState
+from broker.core.strict_json import loads
+from broker.ledger import history
+from broker.ledger.limits import Figures, figures
+from broker.ledger.view import grant_state
+from broker.providers.registry import Registry, label
+from broker.store import lent
+from broker.store.accesses import as_granted
+from broker.store.credentials import ENVIRONMENT
+from broker.store.grant_tables import Access, Grant
+from broker.store.tables import Client, Credential
+from broker.web.foreign import clean
+
+MOST_NAME = 40
+SOON = 2 * DAY
+IDLE = 30 * DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One access, with what it spends from and what is left of it."""
+
+    access: Access
+    element: Element
+    credential: Credential
+    figures: Figures
+    has_key: bool
+    """False once its key was removed, was refused by the provider, or is missing in the environment."""
+
+    @property
+    def provider(self) -> str:
+        return label(self.access.provider)
+
+    @property
+    def spent(self) -> int:
+        return self.figures.money.settled + self.figures.money.overrun
+
+    @property
+    def is_reached(self) -> bool:
+        return self.figures.money.is_reached or self.figures.requests.is_reached
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """`urgency` orders the list of apps, the most pressing first."""
+
+    text: str
+    kind: str
+    urgency: int
+
+
+@dataclass(frozen=True, slots=True)
+class Lent:
+    grant: Grant
+    client: Client
+    parts: tuple[Part, ...]
+    state: GrantState
+    last_used: int | None
+    tag: Tag
+
+    @property
+    def name(self) -> str:
+        return app_name(self.client)
+
+    @property
+    def address(self) -> str:
+        return app_address(self.client)
+
+    @property
+    def path(self) -> str:
+        return f"/grants/{self.grant.id}"
+
+    @property
+    def purpose(self) -> str:
+        """What the form tokens of this grant are for."""
+        return f"grant:{self.grant.id}"
+
+    @property
+    def is_live(self) -> bool:
+        return self.state in LIVE
+
+    @property
+    def ends_at(self) -> int:
+        return max((part.access.ends_at for part in self.parts), default=self.grant.changed_at)
+
+    @property
+    def running(self) -> int:
+        return sum(part.figures.running for part in self.parts)
+
+    @property
+    def held(self) -> int:
+        return sum(part.figures.money.held for part in self.parts)
+
+
+async def read_lent(tx: AsyncSession, registry: Registry, grant: Grant, client: Client, now: int) -> Lent:
+    rows = await lent.accesses_of(tx, grant.id)
+    parts = tuple(
+        [
+            Part(
+                access,
+                as_granted(access, grant.client_id),
+                credential,
+                await figures(tx, access, now),
+                has_key(credential, registry),
+            )
+            for access, credential in rows
+        ]
+    )
+    state = grant_state(grant, [part.access for part in parts], now)
+    used = await history.last_used(tx, grant.id)
+    return Lent(grant, client, parts, state, used, _tag(grant, parts, state, used, now))
+
+
+def app_name(client: Client) -> str:
+    return clean(client.name, MOST_NAME)
+
+
+def app_address(client: Client) -> str:
+    """The address the operator gave, or else the host that answers go to."""
+    if client.address:
+        return clean(urlsplit(client.address).netloc or client.address)
+    addresses = loads(client.redirect_uris.encode())
+    first = addresses[0] if isinstance(addresses, list) and addresses else ""
+    url = urlsplit(str(first))
+    return clean(url.netloc or (f"{url.scheme}:" if url.scheme else ""))
+
+
+def has_key(credential: Credential, registry: Registry) -> bool:
+    if credential.removed_at is not None or credential.state == "refused":
+        return False
+    return credential.source != ENVIRONMENT or registry.environment_key(credential.provider) is not None
+
+
+def key_name(credential: Credential, instance: str) -> str:
+    """Personal (OpenAI, sk-…9f2A); of the operator's keys no character is shown."""
+    what = f"from {instance}" if credential.user_id is None else masked(credential.prefix, credential.last_four)
+    return f"{credential.name} ({label(credential.provider)}, {what})"
+
+
+def _tag(grant: Grant, parts: tuple[Part, ...], state: GrantState, used: int | None, now: int) -> Tag:
+    fixed = {
+        GrantState.REVOKED: Tag("Revoked", "", 9),
+        GrantState.EXPIRED: Tag("Ended", "", 9),
+        GrantState.FROZEN: Tag("Stopped", "bad", 0),
+        GrantState.PAUSED: Tag("Paused", "warn", 5),
+    }
+    if state in fixed:
+        return fixed[state]
+    running = [part for part in parts if part.access.ends_at > now]
+    if any(part.is_reached for part in running):
+        return Tag("Limit reached", "bad", 0)
+    if not all(part.has_key for part in running):
+        return Tag("Key problem", "bad", 1)
+    if max(part.access.ends_at for part in running) - now < SOON:
+        return Tag("Ends soon", "warn", 2)
+    if now - (used or grant.created_at) >= IDLE:
+        return Tag("Not used for 30 days", "warn", 4)
+    return Tag("Active", "ok", 5)
