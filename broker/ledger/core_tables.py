@@ -12,6 +12,7 @@ _tables = SQLModel.metadata.tables
 ACCESS = _tables["access"]
 ACCESS_TOKEN = _tables["access_token"]
 BOOT = _tables["boot"]
+CHANGE = _tables["change"]
 CLIENT = _tables["client"]
 COUNTER = _tables["counter"]
 CREDENTIAL = _tables["credential"]

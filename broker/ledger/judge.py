@@ -14,6 +14,9 @@ LEAST_OUTPUT = 16
 """Fewer output tokens than this are no answer: the call is refused for money instead."""
 
 
+NO_PRICE = Price("", "", ())
+
+
 @dataclass(frozen=True, slots=True)
 class Demand:
     """What a call needs, as its dialect bounded it; every figure is the most that it can be."""
@@ -31,6 +34,9 @@ class Demand:
     """Whether the maximum we send also bounds reasoning; where not, the model's whole output is held."""
     streamed: bool
     price: Price
+    """Of a model without one: NO_PRICE, which no call is ever admitted at."""
+    unbounded: str = ""
+    """Why no bound can be given, in words for the caller; empty when there is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +82,13 @@ def covering(standing: Standing, demand: Demand) -> list[Allowance]:
         missing = sorted(needed - frozenset().union(*(a.actions for a in named)))
         words = ", ".join(missing or sorted(needed))
         raise CallRefused("action_not_granted", f"This access does not include what this request needs: {words}.")
-    ready = [a for a in able if a.credential_ready]
+    ready = [a for a in able if a.is_ready]
     if not ready:
         raise key_unavailable()
+    if demand.price is NO_PRICE:
+        raise CallRefused("no_price", "There is no price for this model here, so its cost cannot be bounded.")
+    if demand.unbounded:
+        raise CallRefused("not_boundable", demand.unbounded)
     return ready
 
 

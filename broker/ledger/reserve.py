@@ -18,6 +18,7 @@ from broker.ledger.lease import Lease
 from broker.ledger.rates import insert_within_rates, too_fast
 from broker.ledger.standing import Standing, load_standing
 from broker.store.database import Database
+from broker.store.tables import Credential
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Reservation:
     jti: str
     grant_id: str
     access_id: str
-    credential_id: str
+    credential: Credential
     hold: MicroUSD
     output_max: int
     price: Price
@@ -109,7 +110,7 @@ class Reserver:
             jti=standing.jti,
             grant_id=standing.grant_id,
             access_id=planned.allowance.access_id,
-            credential_id=planned.allowance.credential_id,
+            credential=planned.allowance.credential,
             hold=planned.hold,
             output_max=planned.output_max,
             price=demand.price,
@@ -128,7 +129,7 @@ def _row(reservation: Reservation, standing: Standing, demand: Demand, planned: 
         "access_id": reservation.access_id,
         "jti": reservation.jti,
         "user_id": standing.user_id,
-        "credential_id": reservation.credential_id,
+        "credential_id": reservation.credential.id,
         "provider": demand.provider,
         "model": demand.model,
         "action": demand.action,

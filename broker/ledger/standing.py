@@ -14,6 +14,7 @@ from broker.core.grant import GrantState
 from broker.core.money import parse_decimal
 from broker.ledger.core_tables import ACCESS, ACCESS_TOKEN, CLIENT, CREDENTIAL, FAMILY, GRANT, USER
 from broker.store.ledger_tables import NO_LIMIT
+from broker.store.tables import Credential
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,8 @@ class Allowance:
     provider: str
     models: tuple[str, ...]
     actions: frozenset[str]
-    credential_id: str
-    credential_ready: bool
+    credential: Credential
+    """As it stands at the reservation; the key is opened from it at the last moment."""
     budget: int
     budget_per: str
     max_requests: int
@@ -43,6 +44,10 @@ class Allowance:
     max_output_tokens: int | None
     ends_at: int
     cap: Cap | None
+
+    @property
+    def is_ready(self) -> bool:
+        return self.credential.removed_at is None and self.credential.provider == self.provider
 
     def tokens_per_minute(self) -> int | None:
         own = None if self.cap is None else self.cap.rate_limit.tokens_per_minute
@@ -84,8 +89,10 @@ _TOKEN = (
     .where(GRANT.c.state.in_([GrantState.ACTIVE.value, GrantState.PAUSED.value, GrantState.FROZEN.value]))
 )
 
+_KEY_COLUMNS = ("id", "user_id", "provider", "source", "sealed", "version", "removed_at")
+
 _ACCESSES = (
-    select(ACCESS, CREDENTIAL.c.removed_at.label("credential_removed_at"), CREDENTIAL.c.provider.label("key_provider"))
+    select(ACCESS, *(CREDENTIAL.c[name].label(f"key_{name}") for name in _KEY_COLUMNS))
     .join(CREDENTIAL, CREDENTIAL.c.id == ACCESS.c.credential_id)
     .where(ACCESS.c.ended_at.is_(None))
     .order_by(ACCESS.c.position)
@@ -132,8 +139,7 @@ def _allowance(row: Row[Any], cap: dict[str, Any] | None) -> Allowance:
         provider=row.provider,
         models=models,
         actions=actions,
-        credential_id=row.credential_id,
-        credential_ready=row.credential_removed_at is None and row.key_provider == row.provider,
+        credential=Credential(**{name: getattr(row, f"key_{name}") for name in _KEY_COLUMNS}),
         budget=row.budget,
         budget_per=row.budget_per,
         max_requests=NO_LIMIT if row.max_requests is None else row.max_requests,

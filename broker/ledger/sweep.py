@@ -1,0 +1,34 @@
+"""The sweep: what a dead process held is settled at its bound, once its lease has lapsed."""
+
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from broker.core.clock import Clock
+from broker.ledger.core_tables import BOOT, RESERVATION
+from broker.ledger.settle import Ending, settle
+from broker.store.database import Database
+
+_BATCH = 200
+
+UNRESOLVED = Ending("unresolved", "process_died")
+
+
+async def sweep(db: Database, clock: Clock) -> int:
+    """Settles every hold of a lapsed lease; gives their number."""
+    total = 0
+    while done := await db.write_core(lambda connection: _batch(connection, clock())):
+        total += done
+    return total
+
+
+async def _batch(connection: AsyncConnection, now: int) -> int:
+    lapsed = select(BOOT.c.id).where(BOOT.c.lease_ends_at <= now)
+    held = select(RESERVATION.c.id).where(RESERVATION.c.state == "held", RESERVATION.c.boot_id.in_(lapsed))
+    ids = list((await connection.execute(held.limit(_BATCH))).scalars())
+    for reservation_id in ids:
+        await settle(connection, reservation_id, UNRESOLVED, now)
+    if not ids:
+        # A lease that was swept stays lapsed: its process may not renew it and hold again.
+        ended = update(BOOT).where(BOOT.c.lease_ends_at <= now, BOOT.c.ended_at.is_(None))
+        await connection.execute(ended.values(ended_at=now))
+    return len(ids)
