@@ -1,0 +1,89 @@
+"""The authorization endpoint: where an app sends a person's browser, and where nothing is decided yet."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from broker.core.errors import BadForm, OAuthError, PageError
+from broker.core.forms import Form, parse_form
+from broker.oauth.code import answer_address
+from broker.oauth.form_post import FormPost, read_form_bytes
+from broker.oauth.request import (
+    KnowsProvider,
+    Origin,
+    UntrustedRequest,
+    check_request,
+    identify,
+    open_pushed,
+    store_opened,
+)
+from broker.oauth.throttle import Throttled
+from broker.settings import Settings
+from broker.store.grant_tables import GrantRequest
+
+IsSignedIn = Callable[[Request], Awaitable[bool]]
+
+_HEADERS = {"cache-control": "no-store", "referrer-policy": "no-referrer"}
+
+
+@dataclass(frozen=True, slots=True)
+class Authorize:
+    """First identify, with errors shown here; then check, with errors sent back to the client; then store.
+
+    Every redirect is 303, so that no browser posts again what was posted here (RFC 9700 §4.12).
+    """
+
+    post: FormPost
+    settings: Settings
+    knows_provider: KnowsProvider
+    is_signed_in: IsSignedIn
+
+    async def endpoint(self, request: Request) -> Response:
+        self._admit(request)
+        form = await _read(request)
+        if form.all("request_uri"):
+            stored = await self.post.db.write(
+                lambda tx: open_pushed(tx, form, self.settings, self.post.clock()),
+            )
+        else:
+            origin = await self.post.db.read(lambda tx: identify(tx, form))
+            try:
+                stored = await self._store(form, origin)
+            except OAuthError as error:
+                return self._refuse(origin, error)
+        return await self._to_consent(request, stored)
+
+    async def _store(self, form: Form, origin: Origin) -> GrantRequest:
+        checked = check_request(form, origin, self.settings, self.knows_provider, self.post.clock())
+        return await self.post.db.write(lambda tx: store_opened(tx, checked, self.settings))
+
+    async def _to_consent(self, request: Request, stored: GrantRequest) -> Response:
+        signed_in = await self.is_signed_in(request)
+        place = f"/consent/{stored.id}" if signed_in else f"/sign-in?request={stored.id}"
+        return RedirectResponse(place, 303, _HEADERS)
+
+    def _refuse(self, origin: Origin, error: OAuthError) -> Response:
+        answer = {"error": error.error, "error_description": error.description}
+        address = answer_address(origin.redirect_uri, origin.state, self.settings.public_url, answer)
+        return RedirectResponse(address, 303, _HEADERS)
+
+    def _admit(self, request: Request) -> None:
+        try:
+            self.post.throttle.admit(self.post.address_of(request))
+        except Throttled as error:
+            raise PageError(429, "Too many requests", "Wait a moment, then try again.") from error
+
+
+async def _read(request: Request) -> Form:
+    """The query of a GET or the body of a POST, never both; raises UntrustedRequest."""
+    query: bytes = request.scope["query_string"]
+    try:
+        if request.method != "POST":
+            return parse_form(query)
+        if query:
+            raise UntrustedRequest("a posted request has parameters in its address, too")
+        return parse_form(await read_form_bytes(request))
+    except (BadForm, OAuthError):
+        raise UntrustedRequest("the request cannot be read") from None

@@ -1,0 +1,79 @@
+"""Registering a client: its name, its addresses, its secret."""
+
+import json
+import re
+import unicodedata
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from broker.audit.record import OPERATOR, record
+from broker.core.errors import BrokerError
+from broker.core.handle import digest, new_handle, new_id
+from broker.core.secret import Secret
+from broker.oauth import redirect_uri
+from broker.store import clients
+from broker.store.tables import Client
+
+MAX_NAME = 80
+MAX_URIS = 20
+
+_ORIGIN = re.compile(r"https://[a-z0-9.-]+(?::[1-9][0-9]{0,4})?", re.ASCII)
+_LOCAL_ORIGIN = re.compile(r"http://(?:127\.0\.0\.1|\[::1\]|localhost)(?::[1-9][0-9]{0,4})?", re.ASCII)
+_ADDRESS = re.compile(rf"(?:{_ORIGIN.pattern}|{_LOCAL_ORIGIN.pattern})(?:/[A-Za-z0-9._~/%-]*)?", re.ASCII)
+_NO_NAME = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+"""Control, invisible and direction-changing characters, with which one name can be made to look like another."""
+
+
+class BadClient(BrokerError):
+    """A registration that is refused; the description is one line for the operator."""
+
+
+async def register_client(
+    tx: AsyncSession,
+    now: int,
+    name: str,
+    *,
+    public: bool,
+    redirect_uris: tuple[str, ...] = (),
+    origins: tuple[str, ...] = (),
+    address: str = "",
+    verified: bool = True,
+) -> tuple[Client, Secret | None]:
+    """The client, and the secret of a confidential one, which is shown once; raises BadClient."""
+    name = name.strip()
+    _check(name, redirect_uris, origins, address)
+    secret = None if public else Secret(new_handle("sec"))
+    client = Client(
+        id=new_id("cli"),
+        name=name,
+        public=int(public),
+        secret_digest="" if secret is None else digest(secret.reveal()),
+        redirect_uris=json.dumps(redirect_uris),
+        origins=json.dumps(origins),
+        address=address,
+        verified=int(verified),
+        created_at=now,
+    )
+    await clients.add(tx, client)
+    await record(tx, now, "client.added", OPERATOR, client.id, public=public, verified=verified)
+    return client, secret
+
+
+def registered_uris(client: Client) -> tuple[str, ...]:
+    return tuple(json.loads(client.redirect_uris))
+
+
+def _check(name: str, redirect_uris: tuple[str, ...], origins: tuple[str, ...], address: str) -> None:
+    if not 0 < len(name) <= MAX_NAME or any(unicodedata.category(character) in _NO_NAME for character in name):
+        raise BadClient(f"The name must have 1 to {MAX_NAME} characters, none of them invisible.")
+    if len(redirect_uris) > MAX_URIS or len(origins) > MAX_URIS:
+        raise BadClient(f"A client has at most {MAX_URIS} redirect addresses and origins.")
+    for uri in redirect_uris:
+        found = redirect_uri.fault(uri)
+        if found is not None:
+            raise BadClient(f"The redirect address {uri!a} is refused: {found}.")
+    for origin in origins:
+        if not _ORIGIN.fullmatch(origin) and not _LOCAL_ORIGIN.fullmatch(origin):
+            raise BadClient(f"The origin {origin!a} must be https://host, or http:// on this computer.")
+    if address and not _ADDRESS.fullmatch(address):
+        raise BadClient(f"The address {address!a} must be https://…, or http:// on this computer.")

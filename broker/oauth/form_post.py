@@ -1,0 +1,102 @@
+"""The steps that each endpoint for form posts shares, so that none can forget one: bound, form, client, error."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import anyio
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+
+from broker.core.clock import Clock
+from broker.core.errors import BadForm, OAuthError, Unavailable
+from broker.core.forms import MAX_BYTES, Form, parse_form
+from broker.oauth.client_auth import authenticate, read_client
+from broker.oauth.throttle import Throttle, Throttled
+from broker.store.database import Database
+from broker.store.tables import Client
+
+NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
+MAX_SECONDS = 10
+FORM_TYPE = "application/x-www-form-urlencoded"
+
+AddressOf = Callable[[Request], str]
+"""The address a request came from, as far as it can be believed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A form post by a client that has authenticated itself."""
+
+    form: Form
+    client: Client
+    arrived_at: int
+
+
+Answer = Callable[[Asked], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class FormPost:
+    """Runs an endpoint's own part between the shared ones."""
+
+    db: Database
+    clock: Clock
+    throttle: Throttle
+    address_of: AddressOf
+
+    async def run(self, request: Request, answer: Answer) -> Response:
+        arrived_at = self.clock()
+        try:
+            self.throttle.admit(self.address_of(request))
+            form = await read_form(request)
+            presented = read_client(request.headers.getlist("authorization"), form)
+            client = await self.db.read(lambda tx: authenticate(tx, presented))
+            return await answer(Asked(form, client, arrived_at))
+        except OAuthError as error:
+            return error_answer(error)
+        except BadForm:
+            return error_answer(_unreadable())
+        except Unavailable as error:
+            busy = OAuthError("temporarily_unavailable", "The server cannot answer now. Try again.", status=503)
+            return error_answer(busy, retry_after=error.retry_after)
+
+
+async def read_form(request: Request) -> Form:
+    """Raises OAuthError or BadForm; parameters in the query are not looked at (RFC 6749 §2.3.1)."""
+    form = parse_form(await read_form_bytes(request))
+    if form.has_repeated():
+        raise OAuthError("invalid_request", "A parameter stands more than once.")
+    return form
+
+
+async def read_form_bytes(request: Request) -> bytes:
+    """Within bounds of size and time."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM_TYPE:
+        raise OAuthError("invalid_request", f"The body must be {FORM_TYPE}.")
+    raw = bytearray()
+    try:
+        with anyio.fail_after(MAX_SECONDS):
+            async for chunk in request.stream():
+                raw += chunk
+                if len(raw) > MAX_BYTES:
+                    raise OAuthError("invalid_request", "The form is too large.", status=413)
+    except (TimeoutError, ClientDisconnect):
+        raise BadForm(detail="the form did not come") from None
+    return bytes(raw)
+
+
+def error_answer(error: OAuthError, *, retry_after: int | None = None) -> JSONResponse:
+    """RFC 6749 §5.2."""
+    headers = dict(NO_STORE)
+    if error.basic and error.status == 401:
+        headers["www-authenticate"] = 'Basic realm="broker", charset="UTF-8"'
+    if isinstance(error, Throttled):
+        retry_after = error.retry_after
+    if retry_after is not None:
+        headers["retry-after"] = str(retry_after)
+    body = {"error": error.error, "error_description": error.description}
+    return JSONResponse(body, error.status, headers)
+
+
+def _unreadable() -> OAuthError:
+    return OAuthError("invalid_request", "The form cannot be read.")

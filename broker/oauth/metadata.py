@@ -1,0 +1,67 @@
+"""What clients may discover: the authorization server, the resource, the public keys, the type of details."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from broker.core.access import TYPE
+from broker.oauth.client_auth import METHODS
+from broker.oauth.details_schema import SCHEMA
+from broker.oauth.signing import Signer
+from broker.oauth.token import GRANT_TYPES
+from broker.settings import Settings
+
+_PUBLIC = {"cache-control": "public, max-age=300", "access-control-allow-origin": "*"}
+
+
+def server_metadata(settings: Settings) -> dict[str, object]:
+    """RFC 8414; says only what this server does."""
+    issuer = settings.public_url
+    return {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/oauth/authorize",
+        "pushed_authorization_request_endpoint": f"{issuer}/oauth/par",
+        "require_pushed_authorization_requests": False,
+        "token_endpoint": f"{issuer}/oauth/token",
+        "token_endpoint_auth_methods_supported": list(METHODS),
+        "revocation_endpoint": f"{issuer}/oauth/revoke",
+        "revocation_endpoint_auth_methods_supported": list(METHODS),
+        "jwks_uri": f"{issuer}/.well-known/jwks.json",
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "grant_types_supported": list(GRANT_TYPES),
+        "code_challenge_methods_supported": ["S256"],
+        "authorization_response_iss_parameter_supported": True,
+        "authorization_details_types_supported": [TYPE],
+        "protected_resources": [settings.resource],
+    }
+
+
+def resource_metadata(settings: Settings) -> dict[str, object]:
+    """RFC 9728."""
+    return {
+        "resource": settings.resource,
+        "authorization_servers": [settings.public_url],
+        "bearer_methods_supported": ["header"],
+        "authorization_details_types_supported": [TYPE],
+        "resource_name": settings.instance_name,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    settings: Settings
+    signer: Signer
+
+    async def server(self, request: Request) -> Response:
+        return JSONResponse(server_metadata(self.settings), headers=_PUBLIC)
+
+    async def resource(self, request: Request) -> Response:
+        return JSONResponse(resource_metadata(self.settings), headers=_PUBLIC)
+
+    async def keys(self, request: Request) -> Response:
+        return JSONResponse(self.signer.jwks(), headers=_PUBLIC, media_type="application/jwk-set+json")
+
+    async def details_schema(self, request: Request) -> Response:
+        return JSONResponse(SCHEMA, headers=_PUBLIC, media_type="application/schema+json")

@@ -1,0 +1,33 @@
+"""Pushed authorization requests (RFC 9126)."""
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from broker.core.errors import OAuthError
+from broker.oauth.form_post import NO_STORE, Asked, FormPost
+from broker.oauth.request import KnowsProvider, Origin, check_request, is_registered, store_pushed
+from broker.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class PushedRequests:
+    """All checks of an authorization request, made now; what is stored is what the person will be shown."""
+
+    post: FormPost
+    settings: Settings
+    knows_provider: KnowsProvider
+
+    async def endpoint(self, request: Request) -> Response:
+        return await self.post.run(request, self._answer)
+
+    async def _answer(self, asked: Asked) -> Response:
+        uri = asked.form.one("redirect_uri")
+        if uri is None or not is_registered(asked.client, uri):
+            raise OAuthError("invalid_request", "The redirect_uri is missing or not registered for this client.")
+        origin = Origin(asked.client, uri, asked.form.one("state"))
+        pushed = check_request(asked.form, origin, self.settings, self.knows_provider, self.post.clock())
+        request_uri = await self.post.db.write(lambda tx: store_pushed(tx, pushed, self.settings))
+        body = {"request_uri": request_uri, "expires_in": self.settings.par_seconds}
+        return JSONResponse(body, 201, NO_STORE)

@@ -1,0 +1,56 @@
+"""The authorization server put together: its endpoints, for the table of routes."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from starlette.requests import Request
+
+from broker.core.clock import Clock
+from broker.oauth.authorize import Authorize, IsSignedIn
+from broker.oauth.exchange import CodeExchange
+from broker.oauth.form_post import AddressOf, FormPost
+from broker.oauth.metadata import Discovery
+from broker.oauth.par import PushedRequests
+from broker.oauth.refresh import Refresh
+from broker.oauth.request import KnowsProvider
+from broker.oauth.revoke import Revocation
+from broker.oauth.signing import Signer
+from broker.oauth.throttle import Throttle
+from broker.oauth.token import RevocationEndpoint, TokenEndpoint
+from broker.settings import Settings
+from broker.store.database import Database
+
+
+def peer_address(request: Request) -> str:
+    """The address of the connection itself."""
+    return request.client.host if request.client is not None else ""
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationServer:
+    par: PushedRequests
+    authorize: Authorize
+    token: TokenEndpoint
+    revoke: RevocationEndpoint
+    discovery: Discovery
+
+    @classmethod
+    def build(
+        cls,
+        db: Database,
+        clock: Clock,
+        settings: Settings,
+        signer: Signer,
+        *,
+        knows_provider: KnowsProvider,
+        is_signed_in: IsSignedIn,
+        address_of: AddressOf = peer_address,
+    ) -> Self:
+        post = FormPost(db, clock, Throttle(settings.oauth_requests_a_minute, clock), address_of)
+        return cls(
+            par=PushedRequests(post, settings, knows_provider),
+            authorize=Authorize(post, settings, knows_provider, is_signed_in),
+            token=TokenEndpoint(post, CodeExchange(signer, settings), Refresh(signer, settings)),
+            revoke=RevocationEndpoint(post, Revocation(signer)),
+            discovery=Discovery(settings, signer),
+        )

@@ -1,0 +1,35 @@
+"""What the token endpoint answers."""
+
+from dataclasses import dataclass
+
+from starlette.responses import JSONResponse
+
+from broker.core.clock import SECOND
+from broker.core.secret import Secret
+from broker.oauth.form_post import NO_STORE
+from broker.oauth.issue import IssuedToken
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAnswer:
+    issued: IssuedToken
+    grant_id: str
+    grant_left: int
+    """Microseconds the grant has left."""
+    refresh_token: Secret
+    refresh_left: int
+    """Microseconds the refresh token has left."""
+
+    def to_response(self) -> JSONResponse:
+        """RFC 6749 §5.1, RFC 9396 §7, and the expiry members of the refresh token expiration draft."""
+        body = {
+            "access_token": self.issued.token.reveal(),
+            "token_type": "Bearer",
+            "expires_in": self.issued.expires_in,
+            "refresh_token": self.refresh_token.reveal(),
+            "refresh_token_timeout": self.refresh_left // SECOND,
+            "authorization_expires_in": self.grant_left // SECOND,
+            "authorization_details": [element.to_wire() for element in self.issued.details],
+            "grant_id": self.grant_id,
+        }
+        return JSONResponse(body, headers=NO_STORE)
