@@ -1,0 +1,83 @@
+"""What differs between the APIs of providers: where model, bounds and usage are, and how an error looks."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from broker.core.errors import CallRefused
+from broker.core.strict_json import JSONValue
+from broker.core.usage import Usage
+from broker.providers.registry import Provider
+
+Body = dict[str, JSONValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A request as its dialect understands it: what it needs, and the most that it can use."""
+
+    model: str
+    action: str
+    extra_actions: frozenset[str]
+    streamed: bool
+    wants_usage: bool
+    """Whether the app itself asked for the usage event of a stream."""
+    own_output: int | None
+    choices: int
+    covers_reasoning: bool
+    input_bound: int
+    unbounded: str
+    render: Callable[[int], bytes]
+    """The body to send, with the output maximum of each choice put in."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a dialect has read of a stream on its way past."""
+
+    usage: Usage | None = None
+    is_absurd: bool = False
+    is_complete: bool = False
+    failed: bool = False
+    """The provider itself ended the stream with an error event."""
+
+
+class Meter(Protocol):
+    """Reads a stream's usage as its bytes pass."""
+
+    seen: Seen
+
+    def read(self, event: bytes) -> bool:
+        """Notes what an event says; False when the app did not ask for this event and must not get it."""
+
+
+class Dialect(Protocol):
+    """Five small functions and no access to the books."""
+
+    name: str
+
+    def read(self, body: Body, size: int, provider: Provider) -> Reading:
+        """Raises CallRefused; `size` is the bytes of the app's body."""
+
+    def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
+        """The reported usage of a whole answer, and whether it was there but absurd."""
+
+    def meter(self, *, wants_usage: bool) -> Meter: ...
+
+    def is_error(self, answer: JSONValue) -> bool:
+        """Whether a body is a complete error in this dialect's own shape."""
+
+    def error(self, refusal: CallRefused, status: int) -> bytes:
+        """A refusal of ours as a body of this dialect."""
+
+    def error_event(self, refusal: CallRefused, status: int) -> bytes:
+        """The event that ends a broken stream."""
+
+
+def counted(value: JSONValue) -> int:
+    """A token count as it was reported; -1, which is absurd, for anything that is no integer."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else -1
+
+
+def refuse_request(why: str) -> CallRefused:
+    return CallRefused("invalid_request", why)

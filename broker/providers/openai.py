@@ -1,0 +1,94 @@
+"""OpenAI's dialect: chat completions, their usage, their stream, their errors."""
+
+from broker.core.errors import CallRefused
+from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
+from broker.core.usage import Usage
+from broker.providers.dialect import Body, Meter, Reading, Seen, counted
+from broker.providers.openai_request import read_chat
+from broker.providers.registry import Provider
+from broker.providers.sse import data_of
+
+_TYPES = {
+    401: "authentication_error",
+    402: "insufficient_quota",
+    403: "permission_error",
+    429: "rate_limit_error",
+}
+
+
+class OpenAI:
+    """Also what OpenAI-compatible servers speak."""
+
+    name = "openai"
+
+    def read(self, body: Body, size: int, provider: Provider) -> Reading:
+        return read_chat(body, size, provider)
+
+    def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
+        return read_usage(answer.get("usage") if isinstance(answer, dict) else None)
+
+    def meter(self, *, wants_usage: bool) -> Meter:
+        return ChatMeter(wants_usage=wants_usage)
+
+    def is_error(self, answer: JSONValue) -> bool:
+        error = answer.get("error") if isinstance(answer, dict) else None
+        return isinstance(error, dict) and isinstance(error.get("message"), str)
+
+    def error(self, refusal: CallRefused, status: int) -> bytes:
+        kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
+        error: dict[str, object] = {"message": refusal.description, "type": kind, "param": None, "code": refusal.code}
+        return dumps({"error": error | refusal.extra})
+
+    def error_event(self, refusal: CallRefused, status: int) -> bytes:
+        return b"data: " + self.error(refusal, status) + b"\n\n"
+
+
+class ChatMeter:
+    """Reads chunks only where a word in their bytes says that there is something to read."""
+
+    def __init__(self, *, wants_usage: bool) -> None:
+        self.seen = Seen()
+        self._wants_usage = wants_usage
+
+    def read(self, event: bytes) -> bool:
+        if self.seen.is_complete or not (b'"usage"' in event or b"[DONE]" in event or b'"error"' in event):
+            return True
+        data = data_of(event)
+        if data.strip() == b"[DONE]":
+            self.seen.is_complete = True
+            return True
+        try:
+            chunk = loads(data)
+        except NotStrict:
+            return True
+        if not isinstance(chunk, dict):
+            return True
+        if chunk.get("error"):
+            self.seen.failed = True
+        if chunk.get("usage") is None:
+            return True
+        usage, absurd = read_usage(chunk["usage"])
+        self.seen.usage, self.seen.is_absurd = usage, absurd
+        return self._wants_usage or chunk.get("choices") != []
+
+
+def read_usage(usage: JSONValue) -> tuple[Usage | None, bool]:
+    """OpenAI's usage object, and whether there was one that cannot be true.
+
+    A chat has at least one token of input: a zero there is a fault, not a gift.
+    """
+    if usage is None:
+        return None, False
+    if not isinstance(usage, dict):
+        return None, True
+    details = usage.get("prompt_tokens_details")
+    inner = details if isinstance(details, dict) else {}
+    read = Usage(
+        input_tokens=counted(usage.get("prompt_tokens")),
+        output_tokens=counted(usage.get("completion_tokens")),
+        cached_input_tokens=counted(inner.get("cached_tokens") or 0),
+        cache_write_tokens=counted(inner.get("cache_write_tokens") or 0),
+    )
+    if read.is_absurd() or read.input_tokens == 0:
+        return None, True
+    return read, False

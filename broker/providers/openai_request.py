@@ -1,0 +1,185 @@
+"""POST /v1/chat/completions as a request: an allow-list of fields, and the most that they can use."""
+
+from collections.abc import Iterator
+
+from broker.core.strict_json import JSONValue, dumps
+from broker.providers.dialect import Body, Reading, refuse_request
+from broker.providers.registry import Provider
+
+REQUEST_TOKENS, MESSAGE_TOKENS, TOOL_TOKENS = 64, 16, 64
+"""Added to the bytes of the body: more than the few tokens that chat templates put around messages and tools."""
+
+NORMALISING_FACTOR = 11
+"""Tokens a byte where the tokenizer is not known: NFKC turns one three-byte character into up to 18 characters."""
+
+_HARMLESS = frozenset(
+    [
+        "model", "messages", "temperature", "top_p", "stop", "seed", "presence_penalty", "frequency_penalty", "logit_bias",
+        "logprobs", "top_logprobs", "user", "safety_identifier", "prompt_cache_key", "response_format", "tools",
+        "tool_choice", "parallel_tool_calls", "functions", "function_call", "reasoning_effort", "verbosity", "metadata",
+        "stream", "stream_options", "n", "max_tokens", "max_completion_tokens",
+    ]
+)  # fmt: skip
+_ONLY: dict[str, tuple[JSONValue, ...]] = {
+    "store": (False, None),
+    "service_tier": ("default", None),
+    "modalities": (["text"], None),
+    "audio": (None,),
+    "prediction": (None,),
+    "web_search_options": (None,),
+}
+"""Fields that are harmless with these values alone."""
+
+_FIELD_ACTIONS = {"web_search_options": "web_search", "audio": "audio", "modalities": "audio"}
+_PART_ACTIONS = {"image_url": "vision", "input_audio": "audio", "file": "files"}
+_MESSAGE_FIELDS = frozenset(
+    [
+        "role",
+        "content",
+        "name",
+        "tool_calls",
+        "tool_call_id",
+        "function_call",
+        "refusal",
+        "annotations",
+        "reasoning_content",
+    ]
+)
+_BYTE_LEVEL = frozenset(["openai", "sandbox"])
+"""Providers whose tokenizers are byte-level, so that no token is shorter than a byte; and whose output maximum bounds reasoning."""
+
+
+def read_chat(body: Body, size: int, provider: Provider) -> Reading:
+    """Reads a request body of `size` bytes; raises CallRefused when it is not valid."""
+    model = body.get("model")
+    if not isinstance(model, str) or not 0 < len(model) <= 200:
+        raise refuse_request("model must be a string.")
+    messages = _messages(body)
+    needs = dict(_needs(body, messages, provider))
+    extra = frozenset(action for action in needs.values() if action)
+    factor = 1 if provider.name in _BYTE_LEVEL else NORMALISING_FACTOR
+    tools = [*_objects(body, "tools"), *_objects(body, "functions")]
+    constants = REQUEST_TOKENS + MESSAGE_TOKENS * len(messages) + TOOL_TOKENS * len(tools)
+    streamed = _flag(body, "stream")
+    fields = ", ".join(sorted(needs))
+    return Reading(
+        model=model,
+        action="chat",
+        extra_actions=extra,
+        streamed=streamed,
+        wants_usage=_wants_usage(body, streamed=streamed),
+        own_output=_own_output(body),
+        choices=_choices(body),
+        covers_reasoning=provider.name in _BYTE_LEVEL,
+        input_bound=size * factor + constants,
+        unbounded=f"The cost of this cannot be bounded here: {fields}." if needs else "",
+        render=lambda output_max: _render(body, provider, output_max, streamed=streamed),
+    )
+
+
+def _render(body: Body, provider: Provider, output_max: int, *, streamed: bool) -> bytes:
+    sent = {name: value for name, value in body.items() if name not in ("max_tokens", "max_completion_tokens")}
+    sent["max_tokens" if provider.name not in _BYTE_LEVEL else "max_completion_tokens"] = output_max
+    if provider.name == "openai":
+        # Left out, a project's own setting would choose the tier, and with it the price.
+        sent["service_tier"] = "default"
+    if streamed:
+        options = body.get("stream_options")
+        sent["stream_options"] = (options if isinstance(options, dict) else {}) | {"include_usage": True}
+    else:
+        sent.pop("stream_options", None)
+    try:
+        return dumps(sent)
+    except UnicodeEncodeError as error:
+        raise refuse_request("The body has text that is not Unicode.") from error
+
+
+def _needs(body: Body, messages: list[Body], provider: Provider) -> Iterator[tuple[str, str]]:
+    """(what, the action it needs or nothing) for all that has no bound here."""
+    for name, value in body.items():
+        if name in _ONLY and value not in _ONLY[name]:
+            yield name, _FIELD_ACTIONS.get(name, "")
+        elif name not in _ONLY and name not in _HARMLESS and name not in provider.allow_fields:
+            yield shown(name), ""
+    for message in messages:
+        for name in message.keys() - _MESSAGE_FIELDS:
+            if message[name] is not None:
+                yield f"messages.{shown(name)}", ""
+        for part in _parts(message):
+            kind = part.get("type")
+            if kind not in ("text", "refusal"):
+                word = shown(kind) if isinstance(kind, str) else "content"
+                yield f"messages.content.{word}", _PART_ACTIONS.get(word, "")
+    for tool in _objects(body, "tools"):
+        kind = tool.get("type")
+        if kind not in ("function", "custom"):
+            word = shown(kind) if isinstance(kind, str) else "type"
+            yield f"tools.{word}", "web_search" if word.startswith("web_search") else ""
+
+
+def shown(name: str) -> str:
+    """A name of the app's as it may stand in our sentence."""
+    return "".join(char if char.isascii() and (char.isalnum() or char in "_-.") else "?" for char in name[:40])
+
+
+def _messages(body: Body) -> list[Body]:
+    messages = _objects(body, "messages")
+    if not messages:
+        raise refuse_request("messages must be an array of objects.")
+    return messages
+
+
+def _parts(message: Body) -> list[Body]:
+    content = message.get("content")
+    if content is None or isinstance(content, str):
+        return []
+    if not isinstance(content, list):
+        raise refuse_request("content must be a string or an array of parts.")
+    return [part if isinstance(part, dict) else {} for part in content]
+
+
+def _objects(body: Body, name: str) -> list[Body]:
+    values = body.get(name)
+    if values is None:
+        return []
+    if not isinstance(values, list):
+        raise refuse_request(f"{name} must be an array of objects.")
+    objects = [value for value in values if isinstance(value, dict)]
+    if len(objects) != len(values):
+        raise refuse_request(f"{name} must be an array of objects.")
+    return objects
+
+
+def _flag(body: Body, name: str) -> bool:
+    value = body.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise refuse_request(f"{name} must be true or false.")
+    return bool(value)
+
+
+def _wants_usage(body: Body, *, streamed: bool) -> bool:
+    options = body.get("stream_options")
+    if options is None:
+        return False
+    if not isinstance(options, dict) or not streamed or not options.keys() <= {"include_usage", "include_obfuscation"}:
+        raise refuse_request("stream_options must be an object, and goes with stream.")
+    return _flag(options, "include_usage")
+
+
+def _own_output(body: Body) -> int | None:
+    """The app's own maximum; of two spellings the smaller."""
+    found = [_count(body, name, 2**53) for name in ("max_tokens", "max_completion_tokens")]
+    return min((value for value in found if value is not None), default=None)
+
+
+def _choices(body: Body) -> int:
+    return _count(body, "n", 128) or 1
+
+
+def _count(body: Body, name: str, most: int) -> int | None:
+    value = body.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+        raise refuse_request(f"{name} must be an integer from 1 to {most}.")
+    return value
