@@ -7,21 +7,20 @@ from urllib.parse import urlsplit
 
 from starlette.requests import Request
 
-from broker.core.errors import PageError
 from broker.core.forms import Form
 from broker.core.handle import same
 from broker.vault.vault import Vault
+from broker.web.dead_end import DeadEnd
 
 FIELD = "form_token"
 
 
-class OutOfDate(PageError):
+class OutOfDate(DeadEnd):
     """A form that cannot be trusted to be the person's own; `back` is a fresh page to start again from."""
 
     def __init__(self, back: str, *, detail: str) -> None:
         what = "It was open too long, or you signed in again since. Load it again, and then repeat what you did."
-        super().__init__(403, "This page is out of date", what, detail=detail)
-        self.back = back
+        super().__init__(403, "This page is out of date", what, label="Load it again", href=back, detail=detail)
 
 
 class FormTokens:

@@ -1,0 +1,85 @@
+"""What is true of each request before any endpoint sees it: a number, a host that is ours, a head in bounds."""
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from broker.core.handle import Entropy, new_id, system_entropy
+from broker.settings import Settings, is_loopback
+
+METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+MOST_HEADERS = 100
+_HSTS = "max-age=31536000"
+
+
+class Edge:
+    """Pure ASGI around the whole app; the streams of the proxy pass through it untouched."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, entropy: Entropy = system_entropy) -> None:
+        self._app = app
+        self._entropy = entropy
+        self._secure = settings.secure
+        self._most_bytes = settings.max_header_bytes
+        issuer = (urlsplit(settings.public_url).hostname or "").lower()
+        self._hosts = {issuer, *(_host_name(host) for host in settings.allowed_hosts)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = new_id("req", self._entropy)
+        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+        answer = self._answering(send, request_id)
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            await refusal(scope, receive, answer)
+        elif scope["path"] == "/proxy" or scope["path"].startswith("/proxy/"):
+            await self._app(scope, receive, send)
+        else:
+            await self._app(scope, receive, answer)
+
+    def _refusal(self, scope: Scope) -> JSONResponse | None:
+        headers = Headers(scope=scope)
+        size = sum(len(name) + len(value) + 4 for name, value in headers.raw)
+        if len(headers.raw) > MOST_HEADERS or size > self._most_bytes:
+            return _refuse(431, "headers_too_large", "The headers of the request are too large.")
+        if scope["method"] not in METHODS:
+            return _refuse(501, "method_not_implemented", "This server does not know that method.")
+        if "content-length" in headers and "transfer-encoding" in headers:
+            # RFC 9112 §6.1: "A server MAY reject a request that contains both Content-Length and Transfer-Encoding".
+            return _refuse(400, "invalid_request", "The request has two lengths.")
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or not self._is_ours(_host_name(hosts[0])):
+            return _refuse(421, "unknown_host", "This server does not answer to that host name.")
+        return None
+
+    def _is_ours(self, host: str) -> bool:
+        return bool(host) and (host in self._hosts or is_loopback(host))
+
+    def _answering(self, send: Send, request_id: str) -> Send:
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = headers["request-id"] = request_id
+                headers.setdefault("x-content-type-options", "nosniff")
+                if self._secure:
+                    headers["strict-transport-security"] = _HSTS
+            await send(message)
+
+        return answer
+
+
+def _host_name(host: str) -> str:
+    """Without its port, in lower case; empty for what is no host."""
+    if any(character in host for character in "/@?#\\ "):
+        return ""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").lower()
+    except ValueError:
+        return ""
+
+
+def _refuse(status: int, error: str, description: str) -> JSONResponse:
+    return JSONResponse({"error": error, "error_description": description}, status, {"cache-control": "no-store"})
