@@ -1,0 +1,35 @@
+"""A real browser for tests: Debian's chromium, or the one that CHROMIUM names."""
+
+import os
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import axe_playwright_python
+import pytest
+from playwright.async_api import Browser, Page, async_playwright
+
+FOUND = os.environ.get("CHROMIUM") or shutil.which("chromium")
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
+QUIET = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+
+Scheme = Literal["light", "dark"]
+
+needs_chromium = pytest.mark.skipif(FOUND is None, reason="no chromium here: install it, or name it in CHROMIUM")
+
+
+@asynccontextmanager
+async def open_browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=FOUND, chromium_sandbox=False, args=QUIET)
+        yield browser
+        await browser.close()
+
+
+async def violations(page: Page) -> list[str]:
+    """What axe-core has against the page as it stands: the rule, and where."""
+    await page.evaluate(f"{AXE}; 0")
+    found: list[Any] = (await page.evaluate("axe.run(document)"))["violations"]
+    return [f"{rule['id']}: {node['html']}" for rule in found for node in rule["nodes"]]
