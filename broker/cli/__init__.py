@@ -2,26 +2,24 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from importlib import import_module
 
 import typer
 
 from broker.cli import serve
 from broker.core.errors import BrokerError
 
+NOUNS = {
+    "user": "People who can sign in.",
+    "key": "Keys of providers, sealed.",
+    "provider": "The upstreams that calls go to.",
+    "client": "The apps that may ask.",
+    "grant": "What has been lent to whom.",
+    "price": "What a token of each model costs.",
+    "ledger": "The books.",
+}
 _INTERRUPTED = 130
-
-app = typer.Typer(
-    name="broker",
-    help="Lends AI provider keys to apps, within limits that a person approved.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-app.command()(serve.serve)
-app.command()(serve.migrate)
-app.command()(serve.demo)
 
 
 def main() -> None:
@@ -31,7 +29,7 @@ def main() -> None:
 
 def run(words: Sequence[str]) -> int:
     """One command; gives the exit status. What goes wrong is one clear line on standard error."""
-    command = typer.main.get_command(app)
+    command = typer.main.get_command(commands(words[:1]))
     try:
         status = command.main(list(words), prog_name="broker", standalone_mode=False)
     except typer.TyperException as error:
@@ -41,6 +39,24 @@ def run(words: Sequence[str]) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return _INTERRUPTED
     return status if isinstance(status, int) else 0
+
+
+def commands(nouns: Collection[str]) -> typer.Typer:
+    """The commands, those of the given nouns in full: `broker --help` need not wait for what it will not run."""
+    app = typer.Typer(
+        name="broker",
+        help="Lends AI provider keys to apps, within limits that a person approved.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        add_completion=False,
+    )
+    for verb in (serve.serve, serve.migrate, serve.demo):
+        app.command()(verb)
+    for noun, about in NOUNS.items():
+        group = getattr(import_module(f"broker.cli.{noun}"), noun) if noun in nouns else typer.Typer()
+        app.add_typer(group, name=noun, help=about)
+    return app
 
 
 def _complain(line: str, status: int) -> int:

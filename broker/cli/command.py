@@ -1,8 +1,9 @@
-"""What every command shares: how it is told things, how it says them, and how it reaches the database."""
+"""What every command shares: how it is told things, how it says them, and what it says when it cannot."""
 
 import json
 import sys
-from typing import Never, TypeVar
+from collections.abc import Sequence
+from typing import Annotated, Never
 
 import typer
 
@@ -10,10 +11,9 @@ from broker.core.errors import CannotStart
 from broker.core.secret import Secret
 from broker.settings import Settings, load_settings
 
-T = TypeVar("T")
-
-WAIT_SECONDS = 2.0
 MAX_SECRET = 8192
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 class Wrong(typer.TyperException):
@@ -26,8 +26,8 @@ def wrong(line: str) -> Never:
     raise Wrong(line)
 
 
-def group(about: str) -> typer.Typer:
-    return typer.Typer(help=about, no_args_is_help=True, rich_markup_mode=None, add_completion=False)
+def group() -> typer.Typer:
+    return typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
 
 def settings() -> Settings:
@@ -45,7 +45,18 @@ def say_json(value: object) -> None:
     print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
-def read_secret(what: str, *, from_stdin: bool, confirm: bool = False) -> Secret:
+def say_rows(titles: Sequence[str], rows: Sequence[Sequence[str]], *, as_json: bool) -> None:
+    """A table for people, or one JSON object a row."""
+    if as_json:
+        say_json([dict(zip(titles, row, strict=True)) for row in rows])
+        return
+    lines = [[title.replace("_", " ") for title in titles], *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(titles))]
+    for line in lines:
+        say("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def read_secret(what: str, *, from_stdin: bool = False, confirm: bool = False) -> Secret:
     """One line of standard input, or the answer to a prompt that does not show it; never an argument."""
     if from_stdin or not sys.stdin.isatty():
         text = sys.stdin.readline(MAX_SECRET + 1).rstrip("\r\n")

@@ -8,7 +8,7 @@ from broker.cli.command import say, settings
 
 
 def serve() -> None:
-    """Serve until Ctrl-C, with the settings of the environment and of .env."""
+    """Serve until Ctrl-C."""
     from broker.ops import log
     from broker.serve.parent import run
     from broker.start import system_clock
@@ -18,7 +18,7 @@ def serve() -> None:
 
 
 def migrate() -> None:
-    """Bring the database to the schema of this version, with a backup beside it."""
+    """Migrate an older database, with a backup beside it."""
     from broker.start import bring_up_to_date, lock_folder, look_over
 
     chosen = settings()
@@ -32,7 +32,7 @@ def migrate() -> None:
 
 
 def demo() -> None:
-    """Start a broker, a sandbox provider and a demo app; Ctrl-C ends all."""
+    """Try it: a broker, a sandbox provider, an app."""
     from broker.demo.run import main
 
     main()

@@ -1,0 +1,111 @@
+"""broker grant: what has been lent to whom."""
+
+from typing import Annotated
+
+import typer
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from broker.audit.record import OPERATOR, record
+from broker.cli.command import AsJson, group, say, say_json, say_rows, wrong
+from broker.cli.desk import Desk, at_desk
+from broker.cli.grant_add import add
+from broker.core.grant import GrantEvent, GrantState
+from broker.core.money import MicroUSD, to_decimal
+from broker.ledger.view import Wire, grant_object, grant_state
+from broker.store import grants, users
+from broker.store.grant_tables import Grant
+
+grant = group()
+grant.command("add")(add)
+
+Id = Annotated[str, typer.Argument(metavar="ID")]
+
+
+@grant.command("list")
+def listed(as_json: AsJson = False) -> None:
+    """List every grant, by person."""
+
+    async def work(desk: Desk) -> list[tuple[str, ...]]:
+        async def read(tx: AsyncSession) -> list[tuple[str, ...]]:
+            people = await users.listed(tx)
+            return [
+                (row.id, person.email, row.client_id, await _state(tx, row, desk.now()), row.origin)
+                for person in people
+                for row in await grants.of_user(tx, person.id)
+            ]
+
+        return await desk.db.read(read)
+
+    say_rows(("grant_id", "user", "client_id", "state", "origin"), at_desk(work), as_json=as_json)
+
+
+@grant.command("show")
+def show(grant_id: Id, as_json: AsJson = False) -> None:
+    """Show a grant: its limits, what was used and what is left."""
+
+    async def work(desk: Desk) -> Wire:
+        async def read(tx: AsyncSession) -> Wire:
+            return await grant_object(tx, await _load(tx, grant_id), desk.now())
+
+        return await desk.db.read(read)
+
+    told = at_desk(work)
+    if as_json:
+        say_json(told)
+        return
+    say(f"{told['grant_id']}  {told['state']}  for {told['client_id']}")
+    for access in told["access"] if isinstance(told["access"], list) else []:
+        money, requests = access["budget"], access["requests"]
+        spent, limit = (to_decimal(MicroUSD(money[name])) for name in ("settled", "limit"))
+        say(f"  {access['provider']}: {', '.join(access['models'])} ({', '.join(access['actions'])})")
+        say(
+            f"    ${spent} of ${limit} a {money['per']}; {requests['used']} requests of {requests['limit'] or 'any number'}"
+        )
+
+
+@grant.command("pause")
+def pause(grant_id: Id) -> None:
+    """Refuse its calls until it is resumed; running ones are cut within two seconds."""
+    _move(grant_id, {GrantState.ACTIVE: GrantEvent.PAUSE}, "paused")
+
+
+@grant.command("resume")
+def resume(grant_id: Id) -> None:
+    """Let a paused grant, or one frozen after an overrun, go on."""
+    _move(grant_id, {GrantState.PAUSED: GrantEvent.RESUME, GrantState.FROZEN: GrantEvent.UNFREEZE}, "resumed")
+
+
+@grant.command("revoke")
+def revoke(grant_id: Id) -> None:
+    """End a grant for good, with all its tokens; running calls are cut within two seconds."""
+    live = (GrantState.ACTIVE, GrantState.PAUSED, GrantState.FROZEN)
+    _move(grant_id, dict.fromkeys(live, GrantEvent.REVOKE), "revoked")
+
+
+def _move(grant_id: str, events: dict[GrantState, GrantEvent], done: str) -> None:
+    async def work(desk: Desk) -> bool:
+        now = desk.now()
+
+        async def write(tx: AsyncSession) -> bool:
+            row = await _load(tx, grant_id)
+            event = events.get(GrantState(await _state(tx, row, now)))
+            if event is None or not await grants.move(tx, row.id, event, now, by=OPERATOR):
+                wrong(f"A grant that is {await _state(tx, row, now)} cannot be {done}.")
+            await record(tx, now, f"grant.{done}", OPERATOR, row.id)
+            return True
+
+        return await desk.db.write(write)
+
+    at_desk(work)
+    say(f"{done.capitalize()} {grant_id}.")
+
+
+async def _load(tx: AsyncSession, grant_id: str) -> Grant:
+    row = await grants.load(tx, grant_id)
+    if row is None:
+        wrong(f"There is no grant {grant_id!r}.")
+    return row
+
+
+async def _state(tx: AsyncSession, row: Grant, now: int) -> str:
+    return grant_state(row, await grants.load_accesses(tx, row.id), now).value

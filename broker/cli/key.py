@@ -1,0 +1,169 @@
+"""broker key: what this broker holds of providers' keys; the keys themselves are never shown again."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import typer
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from broker.audit.record import OPERATOR, record
+from broker.cli.command import AsJson, group, read_secret, say, say_json, say_rows, wrong
+from broker.cli.desk import Desk, at_desk
+from broker.core.credential import key_problem, masked
+from broker.core.errors import BrokerError
+from broker.core.secret import Secret
+from broker.providers.check import KeyCheck, Verdict
+from broker.providers.client import ProviderClient, Waits
+from broker.providers.registry import Provider
+from broker.store import credentials, users
+from broker.store.tables import Credential
+from broker.vault.credentials import add_credential, find_same, open_credential, remove_credential
+
+key = group()
+
+Id = Annotated[str, typer.Argument(metavar="ID")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    provider: str
+    email: str | None
+    name: str
+    check: bool
+
+
+@key.command("add")
+def add(
+    provider: Annotated[str, typer.Option(metavar="NAME", help="Whose key it is: openai, anthropic, …")],
+    user: Annotated[
+        str | None, typer.Option(metavar="EMAIL", help="Whose own key; without it, the operator's.")
+    ] = None,
+    name: Annotated[str, typer.Option(help="How its owner tells it from others.")] = "Personal",
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Do not ask the provider whether it takes the key.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Seal a provider's key, read from standard input or a prompt."""
+    secret = read_secret("Key")
+    added = at_desk(
+        lambda desk: _add(desk, _Wanted(provider, user, name, not no_check), Secret(secret.reveal().strip()))
+    )
+    if as_json:
+        say_json({"credential_id": added.id})
+    else:
+        say(f"Added {added.id} ({added.provider}, {masked(added.prefix, added.last_four)}).")
+
+
+async def _add(desk: Desk, wanted: _Wanted, secret: Secret) -> Credential:
+    upstream = desk.provider(wanted.provider)
+    problem = key_problem(secret.reveal(), upstream.name, upstream.label)
+    if problem:
+        wrong(f"{problem}.")
+    owner = None if wanted.email is None else (await desk.user(wanted.email)).id
+    state = await _judge(desk, upstream, secret) if wanted.check else "unchecked"
+    vault = await desk.vault()
+
+    async def write(tx: AsyncSession) -> Credential:
+        same = await find_same(tx, vault, user_id=owner, provider=upstream.name, key=secret)
+        if same is not None:
+            wrong(f"This key is here already: {same.id}.")
+        return await add_credential(
+            tx,
+            vault,
+            provider=upstream.name,
+            key=secret,
+            name=wanted.name.strip() or "Personal",
+            user_id=owner,
+            now=desk.now(),
+            by=OPERATOR,
+            state=state,
+        )
+
+    return await desk.db.write(write)
+
+
+@key.command("list")
+def listed(as_json: AsJson = False) -> None:
+    """List all keys, by their last four characters."""
+
+    async def read(tx: AsyncSession) -> list[tuple[str, ...]]:
+        mine = [(row, "operator") for row in await credentials.of_operator(tx)]
+        owned = [(row, user.email) for user in await users.listed(tx) for row in await credentials.of_user(tx, user.id)]
+        return [(row.id, owner, row.provider, row.name, _shown(row), row.state) for row, owner in [*mine, *owned]]
+
+    rows = at_desk(lambda desk: desk.db.read(read))
+    say_rows(("credential_id", "owner", "provider", "name", "key", "state"), rows, as_json=as_json)
+
+
+@key.command("check")
+def check(credential_id: Id) -> None:
+    """Ask the provider whether it takes a key."""
+
+    async def work(desk: Desk) -> tuple[Credential, Verdict]:
+        row = await _load(desk, credential_id)
+        secret = open_credential(await desk.vault(), row, desk.registry.environment_key)
+        if secret is None:
+            wrong("The environment does not hold this key now.")
+        verdict = await _ask(desk, desk.provider(row.provider), secret)
+        if verdict != "unreachable":
+            await desk.db.write(lambda tx: _note(tx, row, verdict, desk.now()))
+        return row, verdict
+
+    row, verdict = at_desk(work)
+    say(f"{row.id} ({row.provider}): {verdict}")
+    raise typer.Exit(0 if verdict == "working" else 1)
+
+
+@key.command("remove")
+def remove(credential_id: Id) -> None:
+    """Erase a key; apps that use it stop at once."""
+
+    async def work(desk: Desk) -> bool:
+        row = await _load(desk, credential_id)
+
+        async def write(tx: AsyncSession) -> bool:
+            fresh = await credentials.load(tx, row.id)
+            return fresh is not None and await remove_credential(tx, fresh, now=desk.now(), by=OPERATOR)
+
+        return await desk.db.write(write)
+
+    if not at_desk(work):
+        wrong("This key is in the environment, not here: take it out there.")
+    say(f"Removed {credential_id}.")
+
+
+async def _load(desk: Desk, credential_id: str) -> Credential:
+    row = await desk.db.read(lambda tx: credentials.load(tx, credential_id))
+    if row is None or row.removed_at is not None:
+        wrong(f"There is no key {credential_id!r}.")
+    return row
+
+
+async def _judge(desk: Desk, upstream: Provider, secret: Secret) -> str:
+    verdict = await _ask(desk, upstream, secret)
+    if verdict == "refused":
+        wrong(f"{upstream.label} refused this key, so it was not saved.")
+    if verdict == "unreachable":
+        raise BrokerError(
+            f"{upstream.label} did not answer, so the key was not saved. With --no-check it is saved as it is."
+        )
+    return verdict
+
+
+async def _ask(desk: Desk, upstream: Provider, secret: Secret) -> Verdict:
+    seconds = desk.settings.upstream_connect_seconds
+    client = ProviderClient(Waits(seconds, seconds, seconds))
+    try:
+        return await KeyCheck(client)(upstream, secret)
+    finally:
+        await client.close()
+
+
+async def _note(tx: AsyncSession, row: Credential, verdict: Verdict, now: int) -> None:
+    await credentials.mark(tx, row, verdict, now)
+    await record(tx, now, "credential.checked", OPERATOR, row.id, state=verdict)
+
+
+def _shown(row: Credential) -> str:
+    return "in the environment" if row.source == credentials.ENVIRONMENT else masked(row.prefix, row.last_four)
