@@ -36,6 +36,7 @@ async def demo_app(broker: FakeBroker) -> AsyncIterator[str]:
     app = make_demo_app(http, Registration(ISSUER, "cli_1", "s3cret/", f"{address}/callback"))
     config, stop = Config(), asyncio.Event()
     config.bind, config.errorlog = [address.removeprefix("http://")], None
+    config.graceful_timeout = 0.1
     port.give_up()
     server = asyncio.create_task(serve(app, config, shutdown_trigger=stop.wait))  # type: ignore[arg-type]
     yield address
