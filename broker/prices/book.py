@@ -52,6 +52,13 @@ class PriceBook:
         return sorted(own.union(_listed(provider)))
 
 
+def output_limit(provider: str, model: str) -> int | None:
+    """The most output tokens a model gives, by its id without a date; None where it is not known."""
+    dated = _DATED.fullmatch(model)
+    own = packaged.output_limit(provider, model)
+    return packaged.output_limit(provider, dated["id"]) if own is None and dated else own
+
+
 def own_price(row: OwnPrice) -> Price:
     rates = Rates(row.input, row.output, row.input, row.input)
     return Price("operator", str(row.created_at), (Tier(-1, rates),))

@@ -31,6 +31,13 @@ class TimedOut(Broken):
     """As Broken, by silence."""
 
 
+@dataclass(slots=True)
+class Progress:
+    """Whether a byte of the request may have been written; readable even when the sending is cancelled."""
+
+    wrote: bool = False
+
+
 class Answer:
     """A provider's answer whose head has arrived; closing it closes the connection unless it was read to its end."""
 
@@ -69,14 +76,15 @@ class ProviderClient:
             verify=ssl.create_default_context(), trust_env=False, http2=False, limits=limits, retries=0
         )
 
-    async def send(self, method: str, url: str, headers: Headers, body: bytes = b"") -> Answer:
+    async def send(
+        self, method: str, url: str, headers: Headers, body: bytes = b"", progress: Progress | None = None
+    ) -> Answer:
         """Waits for the head of the answer; raises NotReached, TimedOut or Broken."""
-        wrote = False
+        progress = progress or Progress()
 
         async def trace(name: str, _info: dict[str, Any]) -> None:
-            nonlocal wrote
             if name.endswith("send_request_headers.started"):
-                wrote = True
+                progress.wrote = True
 
         waits = self._waits
         timeout = {"connect": waits.connect, "pool": waits.connect, "write": waits.silence, "read": waits.first_byte}
@@ -90,7 +98,7 @@ class ProviderClient:
         try:
             response = await self._transport.handle_async_request(request)
         except httpx.TransportError as error:
-            if not wrote:
+            if not progress.wrote:
                 raise NotReached(type(error).__name__) from error
             if isinstance(error, httpx.TimeoutException):
                 raise TimedOut(type(error).__name__) from error

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -44,7 +45,10 @@ class Database:
 
     async def write_core(self, work: CoreWork[T]) -> T:
         """As `write`, without an ORM session: for the hot path."""
-        return await self._apart(self._in_connection(work))
+        return await self._apart(self._in_connection(self._writer, work, self._turn))
+
+    async def read_core(self, work: CoreWork[T]) -> T:
+        return await self._apart(self._in_connection(self._reader, work, None))
 
     async def read(self, work: Work[T]) -> T:
         return await self._apart(self._in_session(self._reader, work, None))
@@ -68,14 +72,11 @@ class Database:
             raise Unavailable(detail=f"{type(error).__name__}: {getattr(error, 'orig', error)}") from error
 
     async def _in_session(self, engine: AsyncEngine, work: Work[T], turn: asyncio.Lock | None) -> T:
-        if turn is None:
-            async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
-                return await work(session)
-        async with turn, AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+        async with turn or nullcontext(), AsyncSession(engine, expire_on_commit=False) as session, session.begin():
             return await work(session)
 
-    async def _in_connection(self, work: CoreWork[T]) -> T:
-        async with self._turn, self._writer.begin() as connection:
+    async def _in_connection(self, engine: AsyncEngine, work: CoreWork[T], turn: asyncio.Lock | None) -> T:
+        async with turn or nullcontext(), engine.begin() as connection:
             return await work(connection)
 
 

@@ -1,0 +1,47 @@
+"""What crosses back from a provider: a status, a content type, and listed headers; never keys or account ids."""
+
+import re
+
+from broker.core.secret import Secret
+from broker.core.strict_json import JSONValue, dumps
+from broker.providers.client import Headers
+
+_PASSED = frozenset(
+    [b"retry-after", b"x-should-retry", b"openai-processing-ms"]
+    + [b"x-ratelimit-%s-%s" % (a, b) for a in (b"limit", b"remaining", b"reset") for b in (b"requests", b"tokens")]
+)
+_ACCOUNT = re.compile(r"\b(?:sk|pk|rk|org|proj|user|key)[-_][A-Za-z0-9*_.-]{4,}|\bAIza[A-Za-z0-9_-]{10,}")
+_REMOVED = "[removed]"
+_LONGEST_HEADER = 256
+
+
+def passed_headers(headers: Headers) -> Headers:
+    """By list. The provider's own request id goes under another name: ours is the one to ask us about."""
+    passed = [(name, value) for name, value in headers if name in _PASSED and _is_plain(value)]
+    return passed + [
+        (b"x-provider-request-id", value) for name, value in headers if name == b"x-request-id" and _is_plain(value)
+    ]
+
+
+def is_media_type(headers: Headers, wanted: bytes) -> bool:
+    found = next((value for name, value in headers if name == b"content-type"), b"")
+    return found.split(b";")[0].strip().lower() == wanted
+
+
+def scrub(answer: JSONValue, key: Secret) -> bytes:
+    """A provider's error without keys and account ids."""
+    return dumps(_scrubbed(answer, key.reveal()))
+
+
+def _scrubbed(value: JSONValue, key: str) -> JSONValue:
+    if isinstance(value, str):
+        return _ACCOUNT.sub(_REMOVED, value.replace(key, _REMOVED))
+    if isinstance(value, list):
+        return [_scrubbed(each, key) for each in value]
+    if isinstance(value, dict):
+        return {_ACCOUNT.sub(_REMOVED, name): _scrubbed(each, key) for name, each in value.items()}
+    return value
+
+
+def _is_plain(value: bytes) -> bool:
+    return len(value) <= _LONGEST_HEADER and all(32 <= byte < 127 for byte in value)

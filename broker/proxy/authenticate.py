@@ -1,0 +1,60 @@
+"""Access token to principal: the signature, and nothing that can change."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from broker.core.errors import CallRefused
+from broker.ledger.judge import invalid_token
+from broker.providers.client import Headers
+
+_HEADERS = (b"authorization", b"x-api-key", b"x-goog-api-key")
+
+
+@dataclass(frozen=True, slots=True)
+class UnverifiedToken:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A token that we signed and that has not ended; what it is worth now, the reservation judges."""
+
+    jti: str
+    grant_id: str
+
+
+Verify = Callable[[str], Principal | None]
+"""None for a token that is not ours or has ended; app.py builds it, since the proxy knows no authorization server."""
+
+
+class NoToken(CallRefused):
+    """No credential at all: the challenge then names no error."""
+
+
+def read_token(headers: Headers) -> UnverifiedToken:
+    """The one credential of a request; equal ones in several headers count once."""
+    found = {_credential(name, value) for name, value in headers if name in _HEADERS}
+    if not found:
+        raise NoToken("invalid_token", invalid_token().description)
+    if len(found) > 1:
+        raise CallRefused("invalid_request", "The request has more than one credential.")
+    text = found.pop()
+    if not text:
+        raise invalid_token()
+    return UnverifiedToken(text)
+
+
+def authenticate(token: UnverifiedToken, verify: Verify) -> Principal:
+    principal = verify(token.text)
+    if principal is None:
+        raise invalid_token()
+    return principal
+
+
+def _credential(name: bytes, value: bytes) -> str:
+    """Empty for a scheme that is not ours."""
+    text = value.decode("latin-1")
+    if name != b"authorization":
+        return text
+    scheme, _, credential = text.partition(" ")
+    return credential if scheme.lower() == "bearer" else ""

@@ -1,0 +1,79 @@
+"""Between a call, which always runs to its settlement, and the app, which may leave at any moment."""
+
+import asyncio
+from dataclasses import dataclass
+
+from broker.providers.client import Headers
+
+_DEPTH = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Status and headers; with a body when the answer is whole, without one when it streams."""
+
+    status: int
+    headers: Headers
+    body: bytes | None = None
+
+
+class AppLeft(Exception):
+    """Nobody reads any more."""
+
+
+class Channel:
+    """One head and then pieces, a few at a time, so that a slow reader slows the provider and not our memory."""
+
+    def __init__(self) -> None:
+        self.left = asyncio.Event()
+        self._head: asyncio.Future[Head] = asyncio.get_running_loop().create_future()
+        self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue(_DEPTH)
+
+    # The call's side.
+
+    def give_head(self, head: Head) -> None:
+        if not self._head.done():
+            self._head.set_result(head)
+
+    @property
+    def has_head(self) -> bool:
+        return self._head.done()
+
+    async def give(self, piece: bytes | None, patience: float) -> None:
+        """None ends the stream. A reader that takes nothing for so many seconds counts as gone."""
+        if self.left.is_set():
+            return
+        try:
+            self._pieces.put_nowait(piece)
+        except asyncio.QueueFull:
+            try:
+                async with asyncio.timeout(patience):
+                    await self._pieces.put(piece)
+            except TimeoutError:
+                self.leave()
+
+    # The app's side.
+
+    async def head(self) -> Head:
+        """Raises AppLeft."""
+        head = await asyncio.shield(self._head)
+        if self.left.is_set():
+            raise AppLeft
+        return head
+
+    async def piece(self) -> bytes | None:
+        """Raises AppLeft."""
+        piece = await self._pieces.get()
+        if self.left.is_set():
+            raise AppLeft
+        return piece
+
+    def leave(self) -> None:
+        """Wakes whoever waits on either side; what was not read is dropped."""
+        if self.left.is_set():
+            return
+        self.left.set()
+        while not self._pieces.empty():
+            self._pieces.get_nowait()
+        self._pieces.put_nowait(None)
+        self.give_head(Head(499, []))

@@ -1,0 +1,173 @@
+"""One call from reservation to settlement, in a task of its own that nothing cancels."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from broker.core.clock import Clock
+from broker.core.errors import BrokerError, CallRefused, Unavailable
+from broker.core.secret import Secret
+from broker.ledger.judge import Demand
+from broker.ledger.reserve import Reservation, Reserver
+from broker.ledger.settle import Ending, Settled, Settler, price_of
+from broker.providers.client import Headers, ProviderClient
+from broker.proxy.authenticate import Principal
+from broker.proxy.channel import Channel, Head
+from broker.proxy.forward import Forwarding, Reply, Work, no_key, no_vault
+from broker.proxy.refuse import Refuser, refused
+from broker.proxy.running import Running
+from broker.store.tables import Credential
+
+log = structlog.get_logger()
+
+DRAIN_SECONDS = 10.0
+"""How long a call whose app has left is read on for its true usage."""
+
+_SETTLE_PATIENCE = 2.0
+"""How long an answer waits for its settlement; the settlement itself is tried until it is done."""
+
+OpenKey = Callable[[Credential], Secret | None]
+KeyRefused = Callable[[Credential], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What every call uses."""
+
+    reserve: Reserver
+    settle: Settler
+    client: ProviderClient
+    open_key: OpenKey
+    key_refused: KeyRefused
+    refuser: Refuser
+    running: Running
+    clock: Clock
+    silence: float
+
+
+class Exchange:
+    def __init__(self, means: Means, principal: Principal, work: Work, demand: Demand) -> None:
+        self.channel = Channel()
+        self.demand = demand
+        self.jti = principal.jti
+        self.access_id = ""
+        self.ends_at = 0
+        self._means = means
+        self._principal = principal
+        self._work = work
+        self._attempt: asyncio.Task[Reply] | None = None
+        self._cut: CallRefused | None = None
+
+    def cut(self, why: CallRefused) -> None:
+        """Ends a running call: its provider's connection is closed at once, its app is told why."""
+        if self._cut is None and self._attempt is not None:
+            self._cut = why
+            self._attempt.cancel()
+
+    def leave(self) -> None:
+        """The app has hung up; the provider is read on for a bounded while."""
+        if not self.channel.left.is_set():
+            self.channel.leave()
+            loop = asyncio.get_running_loop()
+            loop.call_later(DRAIN_SECONDS, self.cut, CallRefused("unavailable", "The app left."))
+
+    async def run(self) -> CallRefused | None:
+        """Gives the refusal of a call that was never admitted."""
+        try:
+            reservation = await self._means.reserve(self.jti, self.demand)
+        except BrokerError as error:
+            refusal = self._means.refuser.with_manage_url(refused(error), self._principal.grant_id)
+            self._answer(refusal, [])
+            return refusal
+        self.access_id, self.ends_at = reservation.access_id, reservation.ends_at
+        self._means.running.add(reservation.id, self)
+        try:
+            reply = await self._forward(reservation)
+            await self._finish(reservation, reply)
+        finally:
+            self._means.running.remove(reservation.id)
+        return None
+
+    async def _forward(self, reservation: Reservation) -> Reply:
+        forwarding = Forwarding(self._means.client, self._work, self.channel, self._means.silence)
+        self._attempt = asyncio.create_task(self._attempted(forwarding, reservation))
+        await asyncio.wait({self._attempt})
+        if self._attempt.cancelled():
+            why = self._cut or CallRefused("unavailable", Unavailable.description)
+            outcome = "client_left" if self.channel.left.is_set() else why.code
+            return Reply(forwarding.ending_if_cut(outcome), refusal=why)
+        error = self._attempt.exception()
+        if error is not None:
+            log.error("call.broke", reservation=reservation.id, error=repr(error))
+            return Reply(
+                forwarding.ending_if_cut("broker_error"), refusal=CallRefused("unavailable", Unavailable.description)
+            )
+        return self._attempt.result()
+
+    async def _attempted(self, forwarding: Forwarding, reservation: Reservation) -> Reply:
+        try:
+            key = self._means.open_key(reservation.credential)
+        except Unavailable as error:
+            return no_vault(error)
+        if key is None:
+            return no_key()
+        reply = await forwarding.run(key, self._work.reading.render(reservation.output_max))
+        if reply.key_refused:
+            self._means.key_refused(reservation.credential)
+        return reply
+
+    async def _finish(self, reservation: Reservation, reply: Reply) -> None:
+        """Settles, and answers once the books have it, so that what is read next is true."""
+        ending = reply.ending
+        if self.channel.left.is_set() and ending.outcome == "ok":
+            ending = Ending(ending.mark, "client_left", ending.usage, ending.status)
+        settling = asyncio.create_task(self._settle(reservation, ending))
+        await asyncio.wait({settling}, timeout=_SETTLE_PATIENCE)
+        settled = price_of(ending, reservation.price, reservation.hold)
+        budget = budget_header(reservation, settled)
+        if reply.refusal is not None:
+            await self._refuse(reply.refusal, budget)
+        elif reply.head is not None:
+            head = reply.head
+            self.channel.give_head(Head(head.status, [*head.headers, budget], head.body))
+        await self.channel.give(None, self._means.silence)
+        await settling
+
+    async def _refuse(self, refusal: CallRefused, budget: tuple[bytes, bytes]) -> None:
+        if refusal.detail:
+            log.warning("call.failed", code=refusal.code, detail=refusal.detail)
+        if not self.channel.has_head:
+            self._answer(refusal, [budget])
+            return
+        # A broken stream ends with the dialect's own error event, never with a clean end.
+        status = self._means.refuser.answer(refusal, self._work.dialect)[0]
+        await self.channel.give(self._work.dialect.error_event(refusal, status), self._means.silence)
+
+    def _answer(self, refusal: CallRefused, more: Headers) -> None:
+        status, headers, body = self._means.refuser.answer(refusal, self._work.dialect)
+        self.channel.give_head(Head(status, [*headers, *more], body))
+
+    async def _settle(self, reservation: Reservation, ending: Ending) -> None:
+        """Tries until the books have it; if this process dies first, the sweep takes the bound."""
+        pause = 0.05
+        while True:
+            try:
+                settled = await self._means.settle(reservation.id, ending)
+            except Unavailable as error:
+                log.warning("settle.waits", reservation=reservation.id, detail=error.detail)
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, 5.0)
+            else:
+                if settled.overrun:
+                    log.error("call.overrun", reservation=reservation.id, overrun=settled.overrun)
+                return
+
+
+def budget_header(reservation: Reservation, settled: Settled) -> tuple[bytes, bytes]:
+    """What is left once this call is booked (draft-hardt-aauth-budgets)."""
+    remaining = max(0, reservation.money_left + reservation.hold - settled.cost - settled.overrun)
+    reserved = reservation.money_held - reservation.hold
+    value = f'remaining={remaining}, reserved={reserved}, unit="micro-usd", cost={settled.cost + settled.overrun}'
+    return (b"aauth-budget", value.encode())

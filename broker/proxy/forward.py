@@ -1,0 +1,191 @@
+"""Reservation to reply: the real key is put in at the last moment, and the usage is read on the way past."""
+
+from dataclasses import dataclass
+
+from broker.core.errors import CallRefused, Unavailable
+from broker.core.secret import Secret
+from broker.core.strict_json import JSONValue, NotStrict, loads
+from broker.core.usage import Usage
+from broker.ledger.settle import Ending
+from broker.providers.check import credential_headers
+from broker.providers.client import Answer, Broken, NotReached, Progress, ProviderClient, TimedOut
+from broker.providers.dialect import Dialect, Meter, Reading
+from broker.providers.registry import Provider
+from broker.providers.sse import EventSplitter, TooLong
+from broker.proxy.answer import is_media_type, passed_headers, scrub
+from broker.proxy.channel import Channel, Head
+
+LONGEST_JSON = 32 * 1024 * 1024
+LONGEST_DRAIN = 2 * 1024 * 1024
+"""Bytes read for the usage of a call whose app has left."""
+
+_DID_NOT_RUN = frozenset([*range(400, 500), 500, 503, 529])
+"""With a complete error in the dialect's own shape, before any content: the provider says that it did not run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One call on its way: what is sent where, and how its answer is read."""
+
+    provider: Provider
+    dialect: Dialect
+    path: str
+    reading: Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What there is to say once the provider is done: how it ended, and the answer unless it streamed."""
+
+    ending: Ending
+    head: Head | None = None
+    refusal: CallRefused | None = None
+    key_refused: bool = False
+
+
+class Forwarding:
+    """One attempt. At any moment `ending_if_cut` says what the books must take if it goes no further."""
+
+    def __init__(self, client: ProviderClient, work: Work, channel: Channel, patience: float) -> None:
+        self._client = client
+        self._work = work
+        self._channel = channel
+        self._patience = patience
+        self._meter: Meter = work.dialect.meter(wants_usage=work.reading.wants_usage)
+        self._progress = Progress()
+        self._status = 0
+        self._drained = 0
+
+    def ending_if_cut(self, outcome: str) -> Ending:
+        if not self._progress.wrote:
+            return Ending("not_run", outcome, reached=False)
+        return self._by_usage(self._meter.seen.usage, outcome)
+
+    async def run(self, key: Secret, body: bytes) -> Reply:
+        """Never raises for what the provider does; cancelled, it closes the provider's connection."""
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"accept", b"text/event-stream" if self._work.reading.streamed else b"application/json"),
+            *credential_headers(self._work.provider.dialect, key),
+        ]
+        try:
+            url = self._work.provider.base_url + self._work.path
+            answer = await self._client.send("POST", url, headers, body, self._progress)
+        except NotReached as error:
+            return self._failed(Ending("not_run", "unreachable", reached=False), "provider_error", error)
+        except TimedOut as error:
+            return self._failed(Ending("estimated", "timed_out"), "provider_timeout", error)
+        except Broken as error:
+            return self._failed(Ending("estimated", "broken"), "provider_error", error)
+        self._status = answer.status
+        try:
+            return await self._read(answer, key)
+        except TimedOut as error:
+            return self._failed(self.ending_if_cut("timed_out"), "provider_timeout", error)
+        except (Broken, TooLong) as error:
+            return self._failed(self.ending_if_cut("broken"), "provider_error", error)
+        finally:
+            await answer.close()
+
+    async def _read(self, answer: Answer, key: Secret) -> Reply:
+        if answer.header(b"content-encoding") not in (b"", b"identity"):
+            return self._failed(Ending("estimated", "garbage", status=answer.status), "provider_error")
+        if answer.status == 200 and self._work.reading.streamed and is_media_type(answer.headers, b"text/event-stream"):
+            return await self._stream(answer, key)
+        parsed = _parse(await self._gather(answer))
+        if answer.status == 200 and isinstance(parsed[1], dict) and not self._work.reading.streamed:
+            return self._whole(answer, parsed[0], parsed[1], key)
+        return self._error(answer, parsed[1], key)
+
+    def _whole(self, answer: Answer, raw: bytes, parsed: JSONValue, key: Secret) -> Reply:
+        usage, _ = self._work.dialect.usage(parsed)
+        ending = self._by_usage(usage, "ok")
+        if key.reveal().encode() in raw or not is_media_type(answer.headers, b"application/json"):
+            return self._failed(ending, "provider_error")
+        headers = [(b"content-type", b"application/json"), *passed_headers(answer.headers)]
+        return Reply(ending, Head(200, headers, raw))
+
+    def _error(self, answer: Answer, parsed: JSONValue, key: Secret) -> Reply:
+        """A provider's own error passes as it came, without keys; anything else is garbage."""
+        own_shape = self._work.dialect.is_error(parsed)
+        if not own_shape or not 400 <= answer.status <= 599:
+            return self._failed(Ending("estimated", "garbage", status=answer.status), "provider_error")
+        mark = "not_run" if answer.status in _DID_NOT_RUN else "estimated"
+        ending = Ending("not_run" if mark == "not_run" else "estimated", "provider_refused", status=answer.status)
+        if answer.status == 401:
+            refusal = CallRefused("provider_key_unavailable", "The provider refuses the key behind this access.")
+            return Reply(ending, refusal=refusal, key_refused=True)
+        headers = [(b"content-type", b"application/json"), *passed_headers(answer.headers)]
+        return Reply(ending, Head(answer.status, headers, scrub(parsed, key)))
+
+    async def _stream(self, answer: Answer, key: Secret) -> Reply:
+        headers = [(b"content-type", b"text/event-stream; charset=utf-8"), *passed_headers(answer.headers)]
+        self._channel.give_head(Head(200, headers))
+        secret, splitter = key.reveal().encode(), EventSplitter()
+        async for chunk in answer.chunks():
+            if secret in chunk:
+                return self._failed(self.ending_if_cut("garbage"), "provider_error")
+            self._drain(chunk)
+            passing = [event for event in splitter.feed(chunk) if self._meter.read(event)]
+            piece = chunk if self._work.reading.wants_usage else b"".join(passing)
+            if piece:
+                await self._channel.give(piece, self._patience)
+        rest = splitter.rest()
+        if rest and self._meter.read(rest) and not self._work.reading.wants_usage:
+            await self._channel.give(rest, self._patience)
+        return self._ended(self._meter)
+
+    def _ended(self, meter: Meter) -> Reply:
+        seen = meter.seen
+        if seen.is_complete:
+            return Reply(self._by_usage(seen.usage, "ok"))
+        if seen.failed:
+            return Reply(self._by_usage(seen.usage, "provider_failed"))
+        return self._failed(self._by_usage(seen.usage, "broken"), "provider_error")
+
+    async def _gather(self, answer: Answer) -> bytes:
+        pieces, size = [], 0
+        async for chunk in answer.chunks():
+            size += len(chunk)
+            self._drain(chunk)
+            if size > LONGEST_JSON:
+                raise TooLong
+            pieces.append(chunk)
+        return b"".join(pieces)
+
+    def _drain(self, chunk: bytes) -> None:
+        if self._channel.left.is_set():
+            self._drained += len(chunk)
+            if self._drained > LONGEST_DRAIN:
+                raise TooLong
+
+    def _by_usage(self, usage: Usage | None, outcome: str) -> Ending:
+        return Ending("estimated" if usage is None else "reported", outcome, usage, self._status)
+
+    def _failed(self, ending: Ending, code: str, error: Exception | None = None) -> Reply:
+        return Reply(ending, refusal=_provider_failure(code, error))
+
+
+def _provider_failure(code: str, error: Exception | None) -> CallRefused:
+    words = {
+        "provider_error": "The provider could not be reached, or did not give a whole answer.",
+        "provider_timeout": "The provider did not answer in time.",
+    }
+    return CallRefused(code, words[code], detail=repr(error) if error else "")
+
+
+def _parse(raw: bytes) -> tuple[bytes, JSONValue]:
+    try:
+        return raw, loads(raw)
+    except NotStrict:
+        return raw, None
+
+
+def no_key() -> Reply:
+    refusal = CallRefused("provider_key_unavailable", "The provider key behind this access is missing.")
+    return Reply(Ending("not_run", "no_key", reached=False), refusal=refusal)
+
+
+def no_vault(error: Unavailable) -> Reply:
+    refusal = CallRefused("unavailable", Unavailable.description, retry_after=1, detail=error.detail)
+    return Reply(Ending("not_run", "no_key", reached=False), refusal=refusal)

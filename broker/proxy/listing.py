@@ -1,0 +1,58 @@
+"""What a token can use and what is left of it: answered by the broker itself, needing no action."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from broker.core.clock import Clock
+from broker.core.strict_json import dumps
+from broker.ledger.judge import check_state, invalid_token
+from broker.ledger.standing import Standing, load_standing
+from broker.ledger.view import grant_object
+from broker.prices.book import PriceBook
+from broker.providers.client import Headers
+from broker.providers.registry import Provider
+from broker.proxy.authenticate import Principal
+from broker.proxy.channel import Head
+from broker.store import grants
+from broker.store.database import Database
+
+_JSON: Headers = [(b"content-type", b"application/json")]
+
+
+class Listing:
+    def __init__(self, db: Database, clock: Clock, prices: PriceBook) -> None:
+        self._db = db
+        self._clock = clock
+        self._prices = prices
+
+    async def models(self, principal: Principal, provider: Provider) -> Head:
+        """The granted models that have a price, in the shape of OpenAI's list."""
+        standing = check_state(await self._standing(principal))
+        here = [allowance for allowance in standing.allowances if allowance.provider == provider.name]
+        priced = self._prices.models(provider.name)
+        named = {pattern for allowance in here for pattern in allowance.models if not pattern.endswith("*")}
+        now = self._clock()
+        exact = {model for model in named if self._prices.find(provider.name, model, now) is not None}
+        granted = exact | {model for model in priced if any(allowance.covers_model(model) for allowance in here)}
+        data = [{"id": m, "object": "model", "created": 0, "owned_by": provider.name} for m in sorted(granted)]
+        return Head(200, _JSON, dumps({"object": "list", "data": data}))
+
+    async def status(self, principal: Principal) -> Head:
+        standing = await self._standing(principal)
+        if standing is None:
+            raise invalid_token()
+
+        async def work(tx: AsyncSession) -> dict[str, object] | None:
+            grant = await grants.load(tx, standing.grant_id)
+            return None if grant is None else await grant_object(tx, grant, self._clock())
+
+        found = await self._db.read(work)
+        if found is None:
+            raise invalid_token()
+        return Head(200, _JSON, dumps(found))
+
+    async def _standing(self, principal: Principal) -> Standing | None:
+        async def load(connection: AsyncConnection) -> Standing | None:
+            return await load_standing(connection, principal.jti, self._clock())
+
+        return await self._db.read_core(load)

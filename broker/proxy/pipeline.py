@@ -1,0 +1,133 @@
+"""A call, in four steps: authenticate, reserve, forward, settle. The file to read first."""
+
+import asyncio
+
+from starlette.types import Receive, Scope, Send
+
+from broker.core.errors import BrokerError, CallRefused
+from broker.ledger.judge import NO_PRICE, Demand
+from broker.prices.book import PriceBook, output_limit
+from broker.providers.client import Headers
+from broker.providers.dialect import Dialect
+from broker.providers.openai import OpenAI
+from broker.providers.registry import Provider, Registry
+from broker.proxy.authenticate import NoToken, Principal, Verify, authenticate, read_token
+from broker.proxy.channel import Head
+from broker.proxy.exchange import Exchange, Means
+from broker.proxy.forward import Work
+from broker.proxy.listing import Listing
+from broker.proxy.noted import Noted
+from broker.proxy.read import ClientLeft, check_framing, parse_body, read_body, read_route
+from broker.proxy.refuse import refused
+from broker.proxy.respond import relay, send_whole
+
+DIALECTS: dict[str, Dialect] = {"openai": OpenAI()}
+
+CALLS: dict[tuple[str, str], str] = {("openai", "/v1/chat/completions"): "POST"}
+"""THE table of calls: (dialect, path) → method. What is not here is not forwarded."""
+
+LISTINGS = "/v1/models"
+STATUS = b"/proxy/status"
+
+
+class Proxy:
+    """An ASGI application for everything under /proxy."""
+
+    def __init__(
+        self, means: Means, verify: Verify, registry: Registry, prices: PriceBook, listing: Listing, noted: Noted,
+        *, default_output: int, max_body: int, max_header: int,
+    ) -> None:  # fmt: skip
+        self._means = means
+        self._verify = verify
+        self._registry = registry
+        self._prices = prices
+        self._listing = listing
+        self._noted = noted
+        self._default_output = default_output
+        self._max_body = max_body
+        self._max_header = max_header
+        self._exchanges: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        dialect: Dialect = DIALECTS["openai"]
+        headers: Headers = [(name.lower(), value) for name, value in scope["headers"]]
+        try:
+            check_framing(headers, self._max_header)
+            principal = authenticate(read_token(headers), self._verify)
+            if scope["raw_path"] == STATUS:
+                _require(scope, "GET")
+                await send_whole(send, await self._listing.status(principal))
+                return
+            provider, path = self._route(scope)
+            dialect = DIALECTS.get(provider.dialect, dialect)
+            if path == LISTINGS and provider.dialect in DIALECTS:
+                _require(scope, "GET")
+                await send_whole(send, await self._listing.models(principal, provider))
+                return
+            _require(scope, CALLS.get((provider.dialect, path), ""))
+            raw = await read_body(headers, receive, self._max_body)
+            reading = dialect.read(parse_body(raw), len(raw), provider)
+            exchange = self._start(principal, Work(provider, dialect, path, reading))
+            await relay(exchange, receive, send)
+        except ClientLeft:
+            return
+        except BrokerError as error:
+            status, more, body = self._means.refuser.answer(
+                refused(error), dialect, no_token=isinstance(error, NoToken)
+            )
+            await send_whole(send, Head(status, more, body))
+
+    def _route(self, scope: Scope) -> tuple[Provider, str]:
+        route = read_route(scope)
+        provider = self._registry.get(route.provider) if route else None
+        if route is None or provider is None:
+            raise not_found()
+        return provider, route.path
+
+    def _start(self, principal: Principal, work: Work) -> Exchange:
+        """From here on the call is its own task: the app may leave, the books may not."""
+        exchange = Exchange(self._means, principal, work, self._demand(work))
+        task = asyncio.create_task(self._run(exchange, principal, work))
+        self._exchanges.add(task)
+        task.add_done_callback(self._exchanges.discard)
+        return exchange
+
+    async def _run(self, exchange: Exchange, principal: Principal, work: Work) -> None:
+        refusal = await exchange.run()
+        if refusal is not None:
+            self._noted.note(principal, work.provider.name, work.reading, refusal)
+
+    def _demand(self, work: Work) -> Demand:
+        reading, name = work.reading, work.provider.name
+        return Demand(
+            provider=name,
+            model=reading.model,
+            action=reading.action,
+            extra_actions=reading.extra_actions,
+            input_bound=reading.input_bound,
+            own_output=reading.own_output,
+            model_output=output_limit(name, reading.model) or self._default_output,
+            choices=reading.choices,
+            covers_reasoning=reading.covers_reasoning,
+            streamed=reading.streamed,
+            price=self._prices.find(name, reading.model, self._means.clock()) or NO_PRICE,
+            unbounded=reading.unbounded,
+        )
+
+    async def stop(self, patience: float) -> None:
+        """Cuts what still runs and waits until it is settled."""
+        self._means.running.cut_all(CallRefused("unavailable", "This server is stopping."))
+        if self._exchanges:
+            await asyncio.wait(self._exchanges, timeout=patience)
+        await self._noted.finish()
+
+
+def _require(scope: Scope, method: str) -> None:
+    if not method:
+        raise not_found()
+    if scope["method"] != method:
+        raise CallRefused("method_not_allowed", f"This path takes {method} only.")
+
+
+def not_found() -> CallRefused:
+    return CallRefused("not_found", "There is nothing at this path.")

@@ -1,0 +1,89 @@
+"""The request as it came in: a known path, sane framing, and a body in bounds and in time."""
+
+import asyncio
+import re
+from dataclasses import dataclass
+
+from starlette.types import Receive, Scope
+
+from broker.core.errors import CallRefused
+from broker.core.strict_json import NotStrict, loads
+from broker.providers.client import Headers
+from broker.providers.dialect import Body
+
+_PATH = re.compile(rb"/proxy/([a-z0-9][a-z0-9_-]{0,63})(/[A-Za-z0-9/._-]{1,200})")
+_PATIENCE = 15.0
+_SLOWEST = 65_536
+"""Bytes a second that a body must bring beyond the first patience."""
+
+
+class ClientLeft(Exception):
+    """The app hung up before its request was whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    provider: str
+    path: str
+
+
+def read_route(scope: Scope) -> Route | None:
+    """Provider and its own path, by the raw path: what a decoder or a normaliser would make of it counts for nothing."""
+    match = _PATH.fullmatch(scope["raw_path"])
+    return None if match is None else Route(match[1].decode(), match[2].decode())
+
+
+def check_framing(headers: Headers, most: int) -> None:
+    """Refuses what two readers could frame in two ways, before anything else is believed."""
+    names = [name for name, _ in headers]
+    if b"transfer-encoding" in names and b"content-length" in names:
+        raise CallRefused("invalid_request", "The request is framed in two ways.")
+    if sum(len(name) + len(value) for name, value in headers) > most:
+        raise CallRefused("invalid_request", "The request has too many or too long headers.")
+
+
+async def read_body(headers: Headers, receive: Receive, most: int) -> bytes:
+    """Raises CallRefused for another media type, an encoding, too many bytes, or bytes that come too slowly."""
+    fields = dict(headers)
+    if fields.get(b"content-type", b"").split(b";")[0].strip().lower() != b"application/json":
+        raise CallRefused("unsupported_media_type", "The body must be application/json.")
+    if fields.get(b"content-encoding", b"identity").strip().lower() != b"identity":
+        raise CallRefused("unsupported_media_type", "The body must not be compressed.")
+    length = fields.get(b"content-length", b"0")
+    if length.isdigit() and int(length[:20]) > most:
+        raise _too_large()
+    try:
+        return await _gather(receive, most)
+    except TimeoutError:
+        raise CallRefused("invalid_request", "The body came too slowly.") from None
+
+
+async def _gather(receive: Receive, most: int) -> bytes:
+    loop = asyncio.get_running_loop()
+    start, pieces, size = loop.time(), [], 0
+    while True:
+        async with asyncio.timeout_at(start + _PATIENCE + size / _SLOWEST):
+            message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientLeft
+        piece = message.get("body", b"")
+        size += len(piece)
+        if size > most:
+            raise _too_large()
+        pieces.append(piece)
+        if not message.get("more_body", False):
+            return b"".join(pieces)
+
+
+def parse_body(raw: bytes) -> Body:
+    try:
+        body = loads(raw)
+    except NotStrict as error:
+        raise CallRefused("invalid_request", "The body is not strict JSON.", detail=str(error)) from error
+    if not isinstance(body, dict):
+        raise CallRefused("invalid_request", "The body must be a JSON object.")
+    return body
+
+
+def _too_large() -> CallRefused:
+    return CallRefused("too_large", "The body is larger than this server accepts.")

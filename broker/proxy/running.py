@@ -1,0 +1,84 @@
+"""The calls that run in this worker, and what ends them early: a change of their grant, or the end of our lease."""
+
+from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from broker.core.clock import Clock
+from broker.core.errors import CallRefused, Unavailable
+from broker.ledger.judge import Demand, check_state, covering, invalid_token
+from broker.ledger.lease import Lease
+from broker.ledger.standing import Standing, load_standing
+from broker.store import changes
+from broker.store.database import Database
+
+LOOK_SECONDS = 0.5
+"""How often a worker looks at the change counter."""
+
+
+class Call(Protocol):
+    jti: str
+    access_id: str
+    demand: Demand
+    ends_at: int
+
+    def cut(self, why: CallRefused) -> None: ...
+
+
+class Running:
+    def __init__(self, db: Database, clock: Clock, lease: Lease) -> None:
+        self._db = db
+        self._clock = clock
+        self._lease = lease
+        self._calls: dict[str, Call] = {}
+        self._seen = -1
+
+    def add(self, reservation_id: str, call: Call) -> None:
+        self._calls[reservation_id] = call
+
+    def remove(self, reservation_id: str) -> None:
+        self._calls.pop(reservation_id, None)
+
+    def __len__(self) -> int:
+        return len(self._calls)
+
+    def cut_all(self, why: CallRefused) -> None:
+        for call in list(self._calls.values()):
+            call.cut(why)
+
+    async def look(self) -> bool:
+        """Cuts what may not go on; True when something changed since the last look."""
+        if not self._lease.is_good:
+            self.cut_all(CallRefused("unavailable", Unavailable.description))
+        now = self._clock()
+        for call in list(self._calls.values()):
+            if call.ends_at <= now:
+                call.cut(invalid_token())
+        count = await self._db.read(changes.count)
+        if count == self._seen:
+            return False
+        if self._calls:
+            await self._judge_all()
+        self._seen = count
+        return True
+
+    async def _judge_all(self) -> None:
+        calls = list(self._calls.values())
+
+        async def load(connection: AsyncConnection) -> dict[str, Standing | None]:
+            now = self._clock()
+            tokens = {call.jti for call in calls}
+            return {jti: await load_standing(connection, jti, now, expired_token=True) for jti in tokens}
+
+        standings = await self._db.read_core(load)
+        for call in calls:
+            try:
+                allowed = covering(check_state(standings[call.jti]), call.demand)
+            except CallRefused as refusal:
+                call.cut(refusal)
+                continue
+            own = [allowance for allowance in allowed if allowance.access_id == call.access_id]
+            if own:
+                call.ends_at = own[0].ends_at
+            else:
+                call.cut(invalid_token())

@@ -1,0 +1,126 @@
+"""The proxy with all it needs, and the loops that keep its promises while it runs."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import structlog
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from broker.audit.record import SYSTEM, record
+from broker.core.clock import Clock
+from broker.core.errors import BrokerError
+from broker.ledger.lease import Lease, Monotonic
+from broker.ledger.reserve import Reserver
+from broker.ledger.settle import Settler
+from broker.ledger.sweep import sweep
+from broker.prices.book import PriceBook
+from broker.providers.client import ProviderClient
+from broker.providers.registry import Registry
+from broker.proxy.authenticate import Verify
+from broker.proxy.exchange import Means
+from broker.proxy.listing import Listing
+from broker.proxy.noted import Noted
+from broker.proxy.pipeline import Proxy
+from broker.proxy.refuse import Refuser
+from broker.proxy.running import LOOK_SECONDS, Running
+from broker.settings import Settings
+from broker.store import credentials
+from broker.store.database import Database
+from broker.store.tables import Credential
+from broker.vault.credentials import open_credential
+from broker.vault.vault import Vault
+
+log = structlog.get_logger()
+
+SWEEP_SECONDS = 5.0
+_STOP_PATIENCE = 20.0
+
+
+class ProxyService:
+    """`app` answers under /proxy between `start` and `stop`."""
+
+    def __init__(
+        self, db: Database, clock: Clock, monotonic: Monotonic, settings: Settings, vault: Vault, client: ProviderClient,
+        registry: Registry, prices: PriceBook, verify: Verify,
+    ) -> None:  # fmt: skip
+        self._db = db
+        self._clock = clock
+        self._heartbeat = settings.heartbeat_seconds
+        self._registry = registry
+        self._prices = prices
+        self._lease = Lease(db, clock, monotonic, settings.call_lease_seconds)
+        self._running = Running(db, clock, self._lease)
+        self._loops: list[asyncio.Task[None]] = []
+        self._marking: set[asyncio.Task[None]] = set()
+        means = Means(
+            reserve=Reserver(db, clock, self._lease),
+            settle=Settler(db, clock),
+            client=client,
+            open_key=lambda row: open_credential(vault, row, registry.environment_key),
+            key_refused=self._key_refused,
+            refuser=Refuser(settings.public_url),
+            running=self._running,
+            clock=clock,
+            silence=settings.upstream_silence_seconds,
+        )
+        self.app = Proxy(
+            means, verify, registry, prices, Listing(db, clock, prices), Noted(db, clock),
+            default_output=settings.default_output_tokens, max_body=settings.max_body_bytes,
+            max_header=settings.max_header_bytes,
+        )  # fmt: skip
+
+    async def start(self) -> None:
+        await self._lease.take()
+        await self._look()
+        await sweep(self._db, self._clock)
+        beats = ((LOOK_SECONDS, self._look), (self._heartbeat, self._lease.renew), (SWEEP_SECONDS, self._sweep))
+        self._loops = [asyncio.create_task(_every(seconds, work)) for seconds, work in beats]
+
+    async def stop(self) -> None:
+        """Cuts and settles what still runs; what cannot be settled in time is the sweep's."""
+        await self.app.stop(_STOP_PATIENCE)
+        for loop in self._loops:
+            loop.cancel()
+            with suppress(asyncio.CancelledError):
+                await loop
+        if self._marking:
+            await asyncio.wait(self._marking)
+        if not len(self._running):
+            with suppress(BrokerError):
+                await self._lease.give_back()
+
+    async def _look(self) -> None:
+        if await self._running.look():
+            await self._registry.refresh(self._db)
+            await self._prices.refresh(self._db)
+
+    async def _sweep(self) -> None:
+        await sweep(self._db, self._clock)
+
+    def _key_refused(self, row: Credential) -> None:
+        task = asyncio.create_task(self._mark_refused(row))
+        self._marking.add(task)
+        task.add_done_callback(self._marking.discard)
+
+    async def _mark_refused(self, row: Credential) -> None:
+        """Its owner sees it on the key's card and on the pages of the grants that use it."""
+
+        async def work(tx: AsyncSession) -> None:
+            now = self._clock()
+            await credentials.mark(tx, row, "refused", now)
+            await record(tx, now, "credential.refused", SYSTEM, row.id, provider=row.provider)
+
+        with suppress(BrokerError):
+            await self._db.write(work)
+
+
+async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await work()
+        except BrokerError as error:
+            log.warning("loop.waits", work=getattr(work, "__name__", ""), detail=error.detail)
+        except Exception as error:  # noqa: BLE001 - a loop that ends would end the promise it keeps
+            log.error("loop.broke", work=getattr(work, "__name__", ""), error=repr(error))
