@@ -129,6 +129,7 @@ def _environment(settings: Settings, static: StaticFiles) -> Environment:
         "count": words.count,
         "counted": words.counted,
         "listed": words.listed,
+        "possessive": words.possessive,
         "q": foreign.quoted,
         "clean": foreign.clean,
     }

@@ -145,6 +145,11 @@ def shortlist(items: Sequence[str], most: int = 3) -> str:
     return f"{', '.join(items[:most])} and {len(items) - most} more"
 
 
+def possessive(name: str) -> str:
+    """Acme Notes' and Draft CLI's."""
+    return f"{name}'" if name.endswith(("s", "S")) else f"{name}'s"
+
+
 def _zone_name(then: datetime) -> str:
     name = then.tzname() or "UTC"
     return f"UTC{name}" if name[0] in "+-" else name
