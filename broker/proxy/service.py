@@ -122,5 +122,5 @@ async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
             await work()
         except BrokerError as error:
             log.warning("loop.waits", work=getattr(work, "__name__", ""), detail=error.detail)
-        except Exception as error:  # noqa: BLE001 - a loop that ends would end the promise it keeps
-            log.error("loop.broke", work=getattr(work, "__name__", ""), error=repr(error))
+        except Exception as error:  # a loop that ends would end the promise it keeps
+            log.exception("loop.broke", error=repr(error))
