@@ -84,6 +84,11 @@ def draw(costs: list[tuple[int, int]], days: list[date], zone: ZoneInfo, cap: in
     return Chart(tuple(bars), zone.key, cap)
 
 
+def date_words(day: date) -> str:
+    """8 Nov 2026."""
+    return f"{day.day} {day:%b} {day.year}"
+
+
 def _label(day: date, days: list[date], index: int, every: int) -> str:
     if index % every:
         return ""

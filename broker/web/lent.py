@@ -8,6 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from broker.core.access import Access as Element
 from broker.core.clock import DAY
 from broker.core.credential import masked
+from broker.core.errors import PageError
 from broker.core.grant import LIVE, GrantState
 from broker.core.strict_json import loads
 from broker.ledger import history
@@ -18,7 +19,7 @@ from broker.store import lent
 from broker.store.accesses import as_granted
 from broker.store.credentials import ENVIRONMENT
 from broker.store.grant_tables import Access, Grant
-from broker.store.tables import Client, Credential
+from broker.store.tables import Client, Credential, User
 from broker.web.foreign import clean
 
 MOST_NAME = 40
@@ -119,6 +120,15 @@ async def read_lent(tx: AsyncSession, registry: Registry, grant: Grant, client: 
     state = grant_state(grant, [part.access for part in parts], now)
     used = await history.last_used(tx, grant.id)
     return Lent(grant, client, parts, state, used, _tag(grant, parts, state, used, now))
+
+
+async def require_lent(tx: AsyncSession, registry: Registry, user: User, grant_id: str, now: int) -> Lent:
+    """Raises PageError 404, also for another person's grant."""
+    found = await lent.grant_of(tx, user.id, grant_id)
+    if found is None:
+        what = "It may belong to somebody else, or its address is mistyped."
+        raise PageError(404, "There is no such app here", what)
+    return await read_lent(tx, registry, *found, now)
 
 
 def app_name(client: Client) -> str:

@@ -1,0 +1,132 @@
+"""Apps using your keys: everything that can spend money, and the most it could still spend."""
+
+from dataclasses import dataclass
+from datetime import date
+from functools import partial
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from broker.audit.record import record
+from broker.core.details import BadDetails, parse_details
+from broker.core.grant import GrantEvent, GrantState
+from broker.ledger import history
+from broker.providers.registry import label
+from broker.store import grants, lent
+from broker.store.grant_tables import GrantRequest
+from broker.store.tables import Client, User
+from broker.web.chart import start_of
+from broker.web.context import Web
+from broker.web.forms import read_form
+from broker.web.lent import Lent, app_name, read_lent
+from broker.web.usage import spent_of_limit
+from broker.web.words import ago, clock_time, counted, listed, local, money, zone_of
+
+PAUSE_ALL = "grants:pause-all"
+_UNVERIFIED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    request_id: str
+    name: str
+    asks: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    live: list[Lent]
+    ended: list[tuple[Lent, int]]
+    """With the final cost in micro-dollars."""
+    waiting: list[Waiting]
+    spent: int
+    spendable: int
+
+    @property
+    def active(self) -> list[Lent]:
+        return [each for each in self.live if each.state is GrantState.ACTIVE]
+
+
+class GrantsPages:
+    def __init__(self, web: Web) -> None:
+        self._web = web
+
+    async def list(self, request: Request) -> Response:
+        signed_in = await self._web.sessions.require(request)
+        now = self._web.clock()
+        overview = await self._web.db.read(lambda tx: self._overview(tx, signed_in.user, now))
+        return self._web.pages.render(
+            request,
+            "grants.html",
+            signed_in=signed_in,
+            overview=overview,
+            spent_of_limit=spent_of_limit,
+            ago=partial(ago, now=now),
+        )
+
+    async def confirm_pause_all(self, request: Request) -> Response:
+        signed_in = await self._web.sessions.require(request)
+        now = self._web.clock()
+        overview = await self._web.db.read(lambda tx: self._overview(tx, signed_in.user, now))
+        return self._web.pages.render(
+            request, "grants_pause_all.html", signed_in=signed_in, active=overview.active, purpose=PAUSE_ALL
+        )
+
+    async def pause_all(self, request: Request) -> Response:
+        signed_in = await self._web.sessions.require(request)
+        self._web.sessions.check(request, signed_in, await read_form(request), PAUSE_ALL)
+        now = self._web.clock()
+        paused = await self._web.db.write(lambda tx: _pause_all(tx, signed_in.user, now))
+        response = RedirectResponse("/grants", 303)
+        since = clock_time(now, signed_in.user.zone, seconds=True)
+        said = f"{counted(paused, 'app is', 'apps are')} paused and refused from {since}."
+        self._web.sessions.flash(response, said if paused else "No app was active, so nothing was changed.")
+        return response
+
+    async def _overview(self, tx: AsyncSession, user: User, now: int) -> Overview:
+        rows = await lent.grants_of(tx, user.id)
+        every = [await read_lent(tx, self._web.registry, grant, client, now) for grant, client in rows]
+        today = local(now, user.zone)
+        month = start_of(date(today.year, today.month, 1), zone_of(user.zone))
+        return Overview(
+            live=sorted((each for each in every if each.is_live), key=_urgency),
+            ended=[
+                (each, sum(usage.cost for usage in await history.by_model(tx, each.grant.id)))
+                for each in every
+                if not each.is_live
+            ],
+            waiting=[_waiting(*row, user.zone) for row in await lent.waiting_for(tx, user.id, now)],
+            spent=await history.spent_since(tx, user.id, month),
+            spendable=await history.still_spendable(tx, user.id, now),
+        )
+
+
+async def _pause_all(tx: AsyncSession, user: User, now: int) -> int:
+    paused = 0
+    for grant in await grants.of_user(tx, user.id):
+        if await grants.move(tx, grant.id, GrantEvent.PAUSE, now, by=user.pseudonym):
+            await record(tx, now, "grant.paused", user.pseudonym, grant.id)
+            paused += 1
+    return paused
+
+
+def _urgency(each: Lent) -> tuple[int, int]:
+    """What needs a look comes first, then what was used last."""
+    urgency = each.tag.urgency if each.client.verified else min(each.tag.urgency, _UNVERIFIED)
+    return urgency, -(each.last_used or each.grant.created_at)
+
+
+def _waiting(request: GrantRequest, client: Client, zone: str) -> Waiting:
+    try:
+        asked = parse_details(request.asked)
+    except BadDetails:
+        asked = ()
+    parts = [
+        f"to spend up to {money(element.budget.amount, 'limit')} on {label(element.provider)}"
+        if element.budget
+        else f"to use {label(element.provider)}"
+        for element in asked
+    ]
+    asks = f"asks {listed(parts)}. The request ends at {clock_time(request.ends_at, zone)}."
+    return Waiting(request.id, app_name(client), asks)

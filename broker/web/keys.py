@@ -1,0 +1,201 @@
+"""Provider keys: add, check, replace and remove one's own; see what the operator lends."""
+
+from dataclasses import dataclass
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from broker.core.credential import masked
+from broker.core.errors import PageError
+from broker.providers.registry import Provider, label
+from broker.store import credentials, lent
+from broker.store.tables import Credential, User
+from broker.vault.credentials import open_credential, remove_credential
+from broker.web.context import Web
+from broker.web.forms import read_form, read_query
+from broker.web.key_entry import Check, KeyEntry, key_title
+from broker.web.lent import app_name, has_key
+from broker.web.session import SignedIn
+from broker.web.words import listed
+
+ADD = "keys:new"
+_STATES = {"working": ("Working", "ok"), "unchecked": ("Not checked yet", "")}
+
+
+@dataclass(frozen=True, slots=True)
+class KeyCard:
+    """One key as it is shown: never more of it than its ends, and nothing of the operator's."""
+
+    row: Credential
+    ends: str
+    tag: tuple[str, str]
+    apps: list[tuple[str, str]]
+    """Pairs of a grant's path and its app's name."""
+
+    @property
+    def name(self) -> str:
+        return key_title(self.row.name)
+
+    @property
+    def provider(self) -> str:
+        return label(self.row.provider)
+
+    @property
+    def path(self) -> str:
+        return f"/keys/{self.row.id}"
+
+    @property
+    def purpose(self) -> str:
+        return f"key:{self.row.id}"
+
+    @property
+    def names(self) -> str:
+        return listed([name for _, name in self.apps])
+
+
+class KeyPages:
+    def __init__(self, web: Web, check: Check) -> None:
+        self._web = web
+        self._entry = KeyEntry(web, check)
+
+    async def list(self, request: Request) -> Response:
+        signed_in = await self._web.sessions.require(request)
+        now, user = self._web.clock(), signed_in.user
+
+        async def work(tx: AsyncSession) -> tuple[list[KeyCard], list[KeyCard]]:
+            may = credentials.may_lend_operators(user, self._web.settings.operator_keys)
+            lent_here = await credentials.of_operator(tx) if may else []
+            own = [await self._card(tx, row, user, now) for row in await credentials.of_user(tx, user.id)]
+            return own, [await self._card(tx, row, user, now) for row in lent_here]
+
+        own, operators = await self._web.db.read(work)
+        return self._web.pages.render(request, "keys.html", signed_in=signed_in, own=own, operators=operators)
+
+    async def show_new(self, request: Request) -> Response:
+        signed_in = await self._web.sessions.require(request)
+        asked = self._web.registry.get(read_query(request).text("provider"))
+        return self._new(request, signed_in, asked.name if asked else "openai", "Personal", {})
+
+    async def add(self, request: Request) -> Response:
+        signed_in = await self._web.sessions.require(request)
+        form = await read_form(request)
+        self._web.sessions.check(request, signed_in, form, ADD)
+        provider = self._web.registry.get(form.text("provider"))
+        if provider is None:
+            return self._new(request, signed_in, "", form.text("name"), {"provider": "Choose a provider"})
+        added = await self._entry.add(signed_in.user, provider, form.text("key"), form.text("name"))
+        if isinstance(added, str):
+            return self._new(request, signed_in, provider.name, form.text("name"), {"key": added})
+        response = RedirectResponse("/keys", 303)
+        self._web.sessions.flash(response, f"Key added. {key_title(added.name)} works: {provider.label} accepts it.")
+        return response
+
+    async def show_replace(self, request: Request) -> Response:
+        signed_in, card = await self._own(request)
+        return self._web.pages.render(request, "key_replace.html", signed_in=signed_in, card=card)
+
+    async def replace(self, request: Request) -> Response:
+        signed_in, card = await self._own(request)
+        provider = self._provider(card)
+        form = await read_form(request)
+        self._web.sessions.check(request, signed_in, form, card.purpose)
+        problem = await self._entry.replace(signed_in.user, provider, card.row.id, form.text("key"))
+        if problem:
+            return self._web.pages.render(
+                request, "key_replace.html", status=422, signed_in=signed_in, card=card, problems={"key": problem}
+            )
+        response = RedirectResponse("/keys", 303)
+        said = (
+            f"{card.name} is replaced. Apps keep working with the new key. Revoke the old one at {card.provider} too."
+        )
+        self._web.sessions.flash(response, said)
+        return response
+
+    async def show_remove(self, request: Request) -> Response:
+        signed_in, card = await self._own(request)
+        return self._web.pages.render(request, "key_remove.html", signed_in=signed_in, card=card)
+
+    async def remove(self, request: Request) -> Response:
+        signed_in, card = await self._own(request)
+        self._web.sessions.check(request, signed_in, await read_form(request), card.purpose)
+        now, user = self._web.clock(), signed_in.user
+
+        async def work(tx: AsyncSession) -> None:
+            row = await credentials.load(tx, card.row.id)
+            if row is not None:
+                await remove_credential(tx, row, now=now, by=user.pseudonym)
+
+        await self._web.db.write(work)
+        response = RedirectResponse("/keys", 303)
+        stopped = f" {card.names} stopped." if card.apps else ""
+        self._web.sessions.flash(response, f"{card.name} is removed and erased from here.{stopped}")
+        return response
+
+    async def check(self, request: Request) -> Response:
+        signed_in, card = await self._own(request)
+        provider = self._provider(card)
+        self._web.sessions.check(request, signed_in, await read_form(request), card.purpose)
+        key = open_credential(self._web.vault, card.row, self._web.registry.environment_key)
+        verdict = "unreachable" if key is None else await self._entry.verdict(provider, key)
+        response = RedirectResponse("/keys", 303)
+        if verdict == "unreachable":
+            said = f"{provider.label} did not answer, so nothing is known of {card.name}. Try again."
+            self._web.sessions.flash(response, said, "warn")
+            return response
+        now = self._web.clock()
+        await self._web.db.write(lambda tx: credentials.mark(tx, card.row, verdict, now))
+        if verdict == "working":
+            self._web.sessions.flash(response, f"{card.name} works: {provider.label} accepts it.")
+        else:
+            self._web.sessions.flash(response, f"{provider.label} refused {card.name} (401). Replace it.", "bad")
+        return response
+
+    async def _own(self, request: Request) -> tuple[SignedIn, KeyCard]:
+        """Raises PageError 404, also for another person's key and the operator's."""
+        signed_in = await self._web.sessions.require(request)
+        now, user = self._web.clock(), signed_in.user
+
+        async def work(tx: AsyncSession) -> KeyCard | None:
+            row = await credentials.load(tx, request.path_params["credential_id"])
+            if row is None or row.user_id != user.id or row.removed_at is not None:
+                return None
+            return await self._card(tx, row, user, now)
+
+        card = await self._web.db.read(work)
+        if card is None:
+            raise PageError(404, "There is no such key here", "It was removed, or it belongs to somebody else.")
+        return signed_in, card
+
+    def _provider(self, card: KeyCard) -> Provider:
+        provider = self._web.registry.get(card.row.provider)
+        if provider is None:
+            raise PageError(409, f"{card.provider} is no longer set up here", "Its keys can only be removed.")
+        return provider
+
+    async def _card(self, tx: AsyncSession, row: Credential, user: User, now: int) -> KeyCard:
+        borrowers = await lent.borrowers(tx, row.id, now)
+        apps = [(f"/grants/{grant.id}", app_name(client)) for grant, client in borrowers if grant.user_id == user.id]
+        ends = masked(row.prefix, row.last_four) if row.user_id == user.id else ""
+        return KeyCard(row, ends, self._tag(row), apps)
+
+    def _tag(self, row: Credential) -> tuple[str, str]:
+        if row.state == "refused":
+            return f"Refused by {label(row.provider)}", "bad"
+        if not has_key(row, self._web.registry):
+            return "Missing", "bad"
+        return _STATES[row.state]
+
+    def _new(self, request: Request, signed_in: SignedIn, chosen: str, name: str, problems: dict[str, str]) -> Response:
+        registry = self._web.registry
+        return self._web.pages.render(
+            request,
+            "key_new.html",
+            status=422 if problems else 200,
+            signed_in=signed_in,
+            providers=[(each, label(each)) for each in registry.names()],
+            chosen=chosen,
+            name=name,
+            purpose=ADD,
+            problems=problems,
+        )
