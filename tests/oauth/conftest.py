@@ -1,0 +1,58 @@
+"""A migrated database a session, copied for each test; the authorization server on top of it."""
+
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+from starlette.requests import Request
+
+from broker.oauth.server import AuthorizationServer
+from broker.oauth.signing import load_or_make_signing_keys
+from broker.settings import Settings
+from broker.store import migrate
+from broker.store.database import Database, sqlite_url
+from broker.vault.vault import Vault
+from tests.oauth.world import ISSUER, TurnedClock, World, as_app, people
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("migrated") / "broker.db"
+    migrate.upgrade(path)
+    return path
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path)
+
+
+@pytest.fixture
+async def world(migrated: Path, tmp_path: Path, settings: Settings) -> AsyncIterator[World]:
+    shutil.copy(migrated, tmp_path / "broker.db")
+    db = Database(sqlite_url(tmp_path), synchronous="normal")
+    clock, vault = TurnedClock(), Vault(b"k" * 32)
+    signer = await db.write(
+        lambda tx: load_or_make_signing_keys(tx, vault, clock(), issuer=ISSUER, resource=f"{ISSUER}/proxy")
+    )
+    user_id, credential_id = await db.write(lambda tx: people(tx, clock()))
+    made: list[World] = []
+
+    async def is_signed_in(_request: Request) -> bool:
+        return made[0].signed_in
+
+    server = AuthorizationServer.build(
+        db, clock, settings, signer, knows_provider=lambda name: name == "openai", is_signed_in=is_signed_in
+    )
+    transport = httpx.ASGITransport(app=as_app(server))
+    async with httpx.AsyncClient(transport=transport, base_url=ISSUER) as http:
+        made.append(World(db, clock, settings, vault, signer, server, http, user_id, credential_id))
+        yield made[0]
+    await db.close()
+
+
+@pytest.fixture
+def signer(world: World) -> object:
+    return world.signer

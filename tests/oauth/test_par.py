@@ -1,0 +1,103 @@
+"""Pushed authorization requests (RFC 9126)."""
+
+import httpx
+import pytest
+
+from tests.oauth.world import Registered, World, ask, form
+
+
+async def follow(world: World, client_id: str, request_uri: str, **more: str) -> httpx.Response:
+    fields = {"client_id": client_id, "request_uri": request_uri, **more}
+    return await world.http.get("/oauth/authorize", params=fields)
+
+
+async def pushed(world: World, client: Registered) -> str:
+    answer = await world.push(client)
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["expires_in"] == 90
+    return str(answer.json()["request_uri"])
+
+
+@pytest.mark.parametrize("public", [True, False])
+async def test_a_pushed_request_leads_to_consent_and_a_reload_to_the_same(world: World, public: bool) -> None:
+    client = await world.register(public=public)
+    request_uri = await pushed(world, client)
+    assert request_uri.startswith("urn:ietf:params:oauth:request_uri:")
+    first = await follow(world, client.id, request_uri)
+    assert first.headers["location"].startswith("/consent/req_")
+    world.clock.turn(120)
+    assert (await follow(world, client.id, request_uri)).headers["location"] == first.headers["location"]
+
+
+async def test_what_else_the_browser_brings_is_ignored(world: World) -> None:
+    """RFC 9126 §4, and nothing of it can be tampered with on the way."""
+    client = await world.register()
+    request_uri = await pushed(world, client)
+    answer = await follow(
+        world, client.id, request_uri, redirect_uri="https://evil.example", authorization_details="[]"
+    )
+    assert answer.headers["location"].startswith("/consent/req_")
+
+
+async def test_an_unopened_request_ends_after_ninety_seconds(world: World) -> None:
+    client = await world.register()
+    request_uri = await pushed(world, client)
+    world.clock.turn(90)
+    answer = await follow(world, client.id, request_uri)
+    assert (answer.status_code, answer.json()["reason"]) == (400, "request_uri has expired")
+
+
+async def test_another_clients_request_is_unknown(world: World) -> None:
+    client, thief = await world.register(), await world.register()
+    request_uri = await pushed(world, client)
+    assert (await follow(world, thief.id, request_uri)).status_code == 400
+
+
+@pytest.mark.parametrize("request_uri", ["urn:ietf:params:oauth:request_uri:x", "https://169.254.169.254/", "x"])
+async def test_a_request_uri_that_is_not_ours_is_never_fetched(world: World, request_uri: str) -> None:
+    client = await world.register()
+    assert (await follow(world, client.id, request_uri)).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"redirect_uri": None}, "invalid_request"),
+        ({"redirect_uri": "https://evil.example"}, "invalid_request"),
+        ({"request_uri": "urn:ietf:params:oauth:request_uri:x"}, "invalid_request"),
+        ({"code_challenge_method": "plain"}, "invalid_request"),
+        ({"response_type": "token"}, "unsupported_response_type"),
+        ({"authorization_details": None}, "invalid_authorization_details"),
+    ],
+)
+async def test_everything_is_checked_when_it_is_pushed(
+    world: World, changes: dict[str, str | None], error: str
+) -> None:
+    answer = await world.push(await world.register(), **changes)
+    assert (answer.status_code, answer.json()["error"]) == (400, error)
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_a_confidential_client_must_authenticate_to_push(world: World) -> None:
+    client = await world.register(public=False)
+    answer = await world.http.post("/oauth/par", data=ask(client))
+    assert (answer.status_code, answer.json()["error"]) == (401, "invalid_client")
+
+
+async def test_only_a_post_pushes(world: World) -> None:
+    assert (await world.http.get("/oauth/par")).status_code == 405
+
+
+async def test_a_form_that_is_too_large_or_of_another_kind_is_refused(world: World) -> None:
+    client = await world.register()
+    large = await world.http.post("/oauth/par", **form(("client_id", client.id), ("state", "x" * 300_000)))
+    assert (large.status_code, large.json()["error"]) == (413, "invalid_request")
+    other = await world.http.post("/oauth/par", json=ask(client))
+    assert (other.status_code, other.json()["error"]) == (400, "invalid_request")
+
+
+async def test_a_parameter_that_stands_twice_is_refused(world: World) -> None:
+    client = await world.register()
+    pairs = [*ask(client).items(), ("state", "again")]
+    answer = await world.http.post("/oauth/par", **form(*pairs))
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
