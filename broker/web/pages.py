@@ -1,7 +1,7 @@
 """Jinja2's one door: every page is escaped, and answered with the same strict headers."""
 
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
@@ -37,7 +37,11 @@ class Pages:
         self._clock = clock
         self._tokens = tokens
         self._flashes = flashes
-        self._environment = _environment(settings, static)
+        self._installation = {
+            "instance": settings.instance_name,
+            "contact": settings.contact,
+            "asset": static.address,
+        }
 
     def render(
         self,
@@ -59,6 +63,7 @@ class Pages:
         zone = signed_in.user.zone if signed_in is not None else "UTC"
         now = self._clock()
         values: dict[str, object] = {
+            **self._installation,
             "signed_in": signed_in,
             "flash": flash or carried,
             "problems": {},
@@ -69,7 +74,7 @@ class Pages:
             "zone_label": words.zone_label(zone, now),
             "token": partial(self._tokens.make, signed_in.digest) if signed_in is not None else None,
         }
-        text = self._environment.get_template(template).render(values | context)
+        text = _environment().get_template(template).render(values | context)
         response = HTMLResponse(text, status, headers=page_headers(request.url.path, csp_extra))
         self._flashes.drop(request, response)
         return response
@@ -106,7 +111,9 @@ def _in_zone(say: Callable[..., str]) -> Callable[..., str]:
     return filtered
 
 
-def _environment(settings: Settings, static: StaticFiles) -> Environment:
+@cache
+def _environment() -> Environment:
+    # One for the process: what differs between installations is in the context, so that nothing is compiled twice.
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
         autoescape=True,
@@ -114,11 +121,6 @@ def _environment(settings: Settings, static: StaticFiles) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals |= {
-        "instance": settings.instance_name,
-        "contact": settings.contact,
-        "asset": static.address,
-    }
     environment.filters |= {
         "money": words.money,
         "decimal": lambda amount: to_decimal(MicroUSD(amount)),
