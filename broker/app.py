@@ -1,36 +1,233 @@
 """The composition root: builds each object once, and holds THE table of routes."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from time import monotonic
 
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette import routing
 from starlette.applications import Starlette
-from starlette.routing import Route
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from broker.core.clock import Clock
+from broker.core.errors import InvalidToken
+from broker.identity.passwords import Passwords
+from broker.identity.sign_in import SignIn
+from broker.identity.throttle import Throttle
+from broker.oauth.server import AuthorizationServer
+from broker.oauth.signing import Signer, load_or_make_signing_keys
 from broker.ops.health import Health
+from broker.prices.book import PriceBook
+from broker.providers.check import KeyCheck
+from broker.providers.client import ProviderClient, Waits
+from broker.providers.registry import Registry
+from broker.proxy.authenticate import Principal
+from broker.proxy.lifecycle import ProxyService
 from broker.settings import Settings
 from broker.start import open_database
-from broker.store import changes
-from broker.vault.master_key import open_vault
+from broker.store import changes, schema
+from broker.store.database import Database
+from broker.vault.master_key import check_value_opens, open_vault
+from broker.vault.vault import Vault
+from broker.web.address import Addresses
+from broker.web.context import Web, make_web
+from broker.web.errors import Errors
+from broker.web.grant import GrantPages
+from broker.web.grant_moves import GrantMoves
+from broker.web.grants import GrantsPages
+from broker.web.help import HelpPages
+from broker.web.keys import KeyPages
+from broker.web.limits import LimitsPages
+from broker.web.middleware import Edge
+from broker.web.setup import SetupPages
+from broker.web.sign_in import SignInPages
+
+CUT_SECONDS = 4.0
+
+Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-async def create_app(settings: Settings, *, clock: Clock, environ: Mapping[str, str]) -> Starlette:
-    """The whole program on a database that is migrated already; its lifespan starts and ends what runs in it."""
-    db = open_database(settings)
-    await db.write(lambda tx: open_vault(tx, settings.key_file))
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What every endpoint is built from."""
 
-    async def database_answers() -> None:
-        await db.read(changes.count)
+    settings: Settings
+    clock: Clock
+    db: Database
+    vault: Vault
+    signer: Signer
+    registry: Registry
+    prices: PriceBook
+    client: ProviderClient
+    web: Web
 
-    health = Health({"database": database_answers, "vault": database_answers})
+
+Route = tuple[str, str, Endpoint, str]
+"""Path, method, endpoint, and who may call it."""
+
+
+def table(parts: Parts) -> list[Route]:
+    """Everything that is answered, but for the calls under /proxy, which the proxy has a table of its own for."""
+    addresses = Addresses(parts.settings.trusted_proxies)
+    return [*_for_programs(parts, addresses), *_for_people(parts, addresses)]
+
+
+# fmt: off
+def _for_programs(parts: Parts, addresses: Addresses) -> list[Route]:
+    oauth = AuthorizationServer.build(
+        parts.db, parts.clock, parts.settings, parts.signer,
+        knows_provider=lambda name: parts.registry.get(name) is not None,
+        is_signed_in=lambda request: _is_signed_in(parts.web, request),
+        address_of=addresses,
+    )
+    health = Health({"database": lambda: _database(parts), "vault": lambda: _vault(parts)})
+    return [
+        ("/.well-known/oauth-authorization-server",           "GET",  oauth.discovery.server,            "anyone"),
+        ("/.well-known/oauth-protected-resource/proxy",       "GET",  oauth.discovery.resource,          "anyone"),
+        ("/.well-known/jwks.json",                            "GET",  oauth.discovery.keys,              "anyone"),
+        ("/schemas/ai_model_access.json",                     "GET",  oauth.discovery.details_schema,    "anyone"),
+        ("/oauth/authorize",                                  "GET",  oauth.authorize.endpoint,          "a browser, sent by a client"),
+        ("/oauth/authorize",                                  "POST", oauth.authorize.endpoint,          "a browser, sent by a client"),
+        ("/oauth/par",                                        "POST", oauth.par.endpoint,                "a client"),
+        ("/oauth/token",                                      "POST", oauth.token.endpoint,              "a client"),
+        ("/oauth/revoke",                                     "POST", oauth.revoke.endpoint,             "a client"),
+        ("/health/live",                                      "GET",  health.live,                       "anyone"),
+        ("/health/ready",                                     "GET",  health.ready,                      "anyone"),
+    ]
+
+
+def _for_people(parts: Parts, addresses: Addresses) -> list[Route]:
+    web, settings = parts.web, parts.settings
+    passwords = Passwords()
+    throttle = Throttle(parts.vault.derive("throttle"), settings.sign_in_tries, settings.sign_in_tries_address)
+    sign_in = SignInPages(web, SignIn(parts.db, parts.clock, passwords, throttle), addresses)
+    setup = SetupPages(web, passwords, throttle, addresses)
+    grants, grant, moves, limits = GrantsPages(web), GrantPages(web), GrantMoves(web), LimitsPages(web)
+    keys = KeyPages(web, KeyCheck(parts.client))
+    return [
+        ("/",                                                 "GET",  sign_in.home,                      "anyone"),
+        ("/sign-in",                                          "GET",  sign_in.form,                      "anyone"),
+        ("/sign-in",                                          "POST", sign_in.submit,                    "anyone"),
+        ("/sign-out",                                         "POST", sign_in.sign_out,                  "a user"),
+        ("/setup/1",                                          "GET",  setup.code_form,                   "whoever has the setup code"),
+        ("/setup/1",                                          "POST", setup.take_code,                   "whoever has the setup code"),
+        ("/setup/2",                                          "GET",  setup.account_form,                "whoever has the setup code"),
+        ("/setup/2",                                          "POST", setup.make_account,                "whoever has the setup code"),
+        ("/grants",                                           "GET",  grants.list,                       "a user"),
+        ("/grants/pause-all",                                 "GET",  grants.confirm_pause_all,          "a user"),
+        ("/grants/pause-all",                                 "POST", grants.pause_all,                  "a user"),
+        ("/grants/{grant_id}",                                "GET",  grant.show,                        "its user"),
+        ("/grants/{grant_id}/pause",                          "POST", moves.pause,                       "its user"),
+        ("/grants/{grant_id}/resume",                         "POST", moves.resume,                      "its user"),
+        ("/grants/{grant_id}/revoke",                         "GET",  moves.confirm_revoke,              "its user"),
+        ("/grants/{grant_id}/revoke",                         "POST", moves.revoke,                      "its user"),
+        ("/grants/{grant_id}/limits",                         "GET",  limits.show,                       "its user"),
+        ("/grants/{grant_id}/limits",                         "POST", limits.save,                       "its user"),
+        ("/keys",                                             "GET",  keys.list,                         "a user"),
+        ("/keys/new",                                         "GET",  keys.show_new,                     "a user"),
+        ("/keys/new",                                         "POST", keys.add,                          "a user"),
+        ("/keys/{credential_id}/replace",                     "GET",  keys.show_replace,                 "its user"),
+        ("/keys/{credential_id}/replace",                     "POST", keys.replace,                      "its user"),
+        ("/keys/{credential_id}/remove",                      "GET",  keys.show_remove,                  "its user"),
+        ("/keys/{credential_id}/remove",                      "POST", keys.remove,                       "its user"),
+        ("/keys/{credential_id}/check",                       "POST", keys.check,                        "its user"),
+        ("/help/what-apps-see",                               "GET",  HelpPages(web).what_apps_see,      "anyone"),
+        ("/static/{name}",                                    "GET",  web.static.file,                   "anyone"),
+    ]
+# fmt: on
+
+
+class App:
+    """The whole program as an ASGI app; its lifespan starts and ends what runs in it."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.proxy = ProxyService(
+            parts.db, parts.clock, monotonic, parts.settings, parts.vault, parts.client,
+            parts.registry, parts.prices, lambda token: _principal(parts, token),
+        )  # fmt: skip
+        self.routes = table(parts)
+        inner = Starlette(
+            routes=[
+                *(routing.Route(path, endpoint, methods=[method]) for path, method, endpoint, _ in self.routes),
+                routing.Mount("/proxy", self.proxy.app),
+            ],
+            exception_handlers=Errors(parts.web).handlers(),
+            lifespan=self._lifespan,
+        )
+        inner.router.redirect_slashes = False
+        self._edge = Edge(inner, parts.settings)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._edge(scope, receive, send)
+
+    async def start(self) -> None:
+        await self.proxy.start()
+
+    async def stop(self) -> None:
+        await self.proxy.stop()
+        await self._parts.client.close()
+        await self._parts.db.close()
+
+    async def end_calls(self) -> None:
+        """Cuts the calls that still run, and settles them."""
+        await self.proxy.app.stop(CUT_SECONDS)
+
+    async def schema_revision(self) -> str:
+        return await self._parts.db.read(schema.revision)
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        yield
-        await db.close()
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        await self.start()
+        try:
+            yield
+        finally:
+            await self.stop()
 
-    routes = [
-        Route("/health/live", health.live),
-        Route("/health/ready", health.ready),
-    ]
-    return Starlette(routes=routes, lifespan=lifespan)
+
+async def create_app(settings: Settings, *, clock: Clock, environ: Mapping[str, str]) -> App:
+    """On a database that has the present schema."""
+    db = open_database(settings)
+
+    async def keys(tx: AsyncSession) -> tuple[Vault, Signer]:
+        vault = await open_vault(tx, settings.key_file)
+        where = {"issuer": settings.public_url, "resource": settings.resource}
+        return vault, await load_or_make_signing_keys(tx, vault, clock(), **where)
+
+    try:
+        vault, signer = await db.write(keys)
+    except BaseException:
+        await db.close()
+        raise
+    registry, prices = Registry(environ), PriceBook()
+    connect, first_byte, silence = (
+        settings.upstream_connect_seconds,
+        settings.upstream_first_byte_seconds,
+        settings.upstream_silence_seconds,
+    )
+    client = ProviderClient(Waits(connect, first_byte, silence))
+    web = make_web(db, clock, settings, vault, registry, prices)
+    return App(Parts(settings, clock, db, vault, signer, registry, prices, client, web))
+
+
+def _principal(parts: Parts, token: str) -> Principal | None:
+    try:
+        claims = parts.signer.verify_access_token(token, parts.clock())
+    except InvalidToken:
+        return None
+    return Principal(claims.jti, claims.grant_id)
+
+
+async def _is_signed_in(web: Web, request: Request) -> bool:
+    return await web.sessions.current(request) is not None
+
+
+async def _database(parts: Parts) -> None:
+    await parts.db.read(changes.count)
+
+
+async def _vault(parts: Parts) -> None:
+    await parts.db.read(lambda tx: check_value_opens(tx, parts.vault))

@@ -10,15 +10,17 @@ from broker.core.errors import CannotStart
 from broker.ops.log import logger
 from broker.serve import control
 from broker.serve.child import Child
-from broker.serve.http import BACKLOG, MARGIN_SECONDS
+from broker.serve.http import BACKLOG
 from broker.serve.prepare import prepare
-from broker.settings import Settings
+from broker.settings import Settings, environment
 from broker.start import NEWER, lock_folder, look_over
 
 SLOWEST_RESTART_SECONDS = 5.0
 STEADY_SECONDS = 10.0
 """A worker that lived this long did not fail at its start: the next one is started at once."""
-AT_ONCE_SECONDS = 3.0
+AT_ONCE_SECONDS = 5.0
+OVERDUE_SECONDS = 30.0
+"""After the drain: what a worker may need to settle what it cut. Later it is killed, and the sweep settles the rest."""
 
 _HOPELESS = (control.CANNOT_START, control.NEWER_SCHEMA)
 
@@ -28,7 +30,7 @@ async def run(settings: Settings, clock: Clock) -> int:
     look_over(settings)
     lock = lock_folder(settings)
     try:
-        setup_code = await prepare(settings, clock)
+        setup_code = await prepare(settings, clock, environment())
         listening = _listen(settings)
         bound = settings.model_copy(update={"port": listening.getsockname()[1]})
         if setup_code is not None:
@@ -71,7 +73,7 @@ class _Parent:
         # From here on a new connection is refused at once instead of waiting for a worker that will not come.
         self._listening.close()
         self._tell(control.DRAIN)
-        overdue = loop.call_later(self._settings.drain_seconds + 2 * MARGIN_SECONDS, self._kill)
+        overdue = loop.call_later(self._settings.drain_seconds + OVERDUE_SECONDS, self._kill)
         await asyncio.gather(*keepers)
         overdue.cancel()
         return self._status

@@ -67,3 +67,8 @@ async def open_vault(tx: AsyncSession, path: Path, entropy: Entropy = system_ent
     except Unavailable as error:
         raise CannotStart(f"The master key in {path} is not the one this database was sealed with.") from error
     return vault
+
+
+async def check_value_opens(tx: AsyncSession, vault: Vault) -> None:
+    """Raises Unavailable when this vault and this database no longer belong together."""
+    vault.open(await facts.load(tx, _CHECK) or "", _PLACE)
