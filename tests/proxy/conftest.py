@@ -1,0 +1,54 @@
+"""A world for each test; its provider is well-behaved until the test says otherwise."""
+
+import shutil
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from broker.prices.book import PriceBook
+from broker.providers.client import ProviderClient, Waits
+from broker.providers.registry import Registry
+from broker.proxy.lifecycle import ProxyService
+from broker.settings import Settings
+from broker.store import migrate
+from broker.store.database import Database, sqlite_url
+from broker.vault.vault import Vault
+from tests.fake_provider import answer_chat, fake_provider
+from tests.proxy.world import World, running, verify_by_name
+from tests.turned_clock import TurnedClock
+
+
+@pytest.fixture(scope="session")
+def migrated_for_proxy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("migrated") / "broker.db"
+    migrate.upgrade(path)
+    return path
+
+
+@pytest.fixture
+def waits() -> Waits:
+    return Waits(connect=1, first_byte=0.6, silence=0.6)
+
+
+@pytest.fixture
+async def world(
+    migrated_for_proxy: Path, tmp_path: Path, waits: Waits, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[World]:
+    monkeypatch.chdir(tmp_path)  # away from a developer's own .env
+    shutil.copy(migrated_for_proxy, tmp_path / "broker.db")
+    settings = Settings(data_dir=tmp_path)
+    db, clock, vault = Database(sqlite_url(tmp_path), synchronous="normal"), TurnedClock(), Vault(b"k" * 32)
+    client = ProviderClient(waits)
+    async with fake_provider(answer_chat) as provider:
+        registry = Registry({"BROKER_PROVIDER_OPENAI_BASE_URL": f"{provider.url}/v1"})
+        service = ProxyService(
+            db, clock, time.monotonic, settings, vault, client, registry, PriceBook(), verify_by_name
+        )
+        async with running(service):
+            made = World(db, clock, vault, service, provider)
+            await made.people()
+            yield made
+        await client.close()
+    await db.close()

@@ -1,0 +1,88 @@
+"""A call as its app, its provider and its books see it."""
+
+from tests.fake_provider import completion, whole
+from tests.proxy.world import ASK, KEY, World
+
+
+async def test_a_call_is_answered_with_the_providers_own_body(world: World) -> None:
+    answered = await world.call(await world.token())
+    assert answered.status == 200
+    assert answered.json() == completion()
+
+
+async def test_the_provider_gets_the_real_key_and_nothing_else_of_the_request(world: World) -> None:
+    token = await world.token()
+    await world.call(token, headers={"cookie": "a=b", "openai-organization": "org-x", "x-stainless-lang": "python"})
+    asked = world.provider.asked[0]
+    assert asked.header("authorization") == f"Bearer {KEY}"
+    assert {name.lower() for name, _ in asked.headers} == {
+        "host", "content-type", "accept", "authorization", "accept-encoding", "content-length",
+    }  # fmt: skip
+    assert token not in str(asked)
+
+
+async def test_the_output_maximum_is_sent_under_the_name_that_the_provider_takes(world: World) -> None:
+    await world.call(await world.token(max_output_tokens=40), ASK | {"max_completion_tokens": 50})
+    sent = world.provider.asked[0].json()
+    assert sent["max_completion_tokens"] == 40
+    assert "max_tokens" not in sent
+    assert sent["service_tier"] == "default"
+
+
+async def test_a_call_is_settled_at_its_reported_usage(world: World) -> None:
+    answered = await world.call(await world.token())
+    [row] = await world.at_rest()
+    # 10 tokens at $0.15 and 5 at $0.60 a million: 4.5 micro-dollars, rounded up once.
+    assert (row.mark, row.cost, row.input_tokens, row.output_tokens) == ("reported", 5, 10, 5)
+    assert 'remaining=999995, reserved=0, unit="micro-usd", cost=5' in answered.headers["aauth-budget"]
+    assert (await world.verified()).startswith("OK")
+
+
+async def test_the_ledger_row_says_where_its_price_came_from(world: World) -> None:
+    await world.call(await world.token())
+    [row] = await world.at_rest()
+    assert '"source":"genai-prices"' in row.price
+    assert '"output":600000' in row.price
+
+
+async def test_both_request_ids_are_the_same(world: World) -> None:
+    answered = await world.call(await world.token())
+    assert answered.headers["x-request-id"] == answered.headers["request-id"] != ""
+
+
+async def test_only_listed_headers_cross_back(world: World) -> None:
+    async def script(asked: object, writer: object) -> None:
+        extra = (
+            "set-cookie: a=b",
+            "openai-organization: org-secret",
+            "x-ratelimit-remaining-requests: 7",
+            "refresh: 0",
+        )
+        writer.write(whole(completion(), 200, *extra))  # type: ignore[attr-defined]
+
+    world.provider.script = script
+    answered = await world.call(await world.token())
+    assert answered.headers["x-ratelimit-remaining-requests"] == "7"
+    assert not {"set-cookie", "openai-organization", "refresh"} & answered.headers.keys()
+
+
+async def test_granted_models_are_listed_without_asking_the_provider(world: World) -> None:
+    token = await world.token(models='["gpt-4o-mini","gpt-4.1*","no-such-model"]')
+    answered = await world.call(token, b"", path="/proxy/openai/v1/models", method="GET")
+    ids = [model["id"] for model in answered.json()["data"]]
+    assert "gpt-4o-mini" in ids
+    assert "gpt-4.1-nano" in ids
+    assert "no-such-model" not in ids
+    assert world.provider.asked == []
+
+
+async def test_status_says_what_is_left(world: World) -> None:
+    token = await world.token(max_requests=5)
+    await world.call(token)
+    await world.at_rest()
+    status = (await world.call(token, b"", path="/proxy/status", method="GET")).json()
+    [access] = status["access"]
+    assert status["state"] == "active"
+    assert access["budget"]["remaining"] == 999_995
+    assert access["requests"] == {"limit": 5, "used": 1}
+    assert access["rate_limit"] == {"requests_per_minute": None, "tokens_per_minute": None, "concurrent": None}
