@@ -1,0 +1,167 @@
+"""A request that is closed: just answered and on its way back to the app, answered a while ago, or ended."""
+
+from dataclasses import dataclass
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from broker.core.clock import from_seconds
+from broker.core.errors import PageError
+from broker.core.grant import RequestState
+from broker.core.secret import Secret
+from broker.oauth.code import kept_code, redirect_back
+from broker.oauth.consent import is_open
+from broker.store import credentials, grant_requests, grants
+from broker.store.grant_tables import Access, GrantRequest
+from broker.store.tables import Client, Credential, User
+from broker.web.consent_outcome import lowered_words, outcome_words
+from broker.web.context import Web
+from broker.web.lent import app_name
+from broker.web.session import SignedIn
+from broker.web.words import clock_time, day
+
+Part = tuple[Access, Credential | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """`code` is there while it may still be shown, and `parts` what the grant says now."""
+
+    request: GrantRequest
+    client: Client
+    code: Secret | None = None
+    parts: tuple[Part, ...] = ()
+
+
+async def find_request(tx: AsyncSession, request_id: str, user: User, now: int) -> tuple[GrantRequest, Client]:
+    """A request that this person may look at; raises PageError 404.
+
+    An open one is whoever's opens it; one that has ended or was answered is of the person it belonged to.
+    """
+    found = await grant_requests.load_with_client(tx, request_id)
+    if found is not None:
+        request = found[0]
+        if request.opened_at is not None and (is_open(request, now) or request.user_id in (None, user.id)):
+            return found
+    raise PageError(404, "Page not found", "There is no such request here, or it is not yours to see.")
+
+
+class ClosedRequest:
+    """The page after an answer, and what stands in its place later."""
+
+    def __init__(self, web: Web) -> None:
+        self._web = web
+
+    async def page(self, request: Request, signed_in: SignedIn, *, at_done: bool) -> Response:
+        """`at_done` is whether the address is that of the page after an answer."""
+        now, request_id = self._web.clock(), request.path_params["id"]
+        closed = await self._web.db.read(lambda tx: self._read(tx, request_id, signed_in.user, now))
+        row = closed.request
+        if is_open(row, now):
+            return RedirectResponse(f"/consent/{row.id}", 303)
+        if row.state == RequestState.PENDING.value:
+            return self._ended(request, signed_in, closed)
+        approved = row.state == RequestState.APPROVED.value
+        lasts = closed.code is not None if approved else now < self._answered_until(row)
+        if not lasts:
+            if row.sealed_code:
+                await self._web.db.write(lambda tx: grant_requests.erase_code(tx, row.id))
+            return self._answered(request, signed_in, closed)
+        if not at_done:
+            return RedirectResponse(f"/consent/{row.id}/done", 303)
+        return self._approved(request, signed_in, closed) if approved else self._denied(request, signed_in, closed)
+
+    def _answered_until(self, row: GrantRequest) -> int:
+        return (row.decided_at or 0) + from_seconds(self._web.settings.code_seconds)
+
+    async def _read(self, tx: AsyncSession, request_id: str, user: User, now: int) -> Closed:
+        row, client = await find_request(tx, request_id, user, now)
+        if row.grant_id is None:
+            return Closed(row, client)
+        accesses = await grants.load_accesses(tx, row.grant_id)
+        parts = [(access, await credentials.load(tx, access.credential_id)) for access in accesses]
+        return Closed(row, client, await kept_code(tx, self._web.vault, row, now), tuple(parts))
+
+    def _approved(self, request: Request, signed_in: SignedIn, closed: Closed) -> Response:
+        app, zone = app_name(closed.client), signed_in.user.zone
+        return self._leave(
+            request,
+            signed_in,
+            closed,
+            title="Approved",
+            label=f"Continue to {app}",
+            onward=redirect_back(closed.request, self._web.settings.public_url, code=closed.code),
+            sentences=outcome_words(closed.request, closed.parts, app, zone),
+            lowered=lowered_words(closed.request, zone),
+        )
+
+    def _denied(self, request: Request, signed_in: SignedIn, closed: Closed) -> Response:
+        app = app_name(closed.client)
+        return self._leave(
+            request,
+            signed_in,
+            closed,
+            title="Denied",
+            label=f"Return to {app}",
+            onward=redirect_back(closed.request, self._web.settings.public_url, error="access_denied"),
+            sentences=[f"{app} gets nothing: no access, no key, no spending."],
+        )
+
+    def _leave(
+        self,
+        request: Request,
+        signed_in: SignedIn,
+        closed: Closed,
+        *,
+        title: str,
+        label: str,
+        onward: str,
+        sentences: list[str],
+        lowered: str = "",
+    ) -> Response:
+        return self._web.pages.render(
+            request,
+            "consent_done.html",
+            signed_in=signed_in,
+            not_you="",
+            app=app_name(closed.client),
+            title=title,
+            label=label,
+            onward=onward,
+            sentences=sentences,
+            lowered=lowered,
+            grant_id=closed.request.grant_id,
+        )
+
+    def _answered(self, request: Request, signed_in: SignedIn, closed: Closed) -> Response:
+        row, now, zone = closed.request, self._web.clock(), signed_in.user.zone
+        did = "approved" if row.state == RequestState.APPROVED.value else "denied"
+        at = row.decided_at or 0
+        on = "" if day(at, zone) == day(now, zone) else f"on {day(at, zone)} "
+        return self._web.pages.render(
+            request,
+            "consent_closed.html",
+            status=409,
+            signed_in=signed_in,
+            not_you="",
+            title="You already answered this",
+            sentences=[f"You {did} it {on}at {clock_time(at, zone)}."],
+            links=[("Manage this access", f"/grants/{row.grant_id}")] if row.grant_id else [("Your apps", "/grants")],
+        )
+
+    def _ended(self, request: Request, signed_in: SignedIn, closed: Closed) -> Response:
+        app = app_name(closed.client)
+        back = redirect_back(
+            closed.request, self._web.settings.public_url, error="access_denied", description="request_expired"
+        )
+        return self._web.pages.render(
+            request,
+            "consent_closed.html",
+            status=410,
+            signed_in=signed_in,
+            not_you="",
+            title="This request has ended",
+            sentences=["Nothing was approved.", f"Go back to {app} and start again."],
+            links=[(f"Return to {app}", back), ("Your apps", "/grants")],
+        )
