@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from broker.core.clock import from_seconds
 from broker.core.errors import PageError
+from broker.core.grant import GrantEvent
 from broker.core.handle import new_id
 from broker.oauth.clients import register_client
 from broker.oauth.code import make_code
@@ -142,7 +143,7 @@ class World:
 
     async def exchange(self, client: Registered, code: str, /, **changes: str | None) -> httpx.Response:
         fields = {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER, **client.fields()}
-        return await self.http.post("/oauth/token", data=present(fields | changes))
+        return await self.http.post("/oauth/token", data=present({**fields, **changes}))
 
     async def tokens(self, client: Registered, **terms: int) -> dict[str, Any]:
         code, _ = await self.code(client, **terms)
@@ -153,7 +154,7 @@ class World:
 
     async def refresh(self, client: Registered, token: str, /, **changes: str | None) -> httpx.Response:
         fields = {"grant_type": "refresh_token", "refresh_token": token, **client.fields()}
-        return await self.http.post("/oauth/token", data=present(fields | changes))
+        return await self.http.post("/oauth/token", data=present({**fields, **changes}))
 
     async def revoke(self, client: Registered, token: str, /, **changes: str | None) -> httpx.Response:
         return await self.http.post("/oauth/revoke", data=present({"token": token, **client.fields(), **changes}))
@@ -179,7 +180,7 @@ class World:
 
     async def end_grant(self, grant_id: str) -> None:
         async def work(tx: AsyncSession) -> bool:
-            return await grants.move(tx, grant_id, grants.GrantEvent.REVOKE, self.clock(), by="usr")
+            return await grants.move(tx, grant_id, GrantEvent.REVOKE, self.clock(), by="usr")
 
         assert await self.db.write(work)
 
@@ -203,7 +204,7 @@ def ask(client: Registered, **changes: str | None) -> dict[str, str]:
         "code_challenge_method": "S256",
         "authorization_details": json.dumps(ASKED),
     }
-    return present(fields | changes)
+    return present({**fields, **changes})
 
 
 def present(fields: dict[str, str | None]) -> dict[str, str]:
