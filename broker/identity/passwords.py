@@ -39,14 +39,14 @@ class Passwords:
         return await self._apart(partial(self._hasher.hash, password.reveal().encode()))
 
     async def verify(self, known: str | None, password: Secret) -> bool:
-        """False for a hash that is None, after the same work; raises Unavailable when too many wait already."""
+        """False without a known hash, after the same work; raises Unavailable when too many wait already."""
         typed = password.reveal().encode()
         if len(typed) > MOST_BYTES:
             typed, known = b"", None
         if self._nobody is None:
             self._nobody = await self.hash(Secret("nobody"))
         right = await self._apart(partial(self._matches, known or self._nobody, typed))
-        return right and known is not None
+        return right and bool(known)
 
     def _matches(self, known: str, typed: bytes) -> bool:
         try:

@@ -6,7 +6,9 @@ HOME = "/grants"
 
 _ID = r"[a-z]{3}_[A-Za-z0-9_-]{22}"
 _REQUEST = re.compile(_ID, re.ASCII)
-_PAGES = re.compile(rf"/grants|/grants/{_ID}|/grants/{_ID}/(?:limits|revoke)|/keys|/keys/new|/keys/{_ID}", re.ASCII)
+_PAGES = re.compile(
+    rf"/grants(?:/pause-all|/{_ID}(?:/limits|/revoke)?)?|/keys(?:/new|/{_ID}/replace|/{_ID}/remove)?", re.ASCII
+)
 _CONSENT = re.compile(rf"/consent/({_ID})(?:/done)?", re.ASCII)
 
 

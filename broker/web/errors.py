@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from broker.core.errors import BadForm, BrokerError, PageError, Unavailable
+from broker.oauth.request import UntrustedRequest
 from broker.ops.log import logger
 from broker.web.context import Web
 from broker.web.dead_end import DeadEnd
@@ -113,9 +114,11 @@ class Errors:
         return self._render(request, error, signed_in)
 
     def _render(self, request: Request, error: PageError, signed_in: SignedIn | None) -> Response:
-        label, href = "Go to the start page", "/"
-        if isinstance(error, DeadEnd):
-            label, href = error.label, error.href
+        label, href = (error.label, error.href) if isinstance(error, DeadEnd) else ("Go to the start page", "/")
+        did_not, for_developer = error.did_not, {}
+        if isinstance(error, UntrustedRequest):
+            did_not = ""  # its own sentence says it
+            for_developer = {"Reason": error.reason, "Client": error.client_id, "Address": error.address}
         return self._web.pages.render(
             request,
             "error.html",
@@ -123,7 +126,8 @@ class Errors:
             signed_in=signed_in,
             title=error.title,
             what=error.description,
-            did_not=error.did_not,
+            did_not=did_not,
+            for_developer={name: text for name, text in for_developer.items() if text},
             label=label,
             href=href,
             request_id=_numbered(request)["request_id"],

@@ -16,6 +16,7 @@ from broker.identity.passwords import Passwords
 from broker.identity.sign_in import SignIn
 from broker.identity.throttle import Throttle
 from broker.identity.users import add_user
+from broker.oauth.request import UntrustedRequest
 from broker.prices.book import PriceBook
 from broker.providers.registry import Registry
 from broker.settings import Settings
@@ -151,6 +152,7 @@ def _pages_for_tests(web: Web) -> list[Route]:
             title="Inside",
             what=f"For {signed_in.user.email}.",
             did_not="",
+            for_developer={},
             label="On",
             href="/",
             request_id="",
@@ -166,6 +168,9 @@ def _pages_for_tests(web: Web) -> list[Route]:
     async def broken(request: Request) -> Response:
         raise RuntimeError("sk-canary-0123456789")
 
+    async def untrusted(request: Request) -> Response:
+        raise UntrustedRequest("redirect_uri is not registered", client_id="cli_1", address="https://evil.test/<b>")
+
     async def echo(request: Request) -> Response:
         return PlainTextResponse(str(request.headers.get("host")))
 
@@ -175,6 +180,7 @@ def _pages_for_tests(web: Web) -> list[Route]:
         Route("/consent/{id}", inside),
         Route("/change", change, methods=["POST"]),
         Route("/broken", broken, methods=["GET", "POST"]),
+        Route("/oauth/authorize", untrusted),
         Route("/oauth/token", broken, methods=["POST"]),
         Route("/proxy/{rest:path}", echo),
     ]

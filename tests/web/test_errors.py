@@ -73,3 +73,15 @@ async def test_a_store_that_does_not_answer_is_a_page_too(browser: Browser, ana:
     assert (browser.status, browser.page.h1) == (503, "Broker does not answer")
     assert browser.response.headers["retry-after"] == "1"
     assert "Nothing was changed." in browser.page.text
+
+
+async def test_a_request_that_cannot_be_trusted_ends_here(browser: Browser) -> None:
+    """The address it named is text for the developer, and never a link (RFC 9700 §4.11)."""
+    await browser.go("/oauth/authorize")
+    page = browser.page
+    assert (browser.status, page.h1, browser.elsewhere) == (400, "This request cannot be trusted", "")
+    assert "nothing was approved" in page.text
+    assert "Reason redirect_uri is not registered Client cli_1 Address https://evil.test/<b>" in " ".join(
+        page.text.split()
+    )
+    assert not [href for _, href in page.links if "evil" in href]
