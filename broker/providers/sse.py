@@ -13,24 +13,27 @@ class EventSplitter:
     """Gives each event as the bytes it came in, its blank line with it, wherever the pieces were cut."""
 
     def __init__(self, longest: int = 4 * 1024 * 1024) -> None:
-        self._pending = b""
+        self._pending = bytearray()
         self._longest = longest
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The events completed by this piece; raises TooLong."""
-        data = self._pending + chunk
+        # What was searched before is not searched again, but for a blank line that the cut may have gone through.
+        fresh = max(0, len(self._pending) - 3)
+        self._pending += chunk
         events, start = [], 0
-        for match in _END.finditer(data):
-            events.append(data[start : match.end()])
+        for match in _END.finditer(self._pending, fresh):
+            events.append(bytes(self._pending[start : match.end()]))
             start = match.end()
-        self._pending = data[start:]
+        del self._pending[:start]
         if len(self._pending) > self._longest:
             raise TooLong
         return events
 
     def rest(self) -> bytes:
         """What came after the last complete event."""
-        rest, self._pending = self._pending, b""
+        rest = bytes(self._pending)
+        self._pending.clear()
         return rest
 
 

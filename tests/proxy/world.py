@@ -39,6 +39,8 @@ class Answered:
     status: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     pieces: list[bytes] = field(default_factory=list)
+    times: list[float] = field(default_factory=list)
+    """When each piece came, by the loop's clock."""
 
     @property
     def body(self) -> bytes:
@@ -110,6 +112,7 @@ class World:
                     jti=jti, grant_id=grant.id, client_id=self.client_id, created_at=now, ends_at=now + DAY, caps=stored
                 )
             )
+            GRANT_OF[jti] = grant.id
             return jti
 
         return await self.db.write(work)
@@ -189,6 +192,7 @@ def _sender(answered: Answered, left: asyncio.Event, leave_after: int | None) ->
             answered.headers = {name.decode(): value.decode() for name, value in message["headers"]}
         elif message.get("body"):
             answered.pieces.append(message["body"])
+            answered.times.append(asyncio.get_running_loop().time())
         if leave_after and len(answered.pieces) >= leave_after:
             left.set()
             await asyncio.sleep(0)
@@ -200,8 +204,12 @@ async def _reservations(tx: AsyncSession) -> list[Reservation]:
     return list((await tx.exec(select(Reservation))).all())
 
 
+GRANT_OF: dict[str, str] = {}
+"""jti → grant id: what a signed token would say."""
+
+
 def verify_by_name(token: str) -> Principal | None:
-    return Principal(token, "grt_of_the_token") if token.startswith("tok_") else None
+    return Principal(token, GRANT_OF.get(token, "grt_none")) if token.startswith("tok_") else None
 
 
 @asynccontextmanager
