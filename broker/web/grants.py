@@ -41,11 +41,15 @@ class Overview:
     """With the final cost in micro-dollars."""
     waiting: list[Waiting]
     spent: int
-    spendable: int
 
     @property
     def active(self) -> list[Lent]:
         return [each for each in self.live if each.state is GrantState.ACTIVE]
+
+    @property
+    def spendable(self) -> int:
+        """Everything left in the limits of active apps, what is reserved in them included."""
+        return sum(part.spendable for each in self.active for part in each.parts)
 
 
 class GrantsPages:
@@ -98,7 +102,6 @@ class GrantsPages:
             ],
             waiting=[_waiting(*row, user.zone) for row in await lent.waiting_for(tx, user.id, now)],
             spent=await history.spent_since(tx, user.id, month),
-            spendable=await history.still_spendable(tx, user.id, now),
         )
 
 

@@ -37,6 +37,7 @@ class Part:
     figures: Figures
     has_key: bool
     """False once its key was removed, was refused by the provider, or is missing in the environment."""
+    has_ended: bool
 
     @property
     def provider(self) -> str:
@@ -45,6 +46,11 @@ class Part:
     @property
     def spent(self) -> int:
         return self.figures.money.settled + self.figures.money.overrun
+
+    @property
+    def spendable(self) -> int:
+        """The most it could still come to, what is reserved included."""
+        return 0 if self.has_ended else (self.figures.money.remaining or 0) + self.figures.money.held
 
     @property
     def is_reached(self) -> bool:
@@ -113,6 +119,7 @@ async def read_lent(tx: AsyncSession, registry: Registry, grant: Grant, client: 
                 credential,
                 await figures(tx, access, now),
                 has_key(credential, registry),
+                access.ends_at <= now,
             )
             for access, credential in rows
         ]
@@ -166,7 +173,7 @@ def _tag(grant: Grant, parts: tuple[Part, ...], state: GrantState, used: int | N
     }
     if state in fixed:
         return fixed[state]
-    running = [part for part in parts if part.access.ends_at > now]
+    running = [part for part in parts if not part.has_ended]
     if any(part.is_reached for part in running):
         return Tag("Limit reached", "bad", 0)
     if not all(part.has_key for part in running):
