@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from broker.core.clock import from_seconds, to_seconds
+from broker.core.clock import DAY, SECOND, from_seconds, to_seconds
 from broker.oauth.consent_terms import COUNT_FIELDS, CountField, Offer, count_of
 from broker.prices.book import PriceBook
 from broker.providers.registry import label
@@ -13,7 +13,7 @@ from broker.web.consent_form import Typed, ends_options, field_id
 from broker.web.consent_summary import Reader
 from broker.web.lent import key_name
 from broker.web.terms import model_words
-from broker.web.words import count, instant, money
+from broker.web.words import clock_time, count, day, money
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +126,13 @@ def _ends(name: str, offer: Offer, typed: Typed, error: str, reader: Reader) -> 
 
 
 def _end_words(end: int, start: int, present: int | None, last: int, offer: Offer, reader: Reader) -> str:
-    when = instant(from_seconds(end), reader.zone)
+    length, at = end - start, from_seconds(end)
+    when = f"at {clock_time(at, reader.zone)}" if length < DAY // SECOND else f"on {day(at, reader.zone)}"
     if end == present:
-        return f"as now, on {when}"
-    length = end - start
+        return f"as now, {when}"
     lengths = (3600, 86_400, 604_800, 2_592_000, offer.policy.default_seconds, offer.wished_seconds)
     shown = min((known for known in lengths if 0 <= known - length <= 3600), default=length)
-    words = f"in {consent_words.lasting(shown)}, on {when}"
+    words = f"in {consent_words.lasting(shown)}, {when}"
     is_wish = end == last and offer.asked.expires_in == offer.wished_seconds
     return f"{words} (as asked)" if is_wish else words
 

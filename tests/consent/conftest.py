@@ -153,6 +153,7 @@ async def sign_in(web: Web, check: FakeCheck, settings: Settings) -> AsyncIterat
         Route("/consent/{id}", pages.show, methods=["GET"]),
         Route("/consent/{id}", pages.answer, methods=["POST"]),
         Route("/consent/{id}/done", pages.done, methods=["GET"]),
+        Route("/static/{name}", web.static.file),
         Route("/signed-in/{id}", signed_in),
         Route("/sign-in", lambda _: PlainTextResponse("sign in")),
     ]
