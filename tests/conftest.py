@@ -1,6 +1,20 @@
-"""What every test relies on."""
+"""What every kind of test may ask for."""
 
+from pathlib import Path
+
+import pytest
 from hypothesis import settings
 
+from broker.store import migrate
+
+# A busy machine is no fault of the code, so no example has a time limit.
 settings.register_profile("broker", deadline=None, max_examples=60)
 settings.load_profile("broker")
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file with the newest schema, to be copied: migrating takes longer than most tests."""
+    path = tmp_path_factory.mktemp("migrated") / "broker.db"
+    migrate.upgrade(path)
+    return path

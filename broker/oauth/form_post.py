@@ -12,12 +12,15 @@ from broker.core.errors import BadForm, OAuthError, Unavailable
 from broker.core.forms import MAX_BYTES, Form, parse_form
 from broker.oauth.client_auth import authenticate, read_client
 from broker.oauth.throttle import Throttle, Throttled
+from broker.ops.log import logger
 from broker.store.database import Database
 from broker.store.tables import Client
 
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 MAX_SECONDS = 10
 FORM_TYPE = "application/x-www-form-urlencoded"
+
+_log = logger("oauth")
 
 AddressOf = Callable[[Request], str]
 """The address a request came from, as far as it can be believed."""
@@ -53,10 +56,13 @@ class FormPost:
             client = await self.db.read(lambda tx: authenticate(tx, presented))
             return await answer(Asked(form, client, arrived_at))
         except OAuthError as error:
+            _log.info("oauth_error", error=error.error, detail=error.detail or error.description)
             return error_answer(error)
-        except BadForm:
+        except BadForm as error:
+            _log.info("oauth_error", error="invalid_request", detail=error.detail)
             return error_answer(_unreadable())
         except Unavailable as error:
+            _log.error("unavailable", detail=error.detail)
             busy = OAuthError("temporarily_unavailable", "The server cannot answer now. Try again.", status=503)
             return error_answer(busy, retry_after=error.retry_after)
 

@@ -1,4 +1,4 @@
-"""A migrated database a session, copied for each test; the authorization server on top of it."""
+"""The authorization server on a copy of the migrated database."""
 
 import shutil
 from collections.abc import AsyncIterator
@@ -11,17 +11,9 @@ from starlette.requests import Request
 from broker.oauth.server import AuthorizationServer
 from broker.oauth.signing import load_or_make_signing_keys
 from broker.settings import Settings
-from broker.store import migrate
 from broker.store.database import Database, sqlite_url
 from broker.vault.vault import Vault
 from tests.oauth.world import ISSUER, TurnedClock, World, as_app, people
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("migrated") / "broker.db"
-    migrate.upgrade(path)
-    return path
 
 
 @pytest.fixture
