@@ -33,6 +33,7 @@ from broker.store.database import Database
 from broker.vault.master_key import check_value_opens, open_vault
 from broker.vault.vault import Vault
 from broker.web.address import Addresses
+from broker.web.consent import ConsentPages
 from broker.web.context import Web, make_web
 from broker.web.errors import Errors
 from broker.web.grant import GrantPages
@@ -106,7 +107,8 @@ def _for_people(parts: Parts, addresses: Addresses) -> list[Route]:
     sign_in = SignInPages(web, SignIn(parts.db, parts.clock, passwords, throttle), addresses)
     setup = SetupPages(web, passwords, throttle, addresses)
     grants, grant, moves, limits = GrantsPages(web), GrantPages(web), GrantMoves(web), LimitsPages(web)
-    keys = KeyPages(web, KeyCheck(parts.client))
+    check = KeyCheck(parts.client)
+    consent, keys = ConsentPages(web, check), KeyPages(web, check)
     return [
         ("/",                                                 "GET",  sign_in.home,                      "anyone"),
         ("/sign-in",                                          "GET",  sign_in.form,                      "anyone"),
@@ -116,6 +118,9 @@ def _for_people(parts: Parts, addresses: Addresses) -> list[Route]:
         ("/setup/1",                                          "POST", setup.take_code,                   "whoever has the setup code"),
         ("/setup/2",                                          "GET",  setup.account_form,                "whoever has the setup code"),
         ("/setup/2",                                          "POST", setup.make_account,                "whoever has the setup code"),
+        ("/consent/{id}",                                     "GET",  consent.show,                      "a user"),
+        ("/consent/{id}",                                     "POST", consent.answer,                    "a user"),
+        ("/consent/{id}/done",                                "GET",  consent.done,                      "a user"),
         ("/grants",                                           "GET",  grants.list,                       "a user"),
         ("/grants/pause-all",                                 "GET",  grants.confirm_pause_all,          "a user"),
         ("/grants/pause-all",                                 "POST", grants.pause_all,                  "a user"),
