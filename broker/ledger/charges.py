@@ -7,6 +7,7 @@ from sqlalchemy import and_, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from broker.core.errors import CallRefused
+from broker.core.money import MAX_MONEY
 from broker.ledger.core_tables import COUNTER
 from broker.ledger.judge import LEAST_OUTPUT, Demand, Plan
 from broker.ledger.keys import CounterKey, money_key, requests_key, token_scope
@@ -15,12 +16,13 @@ from broker.ledger.standing import Allowance, Standing
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """One counter a call would be charged to; `left` and `held` before it."""
+    """One counter a call would be charged to, as it stands before it."""
 
     key: CounterKey
-    limit: int
     left: int
     held: int
+    at_rest: int
+    """What would be left if everything held came back: of a lowered limit, that of the figure typed."""
 
     def amount(self, hold: int) -> int:
         return hold if self.key.is_money() else 1
@@ -50,8 +52,9 @@ async def _charge(connection: AsyncConnection, key: CounterKey, limit: int) -> C
         absent = ~select(COUNTER.c.limit).where(where).exists()
         source = select(*(literal(value) for value in values.values())).where(absent)
         await connection.execute(insert(COUNTER).from_select(list(values), source))
-        return Charge(key, limit, limit, 0)
-    return Charge(key, row.limit, row.limit - row.settled - row.overrun - row.held, row.held)
+        return Charge(key, limit, 0, limit)
+    spent = row.settled + row.overrun
+    return Charge(key, row.limit - spent - row.held, row.held, row.target - spent)
 
 
 def at(key: CounterKey) -> Any:
@@ -60,6 +63,8 @@ def at(key: CounterKey) -> Any:
 
 async def take(connection: AsyncConnection, charge: Charge, amount: int) -> bool:
     """The check is the write: one conditional UPDATE and its row count."""
+    if amount > MAX_MONEY:
+        return False  # more than any limit, and perhaps than 64 bits
     c = COUNTER.c
     fits = c.settled + c.overrun + c.held + amount <= c.limit
     done = await connection.execute(update(COUNTER).where(at(charge.key), fits).values(held=c.held + amount))
@@ -71,15 +76,17 @@ def money_left(charges: list[Charge]) -> int:
 
 
 def exhausted(charge: Charge, charges: list[Charge], planned: Plan, demand: Demand) -> CallRefused:
-    if not charge.key.is_money():
-        retry = 1 if charge.held and charge.left + charge.held >= 1 else None
-        return CallRefused("requests_exhausted", "All requests of this access are used up.", retry_after=retry)
+    """The refusal of a call that did not fit into `charge`; its figures are those of the tightest money counter."""
+    money = [other for other in charges if other.key.is_money()]
     required: int = planned.hold
     if demand.own_output is None and demand.covers_reasoning:
-        required = demand.price.worst_case(demand.input_bound, LEAST_OUTPUT * demand.choices)
-    tightest = min((other for other in charges if other.key.is_money()), key=lambda other: other.left)
-    left = max(0, tightest.left)
-    extra: dict[str, int | str] = {"required": required, "remaining": left, "held": tightest.held}
-    retry = 1 if tightest.held and required <= tightest.left + tightest.held else None
+        least = demand.price.worst_case(demand.input_bound, LEAST_OUTPUT * demand.choices)
+        required = min(required, least)
+    tightest = min(money, key=lambda other: other.left)
+    extra: dict[str, int | str] = {"required": required, "remaining": max(0, tightest.left), "held": tightest.held}
+    if not charge.key.is_money():
+        # A call that runs stays counted, so waiting for it would be in vain.
+        return CallRefused("requests_exhausted", "All requests of this access are used up.", extra=extra)
+    retry = 1 if all(required <= other.at_rest for other in money) else None
     words = "The spending limit of this access does not cover the most that this request could cost."
     return CallRefused("budget_exhausted", words, retry_after=retry, extra=extra)

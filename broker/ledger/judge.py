@@ -119,13 +119,18 @@ def _held(output: int, demand: Demand) -> int:
     return (output if demand.covers_reasoning else max(output, demand.model_output)) * demand.choices
 
 
-_ORDER = ("rate_limited", "too_many_concurrent", "requests_exhausted", "budget_exhausted")
+_RANKS = {"rate_limited": 0, "too_many_concurrent": 0, "requests_exhausted": 1, "budget_exhausted": 1}
+_LATEST = 2**31
 
 
 def foremost(refusals: Iterable[CallRefused]) -> CallRefused:
-    """Of several refusals the one to give: a 429 goes before a 402 before a 403."""
+    """Of several refusals the one to give: a 429 goes before a 402 before a 403.
 
-    def rank(refusal: CallRefused) -> int:
-        return _ORDER.index(refusal.code) if refusal.code in _ORDER else len(_ORDER)
+    Among equals, the one that waiting ends first, then the one with the most money left.
+    """
+
+    def rank(refusal: CallRefused) -> tuple[int, int, int]:
+        wait = _LATEST if refusal.retry_after is None else refusal.retry_after
+        return _RANKS.get(refusal.code, 2), wait, -int(refusal.extra.get("remaining", 0))
 
     return min(refusals, key=rank)
