@@ -5,7 +5,9 @@ import re
 import pytest
 
 from broker.assets import STATIC, TEMPLATES
+from broker.proxy.refuse import STATUS
 from broker.store.tables import User
+from broker.web.help import REFUSALS
 from broker.web.pages import page_headers
 from tests.browser import Browser
 from tests.html import Page
@@ -121,7 +123,12 @@ def test_no_template_steps_around_escaping() -> None:
     assert [name for name, found in used.items() if found] == []
 
 
-async def test_what_apps_see_says_the_refusals_of_the_proxy(browser: Browser) -> None:
+async def test_what_apps_see_says_what_the_proxy_does(browser: Browser) -> None:
     page = await browser.go("/help/what-apps-see")
-    for said in ("402", "budget_exhausted", "requests_exhausted", "rate_limited", "grant_paused", "model_not_granted"):
-        assert said in page.text
+    for refusal in REFUSALS:
+        for code in refusal.code.split(" or "):
+            assert str(STATUS[code]) in refusal.status
+            assert code in page.text
+    told = {code for refusal in REFUSALS for code in refusal.code.split(" or ")}
+    of_the_call = {"not_found", "method_not_allowed", "invalid_request", "too_large", "unsupported_media_type"}
+    assert STATUS.keys() - told - of_the_call == {"unavailable"}
