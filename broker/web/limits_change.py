@@ -80,6 +80,10 @@ async def write(tx: AsyncSession, lent: Lent, parts: list[Change], user: User, n
     real = [change for change in parts if change.is_any]
     if not real:
         return []
+    # Said before they are made: the rows are changed in place.
+    for_audit = [words for change in real for words in words_of(change, "UTC")]
+    for_person = [words for change in real for words in words_of(change, user.zone)]
+    raised = any(change.is_wider for change in real)
     for change in real:
         row = change.part.access
         before = (row.budget, row.max_requests)
@@ -89,10 +93,9 @@ async def write(tx: AsyncSession, lent: Lent, parts: list[Change], user: User, n
     await granting.touch(tx, lent.grant, now)
     if any(change.is_narrower for change in real):
         await changes.bump(tx)
-    said = [words for change in real for words in words_of(change, "UTC")]
-    raised = any(change.is_wider for change in real)
-    await record(tx, now, "grant.limits_changed", user.pseudonym, lent.grant.id, changes=", ".join(said), raised=raised)
-    return [words for change in real for words in words_of(change, user.zone)]
+    changed = ", ".join(for_audit)
+    await record(tx, now, "grant.limits_changed", user.pseudonym, lent.grant.id, changes=changed, raised=raised)
+    return for_person
 
 
 def _limit(value: int | None) -> str:

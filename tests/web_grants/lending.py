@@ -75,7 +75,7 @@ class Lending:
             zone=zone,
             created_at=now,
         )
-        await self._add(row)
+        await self.add(row)
         return row
 
     async def client(self, name: str = "Acme Notes", **changed: Any) -> Client:
@@ -88,7 +88,7 @@ class Lending:
             "created_at": 1,
         }
         row = Client(id=self.id("cli"), **(values | changed))
-        await self._add(row)
+        await self.add(row)
         return row
 
     async def key(
@@ -149,7 +149,7 @@ class Lending:
 
     async def refusal(self, grant: Grant, when: int, code: str, model: str = "gpt-4.1") -> None:
         row = Refusal(id=self.id("ref"), grant_id=grant.id, at=when, provider="openai", model=model, code=code)
-        await self._add(row)
+        await self.add(row)
 
     def _reservation(
         self, grant: Grant, access: Access, when: int, cost: int, charged: str, changed: dict[str, Any]
@@ -188,7 +188,7 @@ class Lending:
             **(values | changed),
         )
 
-    async def _add(self, row: object) -> None:
+    async def add(self, row: object) -> None:
         async def work(tx: AsyncSession) -> None:
             tx.add(row)
 
