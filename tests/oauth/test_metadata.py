@@ -1,11 +1,14 @@
 """What clients may discover."""
 
 import json
+import re
 
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 
-from broker.core.details import _REQUEST_FIELDS, parse_details
+from broker.core.access import ALL_ACTIONS
+from broker.core.details import _REQUEST_FIELDS, _TOKEN_FIELDS, parse_details
 from tests.oauth.world import ASKED, ISSUER, World
+from tests.rooms import CHECKOUT
 
 
 async def test_the_server_describes_itself_and_nothing_it_cannot_do(world: World) -> None:
@@ -50,3 +53,9 @@ async def test_the_schema_knows_the_members_that_the_server_takes(world: World) 
     assert set(schema["properties"]) == _REQUEST_FIELDS
     assert parse_details(json.dumps(ASKED))
     assert all(set(schema["required"]) <= element.keys() for element in ASKED)
+
+
+def test_the_reference_names_every_member_and_action() -> None:
+    page = (CHECKOUT / "docs" / "reference" / "access-type.md").read_text("utf-8")
+    named = set(re.findall(r"`([a-z_]+)`", page))
+    assert named >= _TOKEN_FIELDS | set(ALL_ACTIONS)
