@@ -81,9 +81,9 @@ class Pages:
 
 
 def _not_you(path: str) -> str:
-    """Where someone else answers the same request; empty away from consent pages."""
-    parts = path.split("/")
-    return f"/sign-in?request={parts[2]}&other=1" if len(parts) > 2 and parts[1] == "consent" else ""
+    """Where someone else answers the same request; empty away from the page that asks."""
+    _, *parts = path.split("/")
+    return f"/sign-in?request={parts[1]}&other=1" if len(parts) == 2 and parts[0] == "consent" else ""
 
 
 def page_headers(path: str, csp_extra: str = "") -> dict[str, str]:

@@ -89,7 +89,7 @@ class Sessions:
         """Raises NotSignedIn."""
         signed_in = await self.current(request)
         if signed_in is None:
-            raise NotSignedIn(request.url.path if request.method in ("GET", "HEAD") else "")
+            raise NotSignedIn(request.url.path)
         return signed_in
 
     def visitor(self, request: Request) -> Visitor | None:

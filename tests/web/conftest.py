@@ -177,7 +177,7 @@ def _pages_for_tests(web: Web) -> list[Route]:
     return [
         Route("/grants", inside),
         Route("/keys", inside),
-        Route("/consent/{id}", inside),
+        Route("/consent/{id}", inside, methods=["GET", "POST"]),
         Route("/change", change, methods=["POST"]),
         Route("/broken", broken, methods=["GET", "POST"]),
         Route("/oauth/authorize", untrusted),

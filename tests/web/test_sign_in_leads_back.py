@@ -81,3 +81,13 @@ async def test_not_you_lets_someone_else_answer_the_same_request(
     await sign_in(browser, "ben@example.com")
     assert browser.path == f"/consent/{REQUEST}"
     assert "Signed in as ben@example.com" in browser.page.text
+
+
+async def test_an_answer_given_after_the_session_ended_does_not_lose_the_request(
+    browser: Browser, make_user: MakeUser
+) -> None:
+    await make_user()
+    await browser.post(f"/consent/{REQUEST}", [("action", "approve")])
+    assert browser.path == f"/sign-in?request={REQUEST}"
+    await sign_in(browser)
+    assert browser.path == f"/consent/{REQUEST}"
