@@ -14,7 +14,7 @@ from typing import Self
 
 import httpx
 
-START_SECONDS = 60
+START_SECONDS = 120
 STOP_SECONDS = 10
 
 

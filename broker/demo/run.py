@@ -13,6 +13,7 @@ from pathlib import Path
 from broker.demo.processes import DidNotStart, Port, Servers, hold_port
 
 EMAIL = "demo@example.com"
+ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PACKAGES = Path(__file__).parents[2]
 
 
@@ -55,7 +56,7 @@ class Plan:
 
 def main() -> None:
     """Runs until Ctrl-C or SIGTERM; leaves nothing running and nothing on the disk."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in ENDINGS:  # Ctrl-C, too: a shell may have started us with it ignored
         signal.signal(number, signal.default_int_handler)
     try:
         run_demo()
@@ -135,7 +136,7 @@ def _command(plan: Plan, *words: str, said: str = "") -> str:
 
 
 def _ignore_signals() -> None:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    for number in ENDINGS:
         signal.signal(number, signal.SIG_IGN)
 
 
