@@ -189,7 +189,9 @@ async def add_user(db: Database, name: str, role: str = "user") -> User:
     return user
 
 
-async def add_client(db: Database, name: str, *, verified: bool = True, address: str = "https://acme.example") -> Client:
+async def add_client(
+    db: Database, name: str, *, verified: bool = True, address: str = "https://acme.example"
+) -> Client:
     client = Client(
         id=new_id("cli"),
         name=name,

@@ -11,7 +11,13 @@ from tests.browser import Browser
 
 @asynccontextmanager
 async def window(
-    chromium: Chromium, browser: Browser, *, width: int = 1280, height: int = 720, dark: bool = False, script: bool = True
+    chromium: Chromium,
+    browser: Browser,
+    *,
+    width: int = 1280,
+    height: int = 720,
+    dark: bool = False,
+    script: bool = True,
 ) -> AsyncIterator[Page]:
     """A window that is signed in as `browser` is; what it asks of other places is not answered."""
 
@@ -24,7 +30,9 @@ async def window(
             request.method,
             request.url.removeprefix(browser.url),
             content=request.post_data_buffer,
-            headers={name: value for name, value in headers.items() if name in ("content-type", "origin", "sec-fetch-site")},
+            headers={
+                name: value for name, value in headers.items() if name in ("content-type", "origin", "sec-fetch-site")
+            },
         )
         await route.fulfill(status=reply.status_code, headers=dict(reply.headers), body=reply.content)
 
