@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from broker.store import migrate
 
-# A busy machine is no fault of the code, so no example has a time limit.
-settings.register_profile("broker", deadline=None, max_examples=60)
+# A busy machine is no fault of the code, so nothing here has a time limit.
+settings.register_profile("broker", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("broker")
 
 

@@ -94,7 +94,7 @@ def check_request(
     check_scope_and_resource(form, settings)
     asked = check_details(form, settings, knows_provider)
     return GrantRequest(
-        id=new_id("req"),
+        id=new_id("grq"),
         client_id=origin.client.id,
         redirect_uri=origin.redirect_uri,
         client_state=origin.state,

@@ -5,11 +5,12 @@ from hypothesis import strategies as st
 from broker.core.access import ALL_ACTIONS, PERIODS, Access, Budget, RateLimit
 from broker.core.money import MicroUSD
 
-LIMITS = st.none() | st.integers(1, 4)
+LIMITS = st.sampled_from((None, 1, 2, 3, 4))
 MODELS = ("*", "gpt-*", "gpt-4o*", "gpt-4o", "gpt-4o-mini", "o1", "claude-*")
-BUDGETS = st.none() | st.builds(
-    Budget, st.integers(1, 5).map(lambda cents: MicroUSD(cents * 10_000)), st.sampled_from(PERIODS)
+BUDGET = st.builds(
+    Budget, st.sampled_from([MicroUSD(cents * 10_000) for cents in range(1, 6)]), st.sampled_from(PERIODS)
 )
+BUDGETS = st.none() | BUDGET
 RATES = st.builds(RateLimit, LIMITS, LIMITS, LIMITS)
 
 
@@ -37,7 +38,7 @@ GRANTED = st.builds(
     provider=st.sampled_from(("openai", "anthropic")),
     models=subsets(MODELS),
     actions=subsets(ALL_ACTIONS),
-    budget=BUDGETS.filter(bool),
+    budget=BUDGET,
     max_requests=LIMITS,
     rate_limit=RATES,
     max_output_tokens=LIMITS,

@@ -38,12 +38,12 @@ async def test_a_good_request_is_stored_and_leads_to_its_consent_page(world: Wor
 async def test_a_person_who_is_not_signed_in_is_led_to_sign_in_with_the_request(world: World) -> None:
     world.signed_in = False
     answer = await world.authorize(await world.register())
-    assert answer.headers["location"].startswith("/sign-in?request=req_")
+    assert answer.headers["location"].startswith("/sign-in?request=grq_")
 
 
 async def test_the_request_may_be_posted(world: World) -> None:
     answer = await world.http.post("/oauth/authorize", data=ask(await world.register()))
-    assert answer.headers["location"].startswith("/consent/req_")
+    assert answer.headers["location"].startswith("/consent/grq_")
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ async def test_a_pushed_request_leads_to_consent_and_a_reload_to_the_same(world:
     request_uri = await pushed(world, client)
     assert request_uri.startswith("urn:ietf:params:oauth:request_uri:")
     first = await follow(world, client.id, request_uri)
-    assert first.headers["location"].startswith("/consent/req_")
+    assert first.headers["location"].startswith("/consent/grq_")
     world.clock.turn(120)
     assert (await follow(world, client.id, request_uri)).headers["location"] == first.headers["location"]
 
@@ -36,7 +36,7 @@ async def test_what_else_the_browser_brings_is_ignored(world: World) -> None:
     answer = await follow(
         world, client.id, request_uri, redirect_uri="https://evil.example", authorization_details="[]"
     )
-    assert answer.headers["location"].startswith("/consent/req_")
+    assert answer.headers["location"].startswith("/consent/grq_")
 
 
 async def test_an_unopened_request_ends_after_ninety_seconds(world: World) -> None:
