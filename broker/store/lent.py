@@ -40,7 +40,7 @@ async def borrowers(tx: AsyncSession, credential_id: str, now: int) -> list[tupl
         select(Grant, Client)
         .join(Client, col(Client.id) == col(Grant.client_id))
         .where(col(Grant.id).in_(spending), col(Grant.state).in_([state.value for state in LIVE]))
-        .order_by(col(Grant.created_at))
+        .order_by(col(Grant.created_at), col(Client.name))
     )
     return list((await tx.exec(query)).all())
 
@@ -57,7 +57,11 @@ async def waiting_for(tx: AsyncSession, user_id: str, now: int) -> list[tuple[Gr
     return list((await tx.exec(query)).all())
 
 
-async def history_of(tx: AsyncSession, grant_id: str) -> list[AuditEntry]:
-    """What was decided about a grant, newest first."""
-    query = select(AuditEntry).where(AuditEntry.object_id == grant_id).order_by(col(AuditEntry.seq).desc())
-    return list((await tx.exec(query)).all())
+async def history_of(tx: AsyncSession, grant_id: str, *, without: tuple[str, ...], most: int) -> list[AuditEntry]:
+    """What was decided about a grant, newest first; `without` names events to leave out."""
+    query = (
+        select(AuditEntry)
+        .where(AuditEntry.object_id == grant_id, col(AuditEntry.event).not_in(without))
+        .order_by(col(AuditEntry.seq).desc())
+    )
+    return list((await tx.exec(query.limit(most))).all())

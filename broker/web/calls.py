@@ -28,23 +28,29 @@ _REFUSED = {
     "not_found": "no such address",
     "method_not_allowed": "no such address",
     "provider_key_unavailable": "key not available",
+    "provider_error": "provider not reached",
+    "provider_timeout": "provider took too long",
     "unavailable": "could not be checked",
 }
 
 _ENDED = {
     "ok": "OK",
     "client_left": "Cancelled by app",
-    "timeout": "Provider took too long",
-    "not_reached": "Provider not reached",
-    "revoked": "Cut: revoked",
-    "paused": "Cut: paused",
-    "frozen": "Cut: stopped",
-    "expired": "Cut: ended",
-    "narrowed": "Cut: limits changed",
-    "disabled": "Cut: account disabled",
-    "key_removed": "Cut: key removed",
-    "draining": "Cut: server restarted",
-    "unresolved": "Interrupted",
+    "unreachable": "Provider not reached",
+    "timed_out": "Provider took too long",
+    "broken": "Provider broke off",
+    "provider_failed": "Provider broke off",
+    "garbage": "Provider’s answer not readable",
+    "no_key": "Key not available",
+    "invalid_token": "Cut: access ended",
+    "grant_paused": "Cut: paused",
+    "grant_frozen": "Cut: stopped",
+    "provider_not_granted": "Cut: limits changed",
+    "model_not_granted": "Cut: limits changed",
+    "action_not_granted": "Cut: limits changed",
+    "provider_key_unavailable": "Cut: key removed",
+    "unavailable": "Cut: this server stopped",
+    "process_died": "Interrupted: this server stopped",
 }
 
 
@@ -97,5 +103,5 @@ def _result(row: Reservation) -> str:
     if row.status >= 400:
         said = f"Provider error {row.status}"
     else:
-        said = _ENDED.get(row.outcome, "Provider did not complete it")
+        said = _ENDED.get(row.outcome, "Not completed")
     return f"{said}, cost estimated" if row.mark in ("estimated", "unresolved") else said

@@ -8,23 +8,23 @@ from broker.audit.record import OPERATOR, SYSTEM
 from broker.store.tables import AuditEntry
 from broker.web.lent import Lent
 
+LEFT_OUT = ("token.issued", "token.refreshed")
+"""What happens by itself, and often."""
+
 _DONE = {
     "consent.approved": "Approved",
-    "grant.approved": "Approved",
-    "grant.created": "Approved",
     "grant.added": "Given",
-    "grant.continued": "Approved again",
-    "grant.narrowed": "Limits lowered",
-    "grant.widened": "Limits raised",
     "grant.limits_changed": "Limits changed",
     "grant.paused": "Paused",
     "grant.resumed": "Resumed",
-    "grant.frozen": "Stopped after a request that cost more than its bound",
-    "grant.unfrozen": "Let go on",
+    "grant.frozen": "Stopped after a request that cost more than its upper bound",
     "grant.revoked": "Revoked",
-    "grant.expired": "Ended",
-    "family.revoked": "Sign-in of the app revoked",
+    "token.revoked": "Token given back",
+    "code.replayed": "A used sign-in code came again, so the tokens made with it were revoked",
+    "refresh_token.reused": "A used token came again, so all tokens of its line were revoked",
 }
+
+_AGAIN = {"more": "More approved", "less": "Less approved", "same": "Approved again"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,10 @@ def events(entries: Iterable[AuditEntry], lent: Lent, reader: str, instance: str
 
 
 def _sentence(entry: AuditEntry, lent: Lent, reader: str, instance: str) -> str:
+    details = json.loads(entry.details)
     what = _DONE.get(entry.event) or entry.event.replace(".", " ").replace("_", " ").capitalize()
+    if entry.event == "consent.approved":
+        what = _AGAIN.get(details.get("effect"), what)
     who = {reader: " by you", OPERATOR: f" by {instance}", SYSTEM: "", lent.client.id: f" by {lent.name}"}
-    changed = json.loads(entry.details).get("changes", "")
+    changed = details.get("changes", "")
     return f"{what}{who.get(entry.actor, ' by somebody else')}" + (f": {changed}" if changed else "")

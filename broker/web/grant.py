@@ -17,7 +17,7 @@ from broker.store.tables import User
 from broker.web import chart
 from broker.web.calls import lines, prices
 from broker.web.chart import Chart
-from broker.web.chronicle import Event, events
+from broker.web.chronicle import LEFT_OUT, Event, events
 from broker.web.context import Web
 from broker.web.forms import read_query
 from broker.web.lent import Lent, Part, key_name, require_lent
@@ -26,6 +26,7 @@ from broker.web.usage import BUSY_FOR, Busy, Card, cards
 from broker.web.words import ago, zone_of
 
 ROWS = 20
+MOST_EVENTS = 50
 _LATER_THAN_ALL = 2**62
 
 
@@ -83,7 +84,7 @@ class GrantPages:
         shown_days = chart.days_until(now, days, zone)
         since = chart.start_of(shown_days[0], zone)
         calls = await history.recent_calls(tx, grant_id, before=before or _LATER_THAN_ALL, most=ROWS + 1)
-        entries = await lent.history_of(tx, grant_id)
+        entries = await lent.history_of(tx, grant_id, without=LEFT_OUT, most=MOST_EVENTS)
         instance = self._web.settings.instance_name
         return Shown(
             lent=found,

@@ -1,10 +1,10 @@
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from broker.store import migrate
 from broker.store.database import Database, sqlite_url
 from broker.store.tables import User
 from broker.vault.vault import Vault
@@ -13,8 +13,8 @@ NOW = 1_795_266_300_000_000
 
 
 @pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[Database]:
-    migrate.upgrade(tmp_path / "broker.db")
+async def db(tmp_path: Path, migrated: Path) -> AsyncIterator[Database]:
+    shutil.copy(migrated, tmp_path)
     database = Database(sqlite_url(tmp_path), synchronous="normal")
     yield database
     await database.close()

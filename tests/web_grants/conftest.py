@@ -1,3 +1,4 @@
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from broker.prices.book import PriceBook
 from broker.providers.check import Verdict
 from broker.providers.registry import Provider, Registry
 from broker.settings import Settings
-from broker.store import migrate, sessions
+from broker.store import sessions
 from broker.store.database import Database, sqlite_url
 from broker.store.tables import User
 from broker.vault.vault import Vault
@@ -48,8 +49,8 @@ def clock() -> TurnedClock:
 
 
 @pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[Database]:
-    migrate.upgrade(tmp_path / "broker.db")
+async def db(tmp_path: Path, migrated: Path) -> AsyncIterator[Database]:
+    shutil.copy(migrated, tmp_path)
     database = Database(sqlite_url(tmp_path), synchronous="normal")
     yield database
     await database.close()
