@@ -29,6 +29,7 @@ from broker.web.consent import ConsentPages
 from broker.web.context import Web, make_web
 from broker.web.errors import Errors
 from tests.browser import Browser
+from tests.html import Page
 from tests.turned_clock import NOON, TurnedClock
 
 CANARY = "sk-canary-0123456789-9f2A"
@@ -174,6 +175,15 @@ async def sign_in(web: Web, check: FakeCheck, settings: Settings) -> AsyncIterat
 @pytest.fixture
 async def browser(sign_in: SignIn, ana: User) -> Browser:
     return await sign_in(ana)
+
+
+Typed = dict[str, str | list[str]]
+
+
+async def press(browser: Browser, button: str, typed: Typed) -> Page:
+    """Fills in fields by name and presses the one button of that label."""
+    (form,) = [form for form in browser.page.forms if any(each.label == button for each in form.buttons)]
+    return await browser.submit(form, button, **typed)
 
 
 async def add_user(db: Database, name: str, role: str = "user") -> User:

@@ -12,13 +12,13 @@ from broker.store.database import Database
 from broker.store.tables import Client, Credential, User
 from broker.web.context import Web
 from tests.browser import Browser
-from tests.consent.conftest import CALLBACK, Ask, SignIn, add_client, add_key, add_user, asked
+from tests.consent.conftest import CALLBACK, Ask, SignIn, Typed, add_client, add_key, add_user, asked, press
 from tests.consent.stored import audited, counters, stored
 from tests.turned_clock import NOON, TurnedClock
 
 END = NOON // 1_000_000 + 604_800
 
-NARROWED: dict[str, str | list[str]] = {
+NARROWED: Typed = {
     "access-0-budget": "2.00",
     "access-0-ends": str(NOON // 1_000_000 + 86_400),
     "access-0-model": ["gpt-4.1-mini"],
@@ -54,7 +54,7 @@ async def test_every_field_can_be_lowered_and_page_rows_and_details_agree(
 ) -> None:
     request_id = await ask()
     await browser.go(f"/consent/{request_id}")
-    page = await browser.press("Approve", **NARROWED)
+    page = await press(browser, "Approve", NARROWED)
     assert "can spend up to $2.00 from Personal (OpenAI) until 22 Nov 2026, 13:05 UTC." in page.text
     assert (
         "You lowered: spending limit $5.00 → $2.00, end 28 Nov 2026, 13:05 UTC → 22 Nov 2026, 13:05 UTC, "
@@ -126,7 +126,7 @@ async def test_enter_updates_the_summary_and_decides_nothing(
         ("Deny", "deny"),
         ("Approve", "approve"),
     ]
-    page = await browser.press("Update summary", **NARROWED)
+    page = await press(browser, "Update summary", NARROWED)
     assert (browser.status, browser.path) == (200, f"/consent/{request_id}")
     assert "can spend up to $2.00 in total" in page.text
     assert "; it asked for $5.00" in page.text
@@ -262,7 +262,7 @@ async def test_an_unverified_app_starts_low_and_needs_a_word_of_ones_own(
     page = await browser.press("Approve")
     assert browser.status == 422
     assert ("Tick the box if you started this yourself, or deny the request", "#known") in page.links
-    page = await browser.press("Approve", **{"known": ["1"], "access-0-budget": "5.00"})
+    page = await press(browser, "Approve", {"known": ["1"], "access-0-budget": "5.00"})
     assert page.h1 == "Approved"
     assert (await stored(db, request_id, clock)).only.budget == 5_000_000
 
@@ -276,8 +276,8 @@ async def test_one_of_several_accesses_can_be_left_out(
     page = await browser.go(f"/consent/{request_id}")
     assert page.h1 == "Acme Notes wants to use your OpenAI and Anthropic keys"
     assert "any model whose name begins with claude-, including new ones Broad" in page.text
-    typed: dict[str, str | list[str]] = {"access-0-drop": ["1"], "access-1-budget": "1.50", "access-1-requests": "7"}
-    page = await browser.press("Approve", **typed)
+    typed: Typed = {"access-0-drop": ["1"], "access-1-budget": "1.50", "access-1-requests": "7"}
+    page = await press(browser, "Approve", typed)
     assert "can spend up to $1.50 from Claude (Anthropic)" in page.text
     assert "You lowered: nothing of OpenAI, Anthropic spending limit $5.00 → $1.50" in page.text
     access = (await stored(db, request_id, clock)).only
@@ -289,8 +289,8 @@ async def test_leaving_everything_out_is_no_consent(
 ) -> None:
     request_id = await ask(asked(), asked(models=["gpt-4.1"], actions=["chat"]))
     await browser.go(f"/consent/{request_id}")
-    typed: dict[str, str | list[str]] = {"access-0-drop": ["1"], "access-1-drop": ["1"]}
-    page = await browser.press("Approve", **typed)
+    typed: Typed = {"access-0-drop": ["1"], "access-1-drop": ["1"]}
+    page = await press(browser, "Approve", typed)
     assert browser.status == 422
     assert ("Choose at least one thing to allow, or deny the request", "#access-0-drop") in page.links
     assert (await stored(db, request_id, clock)).grants == []

@@ -1,14 +1,8 @@
 """What the consent page says before anyone answers."""
 
-import pytest
-
-from broker.settings import Settings
-from broker.store.database import Database
-from broker.store.tables import Credential, User
-from broker.web.context import Web
+from broker.store.tables import Credential
 from tests.browser import Browser
-from tests.consent.conftest import Ask, SignIn, add_client, add_key, add_user, asked
-from tests.turned_clock import TurnedClock
+from tests.consent.conftest import Ask
 
 
 async def test_the_fresh_page_says_in_six_lines_what_an_approval_means(
