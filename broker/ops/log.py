@@ -16,7 +16,7 @@ _SECRET = re.compile(
     r"""eyJ[\w-]{8,}\.[\w-]+\.[\w-]*        # a signed token
       | \b(?:sk|pk|rk|gsk|xai|key)-[\w-]{8,} # a provider's key
       | \bAIza[\w-]{20,}
-      | \b[a-z]{1,8}_[A-Za-z0-9_-]{43}\b     # a handle of our own: 256 bits; an identifier is shorter
+      | \b[a-z]{1,8}_[A-Za-z0-9_-]{43,}     # a handle of our own: 256 bits; an identifier is shorter
       | (?i:\b(?:bearer|basic|dpop)\s+)[^\s"',]+
       | [A-Za-z0-9+/_-]{64,}={0,2}           # anything long and without structure
     """,
@@ -26,6 +26,8 @@ _SECRET_NAME = re.compile(
     r"pass(word)?|secret|token|authorization|cookie|api_?key|verifier|code_challenge", re.IGNORECASE
 )
 MASK = "<redacted>"
+_FRAMES = "raised_at"
+"""Places in the code, which may look like anything and are never secret."""
 
 Event = MutableMapping[str, Any]
 
@@ -60,7 +62,13 @@ def redact(text: str) -> str:
 
 
 def redact_event(_logger: object, _method: str, event: Event) -> Event:
-    return {name: MASK if _SECRET_NAME.search(name) else _redacted(value) for name, value in event.items()}
+    return {name: _redacted_as(name, value) for name, value in event.items()}
+
+
+def _redacted_as(name: str, value: object) -> object:
+    if name == _FRAMES:
+        return value
+    return MASK if _SECRET_NAME.search(name) else _redacted(value)
 
 
 def _redacted(value: object) -> object:
@@ -85,7 +93,7 @@ def _explain(_logger: object, _method: str, event: Event) -> Event:
     if isinstance(error, BaseException):
         frames = traceback.extract_tb(error.__traceback__)
         event["error"] = type(error).__name__
-        event["at"] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-8:]]
+        event[_FRAMES] = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-8:]]
         if isinstance(error, BrokerError) and error.detail:
             event["detail"] = error.detail
     return event

@@ -1,6 +1,7 @@
 """The parent of a running server: it holds the lock and the socket, starts workers, and replaces the one that dies."""
 
 import asyncio
+import os
 import signal
 import socket
 from contextlib import suppress
@@ -45,7 +46,8 @@ def _listen(settings: Settings) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
         return socket.create_server((str(address[0]), settings.port), family=family, backlog=BACKLOG)
     except OSError as error:
-        raise CannotStart(f"Cannot listen on {settings.host}:{settings.port} ({error.strerror}).") from error
+        why = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
+        raise CannotStart(f"Cannot listen on {settings.host}:{settings.port} ({why}).") from error
 
 
 def _say(line: str) -> None:

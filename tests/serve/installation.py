@@ -1,0 +1,102 @@
+"""An installation as its operator has it: a folder, the command line on it, and a server that runs on it."""
+
+import io
+import json
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from broker.cli import run
+from tests.serve.running import Running, serving
+
+KEY = "sk-proj-CANARY-0123456789-abcdefghij"
+"""The provider key of every test with real processes; it must be found nowhere."""
+
+DETAILS: dict[str, Any] = {
+    "type": "ai_model_access",
+    "provider": "openai",
+    "models": ["gpt-4o-mini"],
+    "actions": ["chat"],
+    "budget": {"amount": "5.00", "currency": "USD"},
+    "expires_in": 86_400,
+}
+ASK: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 100}
+
+
+@dataclass
+class Granted:
+    grant_id: str
+    token: str
+
+
+@dataclass
+class Installation:
+    folder: Path
+    settings: dict[str, str]
+    client_id: str = ""
+
+    def __post_init__(self) -> None:
+        # Tokens of the command line name the issuer, and with it the port of the server.
+        self.settings.setdefault("BROKER_PORT", str(free_port()))
+
+    def broker(self, *words: str, stdin: str = "", status: int = 0) -> str:
+        """One command, run in this process: a new one would take a second."""
+        told = io.StringIO()
+        with _environment(self.folder, self.settings, stdin), redirect_stdout(told):
+            assert run(words) == status
+        return told.getvalue()
+
+    def json(self, *words: str, stdin: str = "") -> Any:
+        return json.loads(self.broker(*words, "--json", stdin=stdin))
+
+    def furnish(self) -> None:
+        """A person, their key, and an app."""
+        self.broker("user", "add", "ana@example.com", "--password-stdin", stdin="violet-kettle-orbit-47\n")
+        self.broker("key", "add", "--provider", "openai", "--user", "ana@example.com", "--no-check", stdin=KEY + "\n")
+        added = self.json("client", "add", "Acme Notes", "--public", "--redirect-uri", "http://127.0.0.1/callback")
+        self.client_id = added["client_id"]
+
+    def grant(self, **more: Any) -> Granted:
+        words = ("grant", "add", "--user", "ana@example.com", "--client", self.client_id, "--details", "-", "--token")
+        added = self.json(*words, stdin=json.dumps([DETAILS | more]))
+        return Granted(added["grant_id"], added["access_token"])
+
+    def show(self, grant_id: str) -> Any:
+        return self.json("grant", "show", grant_id)
+
+    @contextmanager
+    def serving(self) -> Iterator[Running]:
+        with serving(self.folder, **self.settings) as server:
+            yield server
+
+
+@contextmanager
+def _environment(folder: Path, settings: dict[str, str], stdin: str) -> Iterator[None]:
+    before, cwd, read = dict(os.environ), Path.cwd(), sys.stdin
+    os.environ.update(settings)
+    os.chdir(folder)
+    sys.stdin = io.TextIOWrapper(io.BytesIO(stdin.encode()))
+    mask = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(mask)
+        os.environ.clear()
+        os.environ.update(before)
+        os.chdir(cwd)
+        sys.stdin = read
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def dollars(micro: int) -> dict[str, str]:
+    return {"amount": f"{micro // 1_000_000}.{micro % 1_000_000:06d}", "currency": "USD"}
