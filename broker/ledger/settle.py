@@ -1,6 +1,6 @@
 """Settle: a call ends exactly once, by reservation id, whatever happened to it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sqlalchemy import Row, case, select, update
@@ -23,7 +23,7 @@ Mark = Literal["not_run", "reported", "estimated", "unresolved"]
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a call ended. `usage` is the provider's own report; `estimated` and `unresolved` take the bound."""
+    """How a call ended. `usage` is the provider's own report; without one that can be believed, the bound is taken."""
 
     mark: Mark
     outcome: str
@@ -44,10 +44,17 @@ def price_of(ending: Ending, price: Price, hold: int) -> Settled:
     """The cost of an ending: never more than the hold, the rest is the overrun."""
     if ending.mark == "not_run":
         return Settled(MicroUSD(0), MicroUSD(0))
-    if ending.usage is None:
+    if ending.usage is None or ending.usage.is_absurd():
         return Settled(MicroUSD(hold), MicroUSD(0))
     true_cost = price.cost(ending.usage)
     return Settled(MicroUSD(min(true_cost, hold)), MicroUSD(max(0, true_cost - hold)))
+
+
+def believed(ending: Ending) -> Ending:
+    """An absurd usage is none: whoever handed it in, the books take the bound."""
+    if ending.usage is None or not ending.usage.is_absurd():
+        return ending
+    return replace(ending, mark="estimated" if ending.mark == "reported" else ending.mark, usage=None)
 
 
 class Settler:
@@ -70,6 +77,7 @@ async def settle(connection: AsyncConnection, reservation_id: str, ending: Endin
     row = (await connection.execute(select(RESERVATION).where(RESERVATION.c.id == reservation_id))).first()
     if row is None:
         raise BrokerError(detail=f"no reservation {reservation_id}")
+    ending = believed(ending)
     settled = price_of(ending, _price(row), row.hold)
     if not await _end(connection, row, ending, settled, now):
         return await _after_the_sweep(connection, row, ending, settled, now)
@@ -123,7 +131,7 @@ async def _after_the_sweep(
     connection: AsyncConnection, row: Row[Any], ending: Ending, settled: Settled, now: int
 ) -> Settled:
     """The sweep took the bound; the truth that comes later changes only the mark and, beyond the bound, the overrun."""
-    if row.mark != "unresolved" or ending.usage is None:
+    if row.mark != "unresolved" or ending.mark not in ("reported", "estimated"):
         return Settled(MicroUSD(row.cost), MicroUSD(row.overrun))
     late = (RESERVATION.c.id == row.id) & (RESERVATION.c.mark == "unresolved")
     values = {"mark": ending.mark, "overrun": settled.overrun, "outcome": ending.outcome}
@@ -140,7 +148,7 @@ async def _after_the_sweep(
 async def _freeze(connection: AsyncConnection, row: Row[Any], settled: Settled, now: int) -> None:
     live = GRANT.c.state.in_([state.value for state in sources(GrantEvent.FREEZE)])
     frozen = {"state": GrantState.FROZEN.value, "changed_at": now}
-    await connection.execute(update(GRANT).where(GRANT.c.id == row.grant_id, live).values(frozen))
+    done = await connection.execute(update(GRANT).where(GRANT.c.id == row.grant_id, live).values(frozen))
     await connection.execute(update(CHANGE).values(count=CHANGE.c.count + 1))
     details: dict[str, str | int | bool | None] = {
         "reservation": row.id,
@@ -149,7 +157,9 @@ async def _freeze(connection: AsyncConnection, row: Row[Any], settled: Settled, 
         "provider": row.provider,
         "model": row.model,
     }
-    await record_core(connection, now, "grant.frozen", SYSTEM, row.grant_id, details)
+    # A grant that is over, or frozen already, is not frozen again; what it cost beyond its bound is told all the same.
+    event = "grant.frozen" if done.rowcount == 1 else "call.overrun"
+    await record_core(connection, now, event, SYSTEM, row.grant_id, details)
 
 
 def _price(row: Row[Any]) -> Price:
