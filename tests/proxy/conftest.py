@@ -12,19 +12,11 @@ from broker.providers.client import ProviderClient, Waits
 from broker.providers.registry import Registry
 from broker.proxy.lifecycle import ProxyService
 from broker.settings import Settings
-from broker.store import migrate
 from broker.store.database import Database, sqlite_url
 from broker.vault.vault import Vault
 from tests.fake_provider import answer_chat, fake_provider
 from tests.proxy.world import World, running, verify_by_name
 from tests.turned_clock import TurnedClock
-
-
-@pytest.fixture(scope="session")
-def migrated_for_proxy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("migrated") / "broker.db"
-    migrate.upgrade(path)
-    return path
 
 
 @pytest.fixture
@@ -33,11 +25,9 @@ def waits() -> Waits:
 
 
 @pytest.fixture
-async def world(
-    migrated_for_proxy: Path, tmp_path: Path, waits: Waits, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[World]:
+async def world(migrated: Path, tmp_path: Path, waits: Waits, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
     monkeypatch.chdir(tmp_path)  # away from a developer's own .env
-    shutil.copy(migrated_for_proxy, tmp_path / "broker.db")
+    shutil.copy(migrated, tmp_path / "broker.db")
     settings = Settings(data_dir=tmp_path)
     db, clock, vault = Database(sqlite_url(tmp_path), synchronous="normal"), TurnedClock(), Vault(b"k" * 32)
     client = ProviderClient(waits)
