@@ -25,7 +25,7 @@ from broker.proxy.pipeline import Proxy
 from broker.proxy.refuse import Refuser
 from broker.proxy.running import LOOK_SECONDS, Running
 from broker.settings import Settings
-from broker.store import credentials
+from broker.store import credentials, grant_requests
 from broker.store.database import Database
 from broker.store.tables import Credential
 from broker.vault.credentials import open_credential
@@ -97,6 +97,7 @@ class ProxyService:
 
     async def _sweep(self) -> None:
         await sweep(self._db, self._clock)
+        await self._db.write(lambda tx: grant_requests.erase_ended_codes(tx, self._clock()))
 
     def _key_refused(self, row: Credential) -> None:
         task = asyncio.create_task(self._mark_refused(row))
