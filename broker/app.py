@@ -121,6 +121,9 @@ def _for_people(parts: Parts, addresses: Addresses) -> list[Route]:
         ("/consent/{id}",                                     "GET",  consent.show,                      "a user"),
         ("/consent/{id}",                                     "POST", consent.answer,                    "a user"),
         ("/consent/{id}/done",                                "GET",  consent.done,                      "a user"),
+        ("/consent/{id}",                                     "GET",  consent.show,                      "a user"),
+        ("/consent/{id}",                                     "POST", consent.answer,                    "a user"),
+        ("/consent/{id}/done",                                "GET",  consent.done,                      "who answered"),
         ("/grants",                                           "GET",  grants.list,                       "a user"),
         ("/grants/pause-all",                                 "GET",  grants.confirm_pause_all,          "a user"),
         ("/grants/pause-all",                                 "POST", grants.pause_all,                  "a user"),
@@ -208,14 +211,17 @@ async def create_app(settings: Settings, *, clock: Clock, environ: Mapping[str, 
         await db.close()
         raise
     registry, prices = Registry(environ), PriceBook()
-    connect, first_byte, silence = (
-        settings.upstream_connect_seconds,
-        settings.upstream_first_byte_seconds,
-        settings.upstream_silence_seconds,
-    )
-    client = ProviderClient(Waits(connect, first_byte, silence))
+    client = ProviderClient(_waits(settings))
     web = make_web(db, clock, settings, vault, registry, prices)
     return App(Parts(settings, clock, db, vault, signer, registry, prices, client, web))
+
+
+def _waits(settings: Settings) -> Waits:
+    return Waits(
+        connect=settings.upstream_connect_seconds,
+        first_byte=settings.upstream_first_byte_seconds,
+        silence=settings.upstream_silence_seconds,
+    )
 
 
 def _principal(parts: Parts, token: str) -> Principal | None:

@@ -46,7 +46,7 @@ def _listen(settings: Settings) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
         return socket.create_server((str(address[0]), settings.port), family=family, backlog=BACKLOG)
     except OSError as error:
-        why = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
+        why = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror
         raise CannotStart(f"Cannot listen on {settings.host}:{settings.port} ({why}).") from error
 
 
