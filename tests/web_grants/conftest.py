@@ -82,6 +82,7 @@ def app(web: Web, provider: ProviderThatSays) -> Starlette:
     every, one, moves, limits = GrantsPages(web), GrantPages(web), GrantMoves(web), LimitsPages(web)
     keys = KeyPages(web, provider)
     routes = [
+        Route("/static/{name}", web.static.file),
         Route("/grants", every.list, methods=["GET"]),
         Route("/grants/pause-all", every.confirm_pause_all, methods=["GET"]),
         Route("/grants/pause-all", every.pause_all, methods=["POST"]),
