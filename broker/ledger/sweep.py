@@ -2,6 +2,7 @@
 
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.clock import Clock
 from broker.ledger.core_tables import BOOT, RESERVATION
@@ -32,3 +33,9 @@ async def _batch(connection: AsyncConnection, now: int) -> int:
         ended = update(BOOT).where(BOOT.c.lease_ends_at <= now, BOOT.c.ended_at.is_(None))
         await connection.execute(ended.values(ended_at=now))
     return len(ids)
+
+
+async def lapse_all(tx: AsyncSession, now: int) -> None:
+    """To be called while no worker can be alive, so that the next sweep need not wait for the leases of the dead."""
+    lapsed = update(BOOT).where(BOOT.c.ended_at.is_(None)).values(lease_ends_at=now)
+    await (await tx.connection()).execute(lapsed)

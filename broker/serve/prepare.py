@@ -9,6 +9,7 @@ from broker.core.clock import Clock
 from broker.core.errors import CannotStart
 from broker.core.secret import Secret
 from broker.identity.setup import setup_code
+from broker.ledger.sweep import lapse_all
 from broker.oauth.signing import load_or_make_signing_keys as make_signing_key
 from broker.ops.folder import FolderInUse, Lock, workers_lock
 from broker.providers.registry import Registry
@@ -31,6 +32,7 @@ async def prepare(settings: Settings, clock: Clock, environ: Mapping[str, str]) 
         vault = await open_vault(tx, settings.key_file)
         await make_signing_key(tx, vault, clock(), issuer=settings.public_url, resource=settings.resource)
         await credentials.ensure_environment(tx, registry.names_with_environment_key(), clock())
+        await lapse_all(tx, clock())
         return await setup_code(tx, clock())
 
     db = open_database(settings)
