@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
-from sqlalchemy import update
-from sqlmodel import col
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.clock import SECOND, Clock
 from broker.core.errors import Unavailable
 from broker.core.handle import new_id
+from broker.ledger.core_tables import BOOT
 from broker.store.database import Database
 from broker.store.ledger_tables import Boot
 
@@ -19,7 +20,7 @@ class Lease:
     """Renewed by a heartbeat. By its own monotonic clock the worker knows when it may forward nothing more."""
 
     def __init__(self, db: Database, clock: Clock, monotonic: Monotonic, seconds: float) -> None:
-        self.boot_id = new_id("boot")
+        self.boot_id = ""
         self._db = db
         self._clock = clock
         self._monotonic = monotonic
@@ -34,39 +35,51 @@ class Lease:
         if not self.is_good:
             raise Unavailable(detail="the lease of this worker has lapsed")
 
+    async def stands(self, connection: AsyncConnection, now: int) -> bool:
+        """Whether the books, too, still know this lease: a clock that was stepped or slept may have ended it."""
+        known = select(BOOT.c.id).where(
+            BOOT.c.id == self.boot_id, BOOT.c.ended_at.is_(None), BOOT.c.lease_ends_at > now
+        )
+        return (await connection.execute(known)).first() is not None
+
     async def take(self) -> None:
+        """A new lease; what was held under an earlier one is the sweep's."""
+        boot_id = new_id("boot")
+
         async def work(tx: AsyncSession) -> None:
-            tx.add(Boot(id=self.boot_id, started_at=self._clock(), lease_ends_at=self._end()))
+            tx.add(Boot(id=boot_id, started_at=self._clock(), lease_ends_at=self._end()))
 
         asked_at = self._monotonic()
         await self._db.write(work)
-        self._good_until = asked_at + self._seconds
+        self.boot_id, self._good_until = boot_id, asked_at + self._seconds
 
-    async def renew(self) -> None:
-        """A lease that the sweep has already ended stays lapsed."""
+    async def renew(self) -> bool:
+        """False when it has lapsed in the books: it stays lapsed, and its calls must end before another is taken."""
 
-        async def work(tx: AsyncSession) -> bool:
+        async def work(connection: AsyncConnection) -> bool:
             now = self._clock()
-            done = await tx.exec(
-                update(Boot)
-                .where(col(Boot.id) == self.boot_id, col(Boot.ended_at).is_(None), col(Boot.lease_ends_at) > now)
-                .values(lease_ends_at=self._end())
-            )
-            return done.rowcount == 1
+            if not await self.stands(connection, now):
+                return False
+            await connection.execute(update(BOOT).where(BOOT.c.id == self.boot_id).values(lease_ends_at=self._end()))
+            return True
 
         asked_at = self._monotonic()
-        if await self._db.write(work):
-            self._good_until = asked_at + self._seconds
+        if not await self._db.write_core(work):
+            self._good_until = float("-inf")
+            return False
+        self._good_until = asked_at + self._seconds
+        return True
 
     async def give_back(self) -> None:
         """To be called once every call of this worker is settled."""
 
-        async def work(tx: AsyncSession) -> None:
+        async def work(connection: AsyncConnection) -> None:
             now = self._clock()
-            await tx.exec(update(Boot).where(col(Boot.id) == self.boot_id).values(ended_at=now, lease_ends_at=now))
+            ended = update(BOOT).where(BOOT.c.id == self.boot_id)
+            await connection.execute(ended.values(ended_at=now, lease_ends_at=now))
 
         self._good_until = float("-inf")
-        await self._db.write(work)
+        await self._db.write_core(work)
 
     def _end(self) -> int:
         return self._clock() + int(self._seconds * SECOND)

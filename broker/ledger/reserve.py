@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from broker.core.clock import Clock
-from broker.core.errors import CallRefused
+from broker.core.errors import CallRefused, Unavailable
 from broker.core.handle import Entropy, new_id, system_entropy
 from broker.core.money import MicroUSD
 from broker.core.strict_json import dumps
@@ -16,6 +16,7 @@ from broker.ledger.judge import Demand, Plan, check_state, covering, foremost, p
 from broker.ledger.keys import CounterKey, dump_keys
 from broker.ledger.lease import Lease
 from broker.ledger.rates import insert_within_rates, too_fast
+from broker.ledger.settle import Ending, settle
 from broker.ledger.standing import Standing, load_standing
 from broker.store.database import Database
 from broker.store.tables import Credential
@@ -42,6 +43,9 @@ class Reservation:
     """When the access ends, whatever still runs."""
 
 
+_LAPSED = Ending("not_run", "unavailable", reached=False)
+
+
 class Reserver:
     """Takes holds, one transaction each; a refused call leaves no trace in any limit."""
 
@@ -58,10 +62,20 @@ class Reserver:
         async def work(connection: AsyncConnection) -> Reservation:
             return await self._reserve(connection, jti, demand)
 
-        return await self._db.write_core(work)
+        reservation = await self._db.write_core(work)
+        await self._require_still(reservation.id)
+        return reservation
+
+    async def _require_still(self, reservation_id: str) -> None:
+        """The wait for the writer may have outlasted the lease: then nothing may be forwarded, and nothing is."""
+        if not self._lease.is_good:
+            await self._db.write_core(lambda connection: settle(connection, reservation_id, _LAPSED, self._clock()))
+            self._lease.require()
 
     async def _reserve(self, connection: AsyncConnection, jti: str, demand: Demand) -> Reservation:
         now = self._clock()
+        if not await self._lease.stands(connection, now):
+            raise Unavailable(detail="the lease of this worker has ended in the books")
         standing = check_state(await load_standing(connection, jti, now))
         found = [(a, await charges_of(connection, standing, a, now)) for a in covering(standing, demand)]
         refusals = []

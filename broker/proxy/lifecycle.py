@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.audit.record import SYSTEM, record
 from broker.core.clock import Clock
-from broker.core.errors import BrokerError
+from broker.core.errors import BrokerError, CallRefused, Unavailable
 from broker.ledger.lease import Lease, Monotonic
 from broker.ledger.reserve import Reserver
 from broker.ledger.settle import Settler
@@ -74,7 +74,7 @@ class ProxyService:
         await self._lease.take()
         await self._look()
         await sweep(self._db, self._clock)
-        beats = ((LOOK_SECONDS, self._look), (self._heartbeat, self._lease.renew), (SWEEP_SECONDS, self._sweep))
+        beats = ((LOOK_SECONDS, self._look), (self._heartbeat, self._renew), (SWEEP_SECONDS, self._sweep))
         self._loops = [asyncio.create_task(_every(seconds, work)) for seconds, work in beats]
 
     async def stop(self) -> None:
@@ -94,6 +94,13 @@ class ProxyService:
         if await self._running.look():
             await self._registry.refresh(self._db)
             await self._prices.refresh(self._db)
+
+    async def _renew(self) -> None:
+        """A worker that slept through its lease ends the calls it held, and begins anew."""
+        if not await self._lease.renew():
+            log.warning("lease.lapsed", running=len(self._running))
+            self._running.cut_all(CallRefused("unavailable", Unavailable.description))
+            await self._lease.take()
 
     async def _sweep(self) -> None:
         await sweep(self._db, self._clock)
