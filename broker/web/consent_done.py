@@ -93,7 +93,7 @@ class ClosedRequest:
             label=f"Continue to {app}",
             onward=redirect_back(closed.request, self._web.settings.public_url, code=closed.code),
             sentences=outcome_words(closed.request, closed.parts, app, zone),
-            lowered=lowered_words(closed.request, zone),
+            lowered=lowered_words(closed.request, app, zone),
         )
 
     def _denied(self, request: Request, signed_in: SignedIn, closed: Closed) -> Response:

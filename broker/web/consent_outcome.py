@@ -27,9 +27,9 @@ def outcome_words(
     return first + [_can_spend(access, key, app, zone) for access, key in parts]
 
 
-def lowered_words(request: GrantRequest, zone: str) -> str:
-    """spending limit $10.00 → $2.00; empty when the app got all that it asked for."""
-    granted, _ = read_granted(request)
+def lowered_words(request: GrantRequest, app: str, zone: str) -> str:
+    """You lowered: spending limit $10.00 → $2.00; empty when the app got all that it asked for, or nothing new."""
+    granted, effect = read_granted(request)
     asked = parse_details(request.asked)
     several = len(asked) > 1
     said = []
@@ -37,7 +37,11 @@ def lowered_words(request: GrantRequest, zone: str) -> str:
         name = label(wish.provider)
         found = [f"nothing of {name}"] if got is None else _lowered(wish, got, request.opened_at or 0, zone)
         said += [f"{name} {each}" if several and got is not None else each for each in found]
-    return ", ".join(said)
+    if not said or effect is Effect.SAME:
+        return ""
+    # What goes on starts at the limits in force: then it is not the person who lowered what the app would like.
+    first = "You lowered" if effect is Effect.NEW else "It got less than it asked for"
+    return f"{first}: {', '.join(said)}. We tell {app} what it got."
 
 
 def _can_spend(access: Access, key: Credential | None, app: str, zone: str) -> str:
