@@ -2,9 +2,11 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from queue import Queue
 from typing import Any
 
 
@@ -36,12 +38,14 @@ class FakeProvider:
     port: int = 0
     asked: list[Asked] = field(default_factory=list)
     closed_early: int = 0
+    _open: set[asyncio.StreamWriter] = field(default_factory=set)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
         try:
             while True:
                 asked = await _read(reader)
@@ -50,6 +54,11 @@ class FakeProvider:
         except (asyncio.IncompleteReadError, ConnectionError):
             self.closed_early += 1
         finally:
+            self._open.discard(writer)
+            writer.close()
+
+    def hang_up(self) -> None:
+        for writer in self._open:
             writer.close()
 
 
@@ -70,6 +79,27 @@ async def fake_provider(script: Script) -> AsyncIterator[FakeProvider]:
         yield provider
     finally:
         server.close()
+        provider.hang_up()
+
+
+@contextmanager
+def provider_in_a_thread(script: Script) -> Iterator[FakeProvider]:
+    """For tests whose own thread waits for a client that is not async."""
+    started: Queue[FakeProvider] = Queue()
+    done = threading.Event()
+
+    async def serve() -> None:
+        async with fake_provider(script) as provider:
+            started.put(provider)
+            await asyncio.to_thread(done.wait)
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    try:
+        yield started.get(timeout=10)
+    finally:
+        done.set()
+        thread.join()
 
 
 def head(status: int, content_type: str, length: int | None = None, *extra: str) -> bytes:

@@ -1,0 +1,105 @@
+"""The official openai SDK, unmodified, through a real server on loopback: sync and async, whole and streamed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import openai
+import pytest
+
+from tests.fake_provider import answer_chat, provider_in_a_thread
+from tests.serve.installation import Granted, Installation, dollars
+
+pytestmark = pytest.mark.xdist_group("serve")
+
+MESSAGES: Any = [{"role": "user", "content": "Hello"}]
+
+
+@dataclass
+class Place:
+    installation: Installation
+    address: str
+
+    def client(self, granted: Granted) -> openai.OpenAI:
+        return openai.OpenAI(base_url=f"{self.address}/proxy/openai/v1", api_key=granted.token, max_retries=0)
+
+    def async_client(self, granted: Granted) -> openai.AsyncOpenAI:
+        return openai.AsyncOpenAI(base_url=f"{self.address}/proxy/openai/v1", api_key=granted.token, max_retries=0)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with provider_in_a_thread(answer_chat) as provider:
+        folder = tmp_path_factory.mktemp("sdk")
+        installation = Installation(folder, {"BROKER_PROVIDER_OPENAI_BASE_URL": f"{provider.url}/v1"})
+        installation.furnish()
+        with installation.serving() as server:
+            yield Place(installation, server.address)
+
+
+@pytest.fixture(scope="module")
+def granted(place: Place) -> Granted:
+    return place.installation.grant()
+
+
+def test_a_whole_answer(place: Place, granted: Granted) -> None:
+    with place.client(granted) as client:
+        answered = client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES)
+    assert answered.choices[0].message.content == "Hello."
+    assert answered.usage is not None
+    assert answered.usage.total_tokens == 15
+
+
+def test_a_stream(place: Place, granted: Granted) -> None:
+    with place.client(granted) as client:
+        stream = client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES, stream=True)
+        chunks = list(stream)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == "Hello there."
+    assert all(chunk.usage is None for chunk in chunks)
+
+
+def test_a_stream_with_usage(place: Place, granted: Granted) -> None:
+    with place.client(granted) as client:
+        stream = client.chat.completions.create(
+            model="gpt-4o-mini", messages=MESSAGES, stream=True, stream_options={"include_usage": True}
+        )
+        last = list(stream)[-1]
+    assert last.usage is not None
+    assert (last.choices, last.usage.total_tokens) == ([], 15)
+
+
+async def test_a_whole_answer_and_a_stream_in_async_code(place: Place, granted: Granted) -> None:
+    async with place.async_client(granted) as client:
+        whole = await client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES)
+        stream = await client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES, stream=True)
+        words = [chunk.choices[0].delta.content or "" async for chunk in stream]
+    assert whole.choices[0].message.content == "Hello."
+    assert "".join(words) == "Hello there."
+
+
+def test_the_models_that_were_granted(place: Place, granted: Granted) -> None:
+    with place.client(granted) as client:
+        assert [model.id for model in client.models.list()] == ["gpt-4o-mini"]
+
+
+def test_a_model_that_was_not_granted(place: Place, granted: Granted) -> None:
+    with place.client(granted) as client, pytest.raises(openai.PermissionDeniedError) as refused:
+        client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
+    assert refused.value.code == "model_not_granted"
+    assert refused.value.request_id
+
+
+def test_a_budget_that_is_used_up_is_not_tried_again(place: Place) -> None:
+    poor = place.installation.grant(budget=dollars(1))
+    with place.client(poor).with_options(max_retries=2) as client, pytest.raises(openai.APIStatusError) as refused:
+        client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES)
+    assert (refused.value.status_code, refused.value.code) == (402, "budget_exhausted")
+
+
+def test_a_revoked_grant_is_dead_on_the_next_call(place: Place) -> None:
+    granted = place.installation.grant()
+    with place.client(granted) as client:
+        client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES)
+        place.installation.broker("grant", "revoke", granted.grant_id)
+        with pytest.raises(openai.AuthenticationError):
+            client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES)
