@@ -33,7 +33,7 @@ def run(words: Sequence[str]) -> int:
     try:
         status = command.main(list(words), prog_name="broker", standalone_mode=False)
     except typer.TyperException as error:
-        return _complain(error.format_message(), error.exit_code)
+        return _complain(error.format_message().replace("Value error, ", ""), error.exit_code)
     except BrokerError as error:
         return _complain(error.description, 1)
     except (typer.Abort, KeyboardInterrupt):
