@@ -1,0 +1,86 @@
+"""When the books cannot answer nothing is forwarded; once they can, all goes on by itself."""
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tests.fake_provider import Asked, answer_chat
+from tests.proxy.world import World
+
+
+@pytest.fixture
+async def impatient(world: World) -> World:
+    await world.db.write_core(lambda connection: _pragma(connection, "busy_timeout=100"))
+    return world
+
+
+async def _pragma(connection: AsyncConnection, setting: str) -> None:
+    await connection.execute(text(f"PRAGMA {setting}"))
+
+
+async def test_a_locked_database_refuses_and_recovers(impatient: World, tmp_path: Path) -> None:
+    token = await impatient.token()
+    with closing(sqlite3.connect(tmp_path / "broker.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answered = await impatient.call(token)
+        assert (answered.status, answered.code) == (503, "unavailable")
+        assert answered.headers["retry-after"] == "1"
+        assert impatient.provider.asked == []
+        other.execute("ROLLBACK")
+    assert (await impatient.call(token)).status == 200
+
+
+async def test_a_full_disk_refuses_and_recovers(world: World) -> None:
+    token = await world.token()
+    await world.db.write_core(_fill)
+    codes: list[int] = []
+    while 503 not in codes and len(codes) < 100:
+        codes.append((await world.call(token)).status)
+    assert codes.count(200) == len(codes) - 1 == len(world.provider.asked)
+    await world.db.write_core(_grow)
+    assert (await world.call(token)).status == 200
+    assert {row.mark for row in await world.at_rest()} == {"reported"}
+    assert (await world.verified()).startswith("OK")
+
+
+async def _fill(connection: AsyncConnection) -> None:
+    """From here on there is not one page more."""
+    (pages,) = (await connection.execute(text("PRAGMA page_count"))).one()
+    await _pragma(connection, f"max_page_count={pages}")
+
+
+async def _grow(connection: AsyncConnection) -> None:
+    await _pragma(connection, "max_page_count=1000000")
+
+
+async def test_an_unreadable_database_refuses(world: World) -> None:
+    token = await world.token()
+    await world.db.write_core(_drop)
+    answered = await world.call(token)
+    assert (answered.status, answered.code) == (503, "unavailable")
+    assert world.provider.asked == []
+
+
+async def _drop(connection: AsyncConnection) -> None:
+    await connection.execute(text("ALTER TABLE counter RENAME TO lost"))
+
+
+async def test_a_settlement_that_cannot_be_written_is_tried_until_it_is(impatient: World, tmp_path: Path) -> None:
+    token = await impatient.token()
+    other = sqlite3.connect(tmp_path / "broker.db", isolation_level=None)
+
+    async def lock_then_answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        other.execute("BEGIN IMMEDIATE")
+        asyncio.get_running_loop().call_later(0.4, other.execute, "ROLLBACK")
+        await answer_chat(asked, writer)
+
+    impatient.provider.script = lock_then_answer
+    assert (await impatient.call(token)).status == 200
+    [row] = await impatient.at_rest()
+    assert (row.mark, row.cost) == ("reported", 5)
+    other.close()
