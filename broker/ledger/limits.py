@@ -7,6 +7,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core import period
+from broker.ledger.core_tables import HELD
 from broker.ledger.keys import CounterKey, money_key, requests_key
 from broker.store.grant_tables import Access
 from broker.store.ledger_tables import NO_LIMIT, Counter, Reservation
@@ -60,7 +61,7 @@ async def change_limits(tx: AsyncSession, access: Access, now: int) -> None:
 async def figures(tx: AsyncSession, access: Access, now: int) -> Figures:
     money = await load(tx, money_key(access.id, access.budget_per, now))
     requests = await load(tx, requests_key(access.id))
-    running = select(func.count()).where(Reservation.access_id == access.id, Reservation.state == "held")
+    running = select(func.count()).where(Reservation.access_id == access.id, HELD)
     return Figures(
         money=_figure(money, access.budget),
         requests=_figure(requests, _limit(access.max_requests)),

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from broker.core.access import RateLimit
 from broker.core.clock import MINUTE, SECOND
 from broker.core.errors import CallRefused
-from broker.ledger.core_tables import RESERVATION
+from broker.ledger.core_tables import HELD, RESERVATION
 from broker.ledger.standing import Allowance
 
 R = RESERVATION.c
@@ -28,7 +28,7 @@ def insert_within_rates(row: dict[str, Any], allowance: Allowance, now: int) -> 
             total = select(func.coalesce(func.sum(R.rate_tokens), 0)).where(window).scalar_subquery()
             source = source.where(total + row["rate_tokens"] <= limits.tokens_per_minute)
         if limits.concurrent is not None:
-            source = source.where(_count(and_(scope, R.state == "held")) < limits.concurrent)
+            source = source.where(_count(and_(scope, HELD)) < limits.concurrent)
     return insert(RESERVATION).from_select(list(row), source)
 
 

@@ -5,7 +5,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.clock import Clock
-from broker.ledger.core_tables import BOOT, RESERVATION
+from broker.ledger.core_tables import BOOT, HELD, RESERVATION
 from broker.ledger.settle import Ending, settle
 from broker.store.database import Database
 
@@ -24,7 +24,7 @@ async def sweep(db: Database, clock: Clock) -> int:
 
 async def _batch(connection: AsyncConnection, now: int) -> int:
     lapsed = select(BOOT.c.id).where(BOOT.c.lease_ends_at <= now)
-    held = select(RESERVATION.c.id).where(RESERVATION.c.state == "held", RESERVATION.c.boot_id.in_(lapsed))
+    held = select(RESERVATION.c.id).where(HELD, RESERVATION.c.boot_id.in_(lapsed))
     ids = list((await connection.execute(held.limit(_BATCH))).scalars())
     for reservation_id in ids:
         await settle(connection, reservation_id, UNRESOLVED, now)

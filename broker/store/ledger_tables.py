@@ -1,6 +1,7 @@
 """The books: counters, reservations, and the leases of the processes that hold them."""
 
 from sqlalchemy import Index
+from sqlalchemy import text as sql
 from sqlmodel import SQLModel
 
 from broker.store.columns import STRICT, check, flag, number, one_of, text
@@ -56,6 +57,8 @@ class Reservation(SQLModel, table=True):
         Index("ix_reservation_access_id_admitted_at", "access_id", "admitted_at"),
         Index("ix_reservation_jti_admitted_at", "jti", "admitted_at"),
         Index("ix_reservation_grant_id_admitted_at", "grant_id", "admitted_at"),
+        # Few rows are held at once: counting them and sweeping them must not read the whole ledger.
+        Index("ix_reservation_held", "access_id", sqlite_where=sql("state = 'held'")),
         STRICT,
     )
 

@@ -1,0 +1,43 @@
+"""A ledger that grew does not slow the next call down."""
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from tests.books.world import Books, reported
+
+
+async def plans(books: Books, statements: list[tuple[str, object]]) -> list[str]:
+    async def work(connection: AsyncConnection) -> list[str]:
+        found = []
+        for statement, values in statements:
+            rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)  # type: ignore[arg-type]
+            found += [row[3] for row in rows]
+        return found
+
+    return await books.db.read_core(work)
+
+
+async def said(books: Books) -> list[tuple[str, object]]:
+    """The statements of a reservation with every rate, a settlement and of a sweep."""
+    spoken: list[tuple[str, object]] = []
+
+    def hear(_c: object, _cursor: object, statement: str, values: object, *_: object) -> None:
+        if "reservation" in statement:
+            spoken.append((statement, values))
+
+    lent = await books.lend(requests_per_minute=9, tokens_per_minute=9_000, concurrent=9)
+    event.listen(books.db._writer.sync_engine, "before_cursor_execute", hear)
+    try:
+        await books.settle(await books.reserve(lent), reported(1, 1))
+        await books.sweep()
+    finally:
+        event.remove(books.db._writer.sync_engine, "before_cursor_execute", hear)
+    return spoken
+
+
+async def test_no_statement_of_a_call_reads_the_whole_ledger(books: Books) -> None:
+    steps = await plans(books, await said(books))
+    scans = [step for step in steps if step.startswith("SCAN reservation") and "ix_reservation_held" not in step]
+    assert scans == []
+    assert any("ix_reservation_held (access_id=?)" in step for step in steps)
+    assert any("ix_reservation_access_id_admitted_at (access_id=? AND admitted_at>?)" in step for step in steps)
