@@ -1,6 +1,7 @@
 """What was spent, as its owner reads it: recent calls, cost by time and by model."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy import Integer, cast, func
 from sqlalchemy import select as columns
@@ -8,11 +9,17 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.clock import MINUTE
-from broker.store.grant_tables import Access, Grant
-from broker.store.ledger_tables import Counter, Refusal, Reservation
+from broker.store.ledger_tables import Refusal, Reservation
 
 QUARTER = 15 * MINUTE
 """Costs are summed by UTC quarter-hour, so that every time zone's days can be drawn."""
+
+
+Only = Literal["all", "refused", "errors"]
+"""Of the recent calls: every one, those that we refused, or those that began and did not end well."""
+
+_NO_ERROR = ("", "ok", "client_left")
+"""Outcomes of calls that run, that ended well, or that the app itself gave up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +31,19 @@ class ModelUsage:
     cost: int
 
 
-async def recent_calls(tx: AsyncSession, grant_id: str, *, before: int, most: int = 20) -> list[Reservation | Refusal]:
+async def recent_calls(
+    tx: AsyncSession, grant_id: str, *, before: int, most: int = 20, only: Only = "all"
+) -> list[Reservation | Refusal]:
     """Calls and refusals admitted or refused before an instant, newest first."""
     calls = select(Reservation).where(Reservation.grant_id == grant_id, Reservation.admitted_at < before)
+    if only == "errors":
+        calls = calls.where(col(Reservation.outcome).not_in(_NO_ERROR))
     refused = select(Refusal).where(Refusal.grant_id == grant_id, Refusal.at < before)
     rows: list[Reservation | Refusal] = []
-    rows += (await tx.exec(calls.order_by(col(Reservation.admitted_at).desc()).limit(most))).all()
-    rows += (await tx.exec(refused.order_by(col(Refusal.at).desc()).limit(most))).all()
+    if only != "refused":
+        rows += (await tx.exec(calls.order_by(col(Reservation.admitted_at).desc()).limit(most))).all()
+    if only != "errors":
+        rows += (await tx.exec(refused.order_by(col(Refusal.at).desc()).limit(most))).all()
     return sorted(rows, key=instant_of, reverse=True)[:most]
 
 
@@ -74,26 +87,6 @@ async def spent_since(tx: AsyncSession, user_id: str, since: int) -> int:
     """Micro-dollars of all the user's grants, in calls admitted since an instant; overruns included."""
     query = select(func.coalesce(func.sum(col(Reservation.cost) + col(Reservation.overrun)), 0)).where(
         Reservation.user_id == user_id, Reservation.admitted_at >= since, Reservation.state == "settled"
-    )
-    return int((await tx.exec(query)).one())
-
-
-async def still_spendable(tx: AsyncSession, user_id: str, now: int) -> int:
-    """Everything left in the active limits of a user: the sum over live accesses of active grants, holds included."""
-    left = col(Counter.limit) - col(Counter.settled) - col(Counter.overrun)
-    newest = (
-        select(func.max(Counter.period_start))
-        .where(Counter.scope_kind == "access", Counter.scope_id == Access.id, Counter.measure == "money")
-        .where(Counter.period_kind == Access.budget_per)
-        .scalar_subquery()
-    )
-    query = (
-        select(func.coalesce(func.sum(func.max(left, 0)), 0))
-        .select_from(Access)
-        .join(Grant, col(Grant.id) == col(Access.grant_id))
-        .join(Counter, (col(Counter.scope_id) == col(Access.id)) & (col(Counter.period_kind) == col(Access.budget_per)))
-        .where(Grant.user_id == user_id, Grant.state == "active", Access.ends_at > now, col(Access.ended_at).is_(None))
-        .where(Counter.scope_kind == "access", Counter.measure == "money", Counter.period_start == newest)
     )
     return int((await tx.exec(query)).one())
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broker.ledger import history
-from broker.ledger.history import ModelUsage, instant_of
+from broker.ledger.history import ModelUsage, Only, instant_of
 from broker.store import lent
 from broker.store.ledger_tables import Refusal, Reservation
 from broker.store.tables import User
@@ -61,8 +61,9 @@ class GrantPages:
         query = read_query(request)
         days = int(query.text("days")) if query.text("days") in map(str, chart.PERIODS) else chart.PERIODS[1]
         before = _instant(query.text("before"))
+        only = _only(query.text("show"))
         now, grant_id = web.clock(), request.path_params["grant_id"]
-        shown = await web.db.read(lambda tx: self._read(tx, signed_in.user, grant_id, now, days, before))
+        shown = await web.db.read(lambda tx: self._read(tx, signed_in.user, grant_id, now, days, before, only))
         return web.pages.render(
             request,
             "grant.html",
@@ -73,17 +74,20 @@ class GrantPages:
             prices=prices(shown.calls),
             days=days,
             is_older=bool(before),
+            only=only,
             ago=partial(ago, now=now),
             date_words=chart.date_words,
             who_ended=_who_ended(shown.lent, signed_in.user, web.settings.instance_name),
         )
 
-    async def _read(self, tx: AsyncSession, user: User, grant_id: str, now: int, days: int, before: int) -> Shown:
+    async def _read(
+        self, tx: AsyncSession, user: User, grant_id: str, now: int, days: int, before: int, only: Only
+    ) -> Shown:
         found = await require_lent(tx, self._web.registry, user, grant_id, now)
         zone = zone_of(user.zone)
         shown_days = chart.days_until(now, days, zone)
         since = chart.start_of(shown_days[0], zone)
-        calls = await history.recent_calls(tx, grant_id, before=before or _LATER_THAN_ALL, most=ROWS + 1)
+        calls = await history.recent_calls(tx, grant_id, before=before or _LATER_THAN_ALL, most=ROWS + 1, only=only)
         entries = await lent.history_of(tx, grant_id, without=LEFT_OUT, most=MOST_EVENTS)
         instance = self._web.settings.instance_name
         return Shown(
@@ -108,6 +112,10 @@ class GrantPages:
 
 def _instant(typed: str) -> int:
     return int(typed) if typed.isascii() and typed.isdigit() and len(typed) <= 18 else 0
+
+
+def _only(typed: str) -> Only:
+    return "refused" if typed == "refused" else "errors" if typed == "errors" else "all"
 
 
 def _who_ended(found: Lent, user: User, instance: str) -> str:

@@ -20,7 +20,6 @@ from broker.web.chart import start_of
 from broker.web.context import Web
 from broker.web.forms import read_form
 from broker.web.lent import Lent, app_name, read_lent
-from broker.web.usage import spent_of_limit
 from broker.web.words import ago, clock_time, counted, listed, local, money, zone_of
 
 PAUSE_ALL = "grants:pause-all"
@@ -65,7 +64,6 @@ class GrantsPages:
             "grants.html",
             signed_in=signed_in,
             overview=overview,
-            spent_of_limit=spent_of_limit,
             ago=partial(ago, now=now),
         )
 

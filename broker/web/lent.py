@@ -26,6 +26,8 @@ MOST_NAME = 40
 SOON = 2 * DAY
 IDLE = 30 * DAY
 
+_WINDOWS = {"grant": "", "day": " today", "week": " this week", "month": " this month"}
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -46,6 +48,11 @@ class Part:
     @property
     def spent(self) -> int:
         return self.figures.money.settled + self.figures.money.overrun
+
+    @property
+    def window(self) -> str:
+        """What stands behind a limit that renews: today, this week, this month."""
+        return _WINDOWS[self.access.budget_per]
 
     @property
     def spendable(self) -> int:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from broker.web.lent import Part
 from broker.web.words import HOUR, clock_time, count, counted, duration, instant, local, money
 
-_WINDOWS = {"grant": "", "day": " today", "week": " this week", "month": " this month"}
 _RESETS = {"day": "Resets daily", "week": "Resets on Mondays", "month": "Resets on the first of each month"}
 
 BUSY_FOR = HOUR
@@ -33,12 +32,6 @@ def cards(part: Part, busy: Busy, now: int, zone: str) -> list[Card]:
     return [_spending(part, zone), _requests(part), _a_minute(part, busy), _time(part, now, zone)]
 
 
-def spent_of_limit(part: Part) -> str:
-    """$1.84 of $5.00, or $1.84 of $5.00 today."""
-    window = _WINDOWS[part.access.budget_per]
-    return f"{money(part.spent)} of {money(part.access.budget, 'limit')}{window}"
-
-
 def share(used: int, limit: int, *, reached: bool) -> int:
     """In percent; 100 only once nothing is left."""
     if reached or not limit:
@@ -47,17 +40,18 @@ def share(used: int, limit: int, *, reached: bool) -> int:
 
 
 def _spending(part: Part, zone: str) -> Card:
-    figure = part.figures.money
-    percent = share(part.spent, part.access.budget, reached=figure.is_reached and not figure.held)
+    money_now = part.figures.money
+    percent = share(part.spent, part.access.budget, reached=money_now.is_reached and not money_now.held)
     said = [f"{percent}% used. {money(max(0, part.access.budget - part.spent), 'left')} left."]
-    if figure.held:
+    if money_now.held:
         running = counted(part.figures.running, "request")
-        said.append(f"{money(figure.held)} is reserved for {running} in progress.")
-    if figure.is_reached:
+        said.append(f"{money(money_now.held)} is reserved for {running} in progress.")
+    if money_now.is_reached:
         said.append("Limit reached.")
     if part.figures.resets_at is not None:
         said.append(f"{_RESETS[part.access.budget_per]} at {_both_clocks(part.figures.resets_at, zone)}.")
-    return Card("Spending", spent_of_limit(part), " ".join(said), percent)
+    figure = f"{money(part.spent)} of {money(part.access.budget, 'limit')}{part.window}"
+    return Card("Spending", figure, " ".join(said), percent)
 
 
 def _requests(part: Part) -> Card:

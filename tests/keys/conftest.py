@@ -14,7 +14,7 @@ NOW = 1_795_266_300_000_000
 
 @pytest.fixture
 async def db(tmp_path: Path, migrated: Path) -> AsyncIterator[Database]:
-    shutil.copy(migrated, tmp_path)
+    shutil.copy(migrated, tmp_path / "broker.db")
     database = Database(sqlite_url(tmp_path), synchronous="normal")
     yield database
     await database.close()

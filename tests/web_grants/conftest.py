@@ -50,7 +50,7 @@ def clock() -> TurnedClock:
 
 @pytest.fixture
 async def db(tmp_path: Path, migrated: Path) -> AsyncIterator[Database]:
-    shutil.copy(migrated, tmp_path)
+    shutil.copy(migrated, tmp_path / "broker.db")
     database = Database(sqlite_url(tmp_path), synchronous="normal")
     yield database
     await database.close()

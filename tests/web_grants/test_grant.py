@@ -1,14 +1,10 @@
 import pytest
-from sqlmodel import select
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.access import Budget
 from broker.core.clock import DAY, MINUTE, SECOND, to_seconds
 from broker.core.money import MicroUSD
-from broker.store import changes, grants
-from broker.store.database import Database
 from broker.store.grant_tables import Grant
-from broker.store.tables import AuditEntry, User
+from broker.store.tables import User
 from tests.browser import Browser
 from tests.turned_clock import NOON, TurnedClock
 from tests.web_grants.conftest import BrowserOf
@@ -19,14 +15,6 @@ from tests.web_grants.lending import Lending, at, element, words
 async def grant(lending: Lending, ana: User) -> Grant:
     key = await lending.key(ana, NOON - DAY)
     return await lending.grant(ana, await lending.client(), NOON - DAY, (key, element(NOON - DAY)))
-
-
-async def _events(db: Database, object_id: str) -> list[tuple[str, str]]:
-    async def work(tx: AsyncSession) -> list[tuple[str, str]]:
-        rows = (await tx.exec(select(AuditEntry).where(AuditEntry.object_id == object_id))).all()
-        return [(row.event, row.actor) for row in rows]
-
-    return await db.read(work)
 
 
 async def test_usage_is_said_against_each_limit(browser: Browser, lending: Lending, grant: Grant) -> None:
@@ -58,6 +46,7 @@ async def test_what_was_spent_is_never_shown_as_nothing(browser: Browser, lendin
     page = await browser.go(f"/grants/{grant.id}?days=7")
     said = words(browser.response.text)
     assert "5,120 / 410 $0.0028 OK" in said
+    assert '<data value="0.00271">&lt;$0.01</data> of <data value="5.00">$5.00</data>' in browser.response.text
     assert "<$0.01 of $5.00" in page.text
     assert "gpt-4.1-mini 1 5,120 410 <$0.01" in said
     assert "All 7 days <$0.01" in said
@@ -82,6 +71,23 @@ async def test_calls_and_refusals_stand_together_newest_first(browser: Browser, 
     assert order == sorted(order)
     assert "Prices these requests were charged at" in text
     assert "gpt-4.1-mini: $0.40 in, $1.60 out per million tokens (genai-prices, 0.2.3)" in text
+
+
+async def test_recent_calls_can_be_sifted(browser: Browser, lending: Lending, grant: Grant) -> None:
+    await lending.call(grant, NOON - 3 * MINUTE, 1_000, model="fine-model")
+    await lending.call(grant, NOON - 2 * MINUTE, 1_000, model="cut-model", mark="estimated", outcome="broken")
+    await lending.refusal(grant, NOON - MINUTE, "rate_limited", model="refused-model")
+
+    async def recent(only: str) -> set[str]:
+        await browser.go(f"/grants/{grant.id}?show={only}")
+        assert browser.page.field("show").value == only
+        said = words(browser.response.text)
+        section = said[said.index("Recent requests") : said.index("What it may do")]
+        return {name for name in ("fine-model", "cut-model", "refused-model") if f"{name} " in section}
+
+    assert await recent("all") == {"fine-model", "cut-model", "refused-model"}
+    assert await recent("refused") == {"refused-model"}
+    assert await recent("errors") == {"cut-model"}
 
 
 async def test_older_calls_are_a_page_away(browser: Browser, lending: Lending, grant: Grant) -> None:
@@ -153,92 +159,6 @@ async def test_a_model_without_a_price_is_marked(browser: Browser, lending: Lend
     page = await browser.go(f"/grants/{grant.id}")
     assert "no-such-model Price unknown" in page.text
     assert "any model whose name begins with gpt-4" in page.text
-
-
-async def test_pausing_refuses_at_once_and_resuming_undoes_it(browser: Browser, db: Database, grant: Grant) -> None:
-    before = await db.read(changes.count)
-    await browser.go(f"/grants/{grant.id}")
-    page = await browser.press("Pause")
-    assert "Paused. Acme Notes is refused from 13:05:00 UTC." in page.text
-    assert page.h1 == "Acme Notes Paused"
-    assert await db.read(changes.count) == before + 1
-    page = await browser.press("Resume")
-    assert "Resumed. Acme Notes can spend again" in page.text
-    assert page.h1 == "Acme Notes Active"
-    assert await _events(db, grant.id) == [("grant.paused", "person_ana"), ("grant.resumed", "person_ana")]
-
-
-async def test_pausing_twice_changes_nothing(browser: Browser, db: Database, grant: Grant) -> None:
-    page = await browser.go(f"/grants/{grant.id}")
-    (form,) = [form for form in page.forms if form.action.endswith("/pause")]
-    await browser.submit(form, "Pause")
-    again = await browser.submit(form, "Pause")
-    assert "Nothing was changed" in again.text
-    assert len(await _events(db, grant.id)) == 1
-
-
-async def test_revoking_is_asked_twice_and_is_final(
-    browser: Browser, lending: Lending, db: Database, grant: Grant
-) -> None:
-    await lending.call(grant, NOON - MINUTE, 1_840_000)
-    await lending.call(grant, NOON - MINUTE, state="held", hold=120_000)
-    await browser.go(f"/grants/{grant.id}")
-    page = await browser.follow("Revoke…")
-    assert page.h1 == "Revoke Acme Notes?"
-    assert "Requests already running are cut within two seconds." in page.text
-    assert "1 request is running now and may cost up to $0.12." in page.text
-    page = await browser.press("Revoke Acme Notes")
-    assert browser.path == "/grants"
-    assert "Acme Notes is revoked. It can no longer spend anything. Final cost: $1.84." in page.text
-    page = await browser.go(f"/grants/{grant.id}")
-    assert page.h1 == "Acme Notes Revoked"
-    assert "Revoked by you on 21 Nov 2026, 13:05 UTC." in page.text
-    assert not {"Pause", "Resume"} & {button.label for form in page.forms for button in form.buttons}
-    assert not {"Change limits", "Revoke…"} & {text for text, _ in page.links}
-    assert ("grant.revoked", "person_ana") in await _events(db, grant.id)
-
-
-async def test_keeping_it_changes_nothing(browser: Browser, db: Database, grant: Grant) -> None:
-    await browser.go(f"/grants/{grant.id}/revoke")
-    page = await browser.follow("Keep it")
-    assert page.h1 == "Acme Notes Active"
-    assert await _events(db, grant.id) == []
-
-
-@pytest.mark.parametrize("move", ["pause", "resume", "revoke"])
-async def test_a_move_without_the_forms_token_is_refused(
-    browser: Browser, db: Database, grant: Grant, move: str
-) -> None:
-    await browser.post(f"/grants/{grant.id}/{move}", [("form_token", "x")])
-    assert browser.status == 403
-    assert browser.page.h1 == "This page is out of date"
-    assert await _events(db, grant.id) == []
-
-
-@pytest.mark.parametrize("path", ["", "/revoke", "/limits"])
-async def test_another_persons_grant_does_not_exist(
-    lending: Lending, browser_of: BrowserOf, grant: Grant, path: str
-) -> None:
-    stranger = await browser_of(await lending.user("eve", NOON))
-    await stranger.go(f"/grants/{grant.id}{path}")
-    assert stranger.status == 404
-    assert "Acme" not in stranger.page.text
-
-
-async def test_nobody_moves_another_persons_grant(
-    web: object, app: object, lending: Lending, browser_of: BrowserOf, db: Database, grant: Grant
-) -> None:
-    eve = await lending.user("eve", NOON)
-    stranger = await browser_of(eve)
-    await stranger.go("/grants")
-    own = await lending.grant(eve, await lending.client(), NOON, (await lending.key(eve, NOON), element(NOON)))
-    page = await stranger.go(f"/grants/{own.id}")
-    (form,) = [form for form in page.forms if form.action.endswith("/pause")]
-    await stranger.post(f"/grants/{grant.id}/pause", [("form_token", form.value("form_token"))])
-    assert stranger.status == 403
-    found = await db.read(lambda tx: grants.load(tx, grant.id))
-    assert found is not None
-    assert found.state == "active"
 
 
 async def test_a_grant_past_its_end_is_ended_without_any_sweep(
