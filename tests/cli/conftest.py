@@ -4,8 +4,12 @@ import io
 import json
 import os
 import shutil
+import sqlite3
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +56,43 @@ def broker(data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 
     yield run
     os.umask(mask)
+
+
+@dataclass(slots=True)
+class Upstream:
+    """A provider that lists its models for each key it takes."""
+
+    url: str
+    keys: set[str]
+
+
+@pytest.fixture
+def upstream() -> Iterator[Upstream]:
+    taken: set[str] = set()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            known = self.headers["authorization"].removeprefix("Bearer ") in taken
+            self.send_response(200 if known and self.path == "/v1/models" else 401)
+            self.send_header("content-length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *said: object) -> None:
+            return
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield Upstream(f"http://127.0.0.1:{server.server_port}", taken)
+        server.shutdown()
+        thread.join()
+
+
+def rows(data: Path, query: str) -> list[tuple[Any, ...]]:
+    """What stands in the database."""
+    with closing(sqlite3.connect(data / "broker.db")) as connection:
+        return connection.execute(query).fetchall()
 
 
 def refused(told: Told, line: str, status: int = 2) -> bool:

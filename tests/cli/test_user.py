@@ -1,26 +1,19 @@
 """broker user."""
 
 import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Broker, refused
+from tests.cli.conftest import Broker, refused, rows
 
 PASSWORD = "a few plain words"
-
-
-def _rows(data: Path, query: str) -> list[tuple[object, ...]]:
-    with closing(sqlite3.connect(data / "broker.db")) as connection:
-        return connection.execute(query).fetchall()
 
 
 def test_a_user_is_added_with_the_password_of_standard_input(broker: Broker, data: Path) -> None:
     told = broker("user", "add", "Mia@Example.com", "--role", "admin", "--password-stdin", said=f"{PASSWORD}\n")
     assert (told.status, told.out, told.err) == (0, "Added mia@example.com (admin).\n", "")
-    ((email, role, hashed),) = _rows(data, "SELECT email, role, password_hash FROM user")
+    ((email, role, hashed),) = rows(data, "SELECT email, role, password_hash FROM user")
     assert (email, role) == ("mia@example.com", "admin")
     assert str(hashed).startswith("$argon2id$")
     assert PASSWORD not in str(hashed)
@@ -28,7 +21,7 @@ def test_a_user_is_added_with_the_password_of_standard_input(broker: Broker, dat
 
 def test_it_is_audited_as_the_operators(broker: Broker, data: Path) -> None:
     added = broker("user", "add", "mia@example.com", "--password-stdin", "--json", said=PASSWORD).json()
-    assert _rows(data, "SELECT event, actor, object_id FROM audit_entry") == [
+    assert rows(data, "SELECT event, actor, object_id FROM audit_entry") == [
         ("user.added", "operator", added["user_id"])
     ]
 

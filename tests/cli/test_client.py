@@ -1,0 +1,53 @@
+"""broker client."""
+
+from pathlib import Path
+
+from broker.core.handle import digest
+from tests.cli.conftest import Broker, refused, rows
+
+
+def test_a_confidential_client_has_a_secret_that_is_shown_once(broker: Broker, data: Path) -> None:
+    told = broker("client", "add", "Notes", "--redirect-uri", "https://notes.example/callback", "--json").json()
+    assert told.keys() == {"client_id", "client_secret"}
+    assert rows(data, "SELECT secret_digest FROM client") == [(digest(told["client_secret"]),)]
+    assert told["client_secret"] not in broker("client", "list").out
+
+
+def test_a_public_client_has_none(broker: Broker) -> None:
+    told = broker("client", "add", "Notes", "--public", "--redirect-uri", "http://127.0.0.1/callback", "--json").json()
+    assert told.keys() == {"client_id"}
+
+
+def test_for_people_it_is_two_lines(broker: Broker) -> None:
+    first, second = broker("client", "add", "Notes").out.splitlines()
+    assert first.startswith("client_id  cli_")
+    assert second.startswith("client_secret  sec_")
+
+
+def test_clients_are_verified_unless_said(broker: Broker) -> None:
+    broker("client", "add", "Known", "--redirect-uri", "https://a.example/1", "--redirect-uri", "https://a.example/2")
+    broker("client", "add", "Stranger", "--public", "--unverified")
+    told = [
+        (row["name"], row["kind"], row["checked"], row["redirect_uris"])
+        for row in broker("client", "list", "--json").json()
+    ]
+    assert told == [
+        ("Known", "confidential", "verified", "https://a.example/1 https://a.example/2"),
+        ("Stranger", "public", "unverified", ""),
+    ]
+
+
+def test_a_redirect_address_that_is_not_safe_is_refused(broker: Broker) -> None:
+    told = broker("client", "add", "Notes", "--redirect-uri", "http://notes.example/callback")
+    assert (told.status, told.out) == (2, "")
+    assert told.err.startswith("The redirect address 'http://notes.example/callback' is refused: ")
+    assert broker("client", "list", "--json").json() == []
+
+
+def test_a_removed_client_is_gone(broker: Broker, data: Path) -> None:
+    client_id = broker("client", "add", "Notes", "--public", "--json").json()["client_id"]
+    assert broker("client", "remove", client_id).out == f"Removed {client_id}.\n"
+    assert broker("client", "list", "--json").json() == []
+    assert refused(broker("client", "remove", client_id), f"There is no client '{client_id}'.")
+    events = [event for (event,) in rows(data, "SELECT event FROM audit_entry ORDER BY seq")]
+    assert events == ["client.added", "client.removed"]
