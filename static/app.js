@@ -13,6 +13,7 @@
     on(window, 'pageshow', () => { delete f.dataset.sent; f.querySelectorAll('[aria-disabled]').forEach(b => b.removeAttribute('aria-disabled')); arm(); });
     on(d, 'visibilitychange', () => d.hidden || arm());
     on(f, 'submit', e => {
+      if (e.submitter?.value === 'review') return;
       if (f.dataset.sent) return e.preventDefault();
       if (f.dataset.ready !== 'true') { e.preventDefault(); return say('Press again to confirm your choice'); }
       f.dataset.sent = '1';
