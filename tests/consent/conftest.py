@@ -12,6 +12,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from broker.core.handle import new_id
 from broker.core.secret import Secret
@@ -19,7 +20,6 @@ from broker.prices.book import PriceBook
 from broker.providers.check import Verdict
 from broker.providers.registry import Provider, Registry
 from broker.settings import Settings
-from broker.store import migrate
 from broker.store.database import Database, sqlite_url
 from broker.store.grant_tables import GrantRequest
 from broker.store.tables import Client, Credential, User
@@ -32,7 +32,7 @@ from tests.browser import Browser
 from tests.html import Page
 from tests.turned_clock import NOON, TurnedClock
 
-CANARY = "sk-canary-0123456789-9f2A"
+CANARY = KEY
 CALLBACK = "https://acme.example/callback"
 
 ASKED: dict[str, Any] = {
@@ -77,16 +77,9 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return Settings()
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("empty") / "broker.db"
-    migrate.upgrade(path)
-    return path
-
-
 @pytest.fixture
-async def db(tmp_path: Path, empty_database: Path) -> AsyncIterator[Database]:
-    shutil.copy(empty_database, tmp_path / "broker.db")
+async def db(tmp_path: Path, migrated: Path) -> AsyncIterator[Database]:
+    shutil.copy(migrated, tmp_path / "broker.db")
     database = Database(sqlite_url(tmp_path), synchronous="normal")
     yield database
     await database.close()
@@ -140,7 +133,7 @@ def ask(db: Database, clock: TurnedClock, acme: Client) -> Ask:
 
 
 @pytest.fixture
-async def sign_in(web: Web, check: FakeCheck, settings: Settings) -> AsyncIterator[SignIn]:
+def app(web: Web, check: FakeCheck) -> ASGIApp:
     pages = ConsentPages(web, check)
 
     async def signed_in(request: Request) -> Response:
@@ -150,15 +143,22 @@ async def sign_in(web: Web, check: FakeCheck, settings: Settings) -> AsyncIterat
         await web.sessions.start(request, response, user)
         return response
 
+    async def sign_in_page(_: Request) -> Response:
+        return PlainTextResponse("sign in")
+
     routes = [
         Route("/consent/{id}", pages.show, methods=["GET"]),
         Route("/consent/{id}", pages.answer, methods=["POST"]),
         Route("/consent/{id}/done", pages.done, methods=["GET"]),
         Route("/static/{name}", web.static.file),
         Route("/signed-in/{id}", signed_in),
-        Route("/sign-in", lambda _: PlainTextResponse("sign in")),
+        Route("/sign-in", sign_in_page),
     ]
-    app = Starlette(routes=routes, exception_handlers=dict(Errors(web).handlers()))
+    return Starlette(routes=routes, exception_handlers=dict(Errors(web).handlers()))
+
+
+@pytest.fixture
+async def sign_in(app: ASGIApp, settings: Settings) -> AsyncIterator[SignIn]:
     opened = []
 
     async def make(user: User) -> Browser:
@@ -186,12 +186,13 @@ async def press(browser: Browser, button: str, typed: Typed) -> Page:
     return await browser.submit(form, button, **typed)
 
 
-async def add_user(db: Database, name: str, role: str = "user") -> User:
+async def add_user(db: Database, name: str, role: str = "user", zone: str = "UTC") -> User:
     user = User(
         id=f"usr_{name}",
         pseudonym=f"person_{name}",
         email=f"{name}@example.com",
         role=role,
+        zone=zone,
         password_hash="-",
         created_at=NOON,
     )
