@@ -90,8 +90,8 @@ def upstream() -> Iterator[Upstream]:
 
 
 def rows(data: Path, query: str) -> list[tuple[Any, ...]]:
-    """What stands in the database."""
-    with closing(sqlite3.connect(data / "broker.db")) as connection:
+    """What stands in the database, or what a test puts there."""
+    with closing(sqlite3.connect(data / "broker.db")) as connection, connection:
         return connection.execute(query).fetchall()
 
 
