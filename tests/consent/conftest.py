@@ -29,10 +29,11 @@ from broker.web.consent import ConsentPages
 from broker.web.context import Web, make_web
 from broker.web.errors import Errors
 from tests.browser import Browser
+from tests.canary import CONSENT_KEY
 from tests.html import Page
 from tests.turned_clock import NOON, TurnedClock
 
-CANARY = KEY
+CANARY = CONSENT_KEY
 CALLBACK = "https://acme.example/callback"
 
 ASKED: dict[str, Any] = {
