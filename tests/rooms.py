@@ -27,7 +27,7 @@ ROOMS: dict[str, set[str]] = {
     "proxy": PROTOCOLS,
     "web": PROTOCOLS | {"oauth", "proxy", "assets"},
     "app": PROTOCOLS | {"oauth", "proxy", "web", "assets", "settings", "start"},
-    "serve": PROTOCOLS | {"app", "settings", "start"},
+    "serve": PROTOCOLS | {"oauth", "app", "start"},
     "start": CELLAR | {"vault", "ops", "settings"},
     "cli": PROTOCOLS | {"oauth", "proxy", "start", "serve", "settings", "demo"},
     "demo": set(),
@@ -69,8 +69,8 @@ DOORS: dict[str, tuple[str, ...]] = {
 }
 """Libraries that only one place knows, so that each can be replaced there."""
 
-TRANSACTION = "sqlmodel.ext.asyncio.session.AsyncSession"
-"""The type of `tx`, which any room above the store may hand on; the words of SQL stay in the store."""
+TRANSACTIONS = {"sqlmodel.ext.asyncio.session.AsyncSession", "sqlalchemy.ext.asyncio.AsyncConnection"}
+"""The types of `tx`, which any room above the store may hand on; the words of SQL stay in the store."""
 
 
 def modules() -> Iterator[tuple[str, ast.Module]]:
@@ -105,7 +105,7 @@ def _allowed(module: str, room: str, name: str) -> bool:
         return wanted in ROOMS[room] | {room, "__version__"}
     if top in sys.stdlib_module_names:
         return True
-    if name == TRANSACTION:
+    if name in TRANSACTIONS:
         return room == "store" or "store" in ROOMS[room]
     doors = DOORS.get(top, (module,))
     at_a_door = any(module == door or module.startswith(f"{door}.") for door in doors)

@@ -3,11 +3,9 @@
 import re
 from collections.abc import Iterable
 
-from sqlmodel import col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from broker.core.usage import Price, Rates, Tier
 from broker.prices import packaged
+from broker.store import own_prices
 from broker.store.database import Database
 from broker.store.tables import OwnPrice
 
@@ -24,11 +22,7 @@ class PriceBook:
 
     async def refresh(self, db: Database) -> None:
         """To be called at start and at each look at the change counter."""
-
-        async def load(tx: AsyncSession) -> list[OwnPrice]:
-            return list((await tx.exec(select(OwnPrice).order_by(col(OwnPrice.created_at)))).all())
-
-        self._own = {(row.provider, row.model): own_price(row) for row in await db.read(load)}
+        self._own = {(row.provider, row.model): own_price(row) for row in await db.read(own_prices.in_order)}
 
     def find(self, provider: str, model: str, now: int) -> Price | None:
         """The price of a call that starts now, at the dearest of what may hold while it runs.

@@ -4,10 +4,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sqlmodel import select
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from broker.core.secret import Secret
+from broker.store import providers
 from broker.store.database import Database
 from broker.store.tables import Provider as Row
 
@@ -42,11 +40,7 @@ class Registry:
 
     async def refresh(self, db: Database) -> None:
         """To be called at start and at each look at the change counter, so that a running server learns of a new one."""
-
-        async def load(tx: AsyncSession) -> list[Row]:
-            return list((await tx.exec(select(Row))).all())
-
-        rows = await db.read(load)
+        rows = await db.read(providers.every)
         self._providers = _from_environment(self._environ) | {row.name: _from_row(row) for row in rows}
 
     def get(self, name: str) -> Provider | None:

@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import structlog
-
 from broker.core.clock import Clock
 from broker.core.errors import BrokerError, CallRefused, Unavailable
 from broker.core.secret import Secret
 from broker.ledger.judge import Demand
 from broker.ledger.reserve import Reservation, Reserver
 from broker.ledger.settle import Ending, Settled, Settler, price_of
+from broker.ops.log import logger
 from broker.providers.client import Headers, ProviderClient
 from broker.proxy.authenticate import Principal
 from broker.proxy.channel import Channel, Head
@@ -20,7 +19,7 @@ from broker.proxy.refuse import Refuser, refused
 from broker.proxy.running import Running
 from broker.store.tables import Credential
 
-log = structlog.get_logger()
+log = logger("proxy")
 
 DRAIN_SECONDS = 10.0
 """How long a call whose app has left is read on for its true usage."""

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-import structlog
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.audit.record import SYSTEM, record
@@ -14,6 +13,7 @@ from broker.ledger.lease import Lease, Monotonic
 from broker.ledger.reserve import Reserver
 from broker.ledger.settle import Settler
 from broker.ledger.sweep import sweep
+from broker.ops.log import logger
 from broker.prices.book import PriceBook
 from broker.providers.client import ProviderClient
 from broker.providers.registry import Registry
@@ -31,7 +31,7 @@ from broker.store.tables import Credential
 from broker.vault.credentials import open_credential
 from broker.vault.vault import Vault
 
-log = structlog.get_logger()
+log = logger("proxy")
 
 SWEEP_SECONDS = 5.0
 _STOP_PATIENCE = 20.0

@@ -3,17 +3,17 @@
 import asyncio
 from collections import OrderedDict
 
-import structlog
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.clock import MINUTE, Clock
 from broker.core.errors import BrokerError, CallRefused
+from broker.ops.log import logger
 from broker.providers.dialect import Reading
 from broker.proxy.authenticate import Principal
 from broker.store import refusals
 from broker.store.database import Database
 
-log = structlog.get_logger()
+log = logger("proxy")
 
 MOST_A_MINUTE = 10
 """Rows a grant and cause; further refusals in the same minute are answered all the same and written nowhere."""

@@ -1,9 +1,15 @@
 """The operator's own prices; the newest row of a model counts, the older ones stay as its history."""
 
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.store import changes
 from broker.store.tables import OwnPrice
+
+
+async def in_order(tx: AsyncSession) -> list[OwnPrice]:
+    """Every row, the oldest first: the last of a model is the one that counts."""
+    return list((await tx.exec(select(OwnPrice).order_by(col(OwnPrice.created_at)))).all())
 
 
 async def add(tx: AsyncSession, price: OwnPrice) -> None:
