@@ -21,7 +21,7 @@ async def said(books: Books) -> list[tuple[str, object]]:
     """The statements of a reservation with every rate, a settlement and of a sweep."""
     spoken: list[tuple[str, object]] = []
 
-    def hear(_c: object, _cursor: object, statement: str, values: object, *_: object) -> None:
+    def hear(_c: object, _k: object, statement: str, values: object, _x: object, _m: object) -> None:
         if "reservation" in statement:
             spoken.append((statement, values))
 
