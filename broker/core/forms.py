@@ -5,7 +5,7 @@ from urllib.parse import parse_qsl
 from broker.core.errors import BadForm
 
 MAX_BYTES = 262_144
-MAX_FIELDS = 400
+MAX_FIELDS = 2_000
 
 
 class Form:
