@@ -79,12 +79,20 @@ class GrantsPages:
         signed_in = await self._web.sessions.require(request)
         self._web.sessions.check(request, signed_in, await read_form(request), PAUSE_ALL)
         now = self._web.clock()
-        paused = await self._web.db.write(lambda tx: _pause_all(tx, signed_in.user, now))
+        paused = await self._web.db.write(lambda tx: self._pause_all(tx, signed_in.user, now))
         response = RedirectResponse("/grants", 303)
         since = clock_time(now, signed_in.user.zone, seconds=True)
         said = f"{counted(paused, 'app is', 'apps are')} paused and refused from {since}."
         self._web.sessions.flash(response, said if paused else "No app was active, so nothing was changed.")
         return response
+
+    async def _pause_all(self, tx: AsyncSession, user: User, now: int) -> int:
+        paused = 0
+        for each in (await self._overview(tx, user, now)).active:
+            if await grants.move(tx, each.grant.id, GrantEvent.PAUSE, now, by=user.pseudonym):
+                await record(tx, now, "grant.paused", user.pseudonym, each.grant.id)
+                paused += 1
+        return paused
 
     async def _overview(self, tx: AsyncSession, user: User, now: int) -> Overview:
         rows = await lent.grants_of(tx, user.id)
@@ -101,15 +109,6 @@ class GrantsPages:
             waiting=[_waiting(*row, user.zone) for row in await lent.waiting_for(tx, user.id, now)],
             spent=await history.spent_since(tx, user.id, month),
         )
-
-
-async def _pause_all(tx: AsyncSession, user: User, now: int) -> int:
-    paused = 0
-    for grant in await grants.of_user(tx, user.id):
-        if await grants.move(tx, grant.id, GrantEvent.PAUSE, now, by=user.pseudonym):
-            await record(tx, now, "grant.paused", user.pseudonym, grant.id)
-            paused += 1
-    return paused
 
 
 def _urgency(each: Lent) -> tuple[int, int]:

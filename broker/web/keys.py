@@ -6,6 +6,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from broker.audit.record import record
 from broker.core.credential import masked
 from broker.core.errors import PageError
 from broker.providers.registry import Provider, label
@@ -143,13 +144,21 @@ class KeyPages:
             said = f"{provider.label} did not answer, so nothing is known of {card.name}. Try again."
             self._web.sessions.flash(response, said, "warn")
             return response
-        now = self._web.clock()
-        await self._web.db.write(lambda tx: credentials.mark(tx, card.row, verdict, now))
+        await self._note(signed_in.user, card, verdict)
         if verdict == "working":
             self._web.sessions.flash(response, f"{card.name} works: {provider.label} accepts it.")
         else:
             self._web.sessions.flash(response, f"{provider.label} refused {card.name} (401). Replace it.", "bad")
         return response
+
+    async def _note(self, user: User, card: KeyCard, verdict: str) -> None:
+        now = self._web.clock()
+
+        async def work(tx: AsyncSession) -> None:
+            await credentials.mark(tx, card.row, verdict, now)
+            await record(tx, now, "credential.checked", user.pseudonym, card.row.id, state=verdict)
+
+        await self._web.db.write(work)
 
     async def _own(self, request: Request) -> tuple[SignedIn, KeyCard]:
         """Raises PageError 404, also for another person's key and the operator's."""

@@ -155,6 +155,22 @@ async def test_all_apps_are_paused_by_one_confirmed_press(
     assert page.h1 == "No app is active"
 
 
+async def test_an_app_past_its_end_is_not_paused_with_the_others(
+    browser: Browser, lending: Lending, db: Database, ana: User, key: Credential
+) -> None:
+    past = await lending.grant(
+        ana, await lending.client("Past"), NOON - DAY, (key, element(NOON, expires_at=to_seconds(NOON)))
+    )
+    await lending.grant(ana, await lending.client("Running"), NOON, (key, _month()))
+    page = await browser.go("/grants/pause-all")
+    assert page.h1 == "Pause the one active app?"
+    page = await browser.press("Pause Running")
+    assert "1 app is paused" in page.text
+    row = await db.read(lambda tx: grants.load(tx, past.id))
+    assert row is not None
+    assert row.state == "active"
+
+
 async def test_ended_apps_keep_their_final_cost(browser: Browser, lending: Lending, ana: User, key: Credential) -> None:
     grant = await lending.grant(ana, await lending.client(), NOON - DAY, (key, _month()))
     await lending.call(grant, NOON - HOUR, 1_840_000)
