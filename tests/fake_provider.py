@@ -80,6 +80,7 @@ async def fake_provider(script: Script) -> AsyncIterator[FakeProvider]:
     finally:
         server.close()
         provider.hang_up()
+        await asyncio.sleep(0.01)  # each connection notices
 
 
 @contextmanager

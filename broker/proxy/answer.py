@@ -10,16 +10,18 @@ _PASSED = frozenset(
     [b"retry-after", b"x-should-retry", b"openai-processing-ms"]
     + [b"x-ratelimit-%s-%s" % (a, b) for a in (b"limit", b"remaining", b"reset") for b in (b"requests", b"tokens")]
 )
+_RENAMED = {b"x-request-id": b"x-provider-request-id"}
 _ACCOUNT = re.compile(r"\b(?:sk|pk|rk|org|proj|user|key)[-_][A-Za-z0-9*_.-]{4,}|\bAIza[A-Za-z0-9_-]{10,}")
 _REMOVED = "[removed]"
 _LONGEST_HEADER = 256
 
 
-def passed_headers(headers: Headers) -> Headers:
+def passed_headers(headers: Headers, key: Secret) -> Headers:
     """By list. The provider's own request id goes under another name: ours is the one to ask us about."""
-    passed = [(name, value) for name, value in headers if name in _PASSED and _is_plain(value)]
-    return passed + [
-        (b"x-provider-request-id", value) for name, value in headers if name == b"x-request-id" and _is_plain(value)
+    return [
+        (_RENAMED.get(name, name), value)
+        for name, value in headers
+        if (name in _PASSED or name in _RENAMED) and _is_harmless(value, key)
     ]
 
 
@@ -43,5 +45,7 @@ def _scrubbed(value: JSONValue, key: str) -> JSONValue:
     return value
 
 
-def _is_plain(value: bytes) -> bool:
-    return len(value) <= _LONGEST_HEADER and all(32 <= byte < 127 for byte in value)
+def _is_harmless(value: bytes, key: Secret) -> bool:
+    """Short printable ASCII that names no key and no account."""
+    plain = len(value) <= _LONGEST_HEADER and all(32 <= byte < 127 for byte in value)
+    return plain and key.reveal().encode() not in value and not _ACCOUNT.search(value.decode("ascii"))

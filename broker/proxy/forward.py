@@ -102,7 +102,7 @@ class Forwarding:
         ending = self._by_usage(usage, "ok")
         if key.reveal().encode() in raw or not is_media_type(answer.headers, b"application/json"):
             return self._failed(ending, "provider_error")
-        headers = [(b"content-type", b"application/json"), *passed_headers(answer.headers)]
+        headers = [(b"content-type", b"application/json"), *passed_headers(answer.headers, key)]
         return Reply(ending, Head(200, headers, raw))
 
     def _error(self, answer: Answer, parsed: JSONValue, key: Secret) -> Reply:
@@ -115,11 +115,11 @@ class Forwarding:
         if answer.status == 401:
             refusal = CallRefused("provider_key_unavailable", "The provider refuses the key behind this access.")
             return Reply(ending, refusal=refusal, key_refused=True)
-        headers = [(b"content-type", b"application/json"), *passed_headers(answer.headers)]
+        headers = [(b"content-type", b"application/json"), *passed_headers(answer.headers, key)]
         return Reply(ending, Head(answer.status, headers, scrub(parsed, key)))
 
     async def _stream(self, answer: Answer, key: Secret) -> Reply:
-        headers = [(b"content-type", b"text/event-stream; charset=utf-8"), *passed_headers(answer.headers)]
+        headers = [(b"content-type", b"text/event-stream; charset=utf-8"), *passed_headers(answer.headers, key)]
         self._channel.give_head(Head(200, headers))
         secret, splitter = key.reveal().encode(), EventSplitter()
         async for chunk in answer.chunks():

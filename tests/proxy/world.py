@@ -24,10 +24,10 @@ from broker.store.ledger_tables import Reservation
 from broker.store.tables import Client, User
 from broker.vault.credentials import add_credential
 from broker.vault.vault import Vault
+from tests.canary import KEY
 from tests.fake_provider import FakeProvider
 from tests.turned_clock import TurnedClock
 
-KEY = "sk-proj-CANARY0123456789abcdef"
 DAY = from_seconds(86_400)
 ASK: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 100}
 

@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from broker.cli import run
+from tests.canary import KEY
 from tests.serve.running import Running, serving
-
-KEY = "sk-proj-CANARY-0123456789-abcdefghij"
-"""The provider key of every test with real processes; it must be found nowhere."""
 
 DETAILS: dict[str, Any] = {
     "type": "ai_model_access",
