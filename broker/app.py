@@ -157,7 +157,7 @@ class App:
         self.routes = table(parts)
         inner = Starlette(
             routes=[
-                *(routing.Route(path, endpoint, methods=[method]) for path, method, endpoint, _ in self.routes),
+                *_by_path(self.routes),
                 routing.Mount("/proxy", self.proxy.app),
             ],
             exception_handlers=Errors(parts.web).handlers(),
@@ -191,6 +191,21 @@ class App:
             yield
         finally:
             await self.stop()
+
+
+def _by_path(rows: list[Route]) -> list[routing.Route]:
+    """One route a path, so that a 405 names every method that is allowed there."""
+    endpoints: dict[str, dict[str, Endpoint]] = {}
+    for path, method, endpoint, _ in rows:
+        endpoints.setdefault(path, {})[method] = endpoint
+    return [routing.Route(path, _by_method(known), methods=list(known)) for path, known in endpoints.items()]
+
+
+def _by_method(known: Mapping[str, Endpoint]) -> Endpoint:
+    async def answer(request: Request) -> Response:
+        return await known["GET" if request.method == "HEAD" else request.method](request)
+
+    return answer
 
 
 async def create_app(settings: Settings, *, clock: Clock, environ: Mapping[str, str]) -> App:
