@@ -1,6 +1,7 @@
 """Requests and tokens a minute, and calls at once: judged over reservation rows, in the statement that adds one."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Insert, Select, and_, func, insert, literal, or_, select
@@ -30,6 +31,25 @@ def insert_within_rates(row: dict[str, Any], allowance: Allowance, now: int) -> 
         if limits.concurrent is not None:
             source = source.where(_count(and_(scope, HELD)) < limits.concurrent)
     return insert(RESERVATION).from_select(list(row), source)
+
+
+@dataclass(frozen=True, slots=True)
+class RateLeft:
+    """Requests a minute as an app may plan by them; `reset` in seconds, when the next one leaves the window."""
+
+    limit: int
+    remaining: int
+    reset: int
+
+
+async def rate_left(connection: AsyncConnection, allowance: Allowance, now: int) -> RateLeft | None:
+    """After a call was admitted; None where requests a minute are not limited."""
+    limit = allowance.rate_limit.requests_per_minute
+    if limit is None:
+        return None
+    window = and_(R.access_id == allowance.access_id, R.admitted_at > now - MINUTE, _COUNTS)
+    count, oldest = (await connection.execute(select(func.count(), func.min(R.admitted_at)).where(window))).one()
+    return RateLeft(limit, max(0, limit - count), max(1, -(-(oldest + MINUTE - now) // SECOND)))
 
 
 async def too_fast(connection: AsyncConnection, allowance: Allowance, jti: str, now: int, tokens: int) -> CallRefused:

@@ -1,6 +1,6 @@
 """Reserve: every limit is judged by the write that takes from it, and the hold is durable before a byte leaves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,7 +15,7 @@ from broker.ledger.charges import Charge, charges_of, exhausted, money_left, tak
 from broker.ledger.judge import Demand, Plan, check_state, covering, foremost, plan
 from broker.ledger.keys import CounterKey, dump_keys
 from broker.ledger.lease import Lease
-from broker.ledger.rates import insert_within_rates, too_fast
+from broker.ledger.rates import RateLeft, insert_within_rates, rate_left, too_fast
 from broker.ledger.settle import Ending, settle
 from broker.ledger.standing import Standing, load_standing
 from broker.store.database import Database
@@ -41,6 +41,7 @@ class Reservation:
     admitted_at: int
     ends_at: int
     """When the access ends, whatever still runs."""
+    rate: RateLeft | None = None
 
 
 _LAPSED = Ending("not_run", "unavailable", reached=False)
@@ -112,7 +113,7 @@ class Reserver:
             await savepoint.rollback()
             return await too_fast(connection, planned.allowance, standing.jti, now, planned.tokens(demand))
         await savepoint.commit()
-        return reservation
+        return replace(reservation, rate=await rate_left(connection, planned.allowance, now))
 
     def _reservation(
         self, standing: Standing, demand: Demand, planned: Plan, charges: list[Charge], now: int

@@ -9,12 +9,13 @@ from broker.core.errors import BrokerError, CallRefused, Unavailable
 from broker.core.secret import Secret
 from broker.ledger.judge import Demand
 from broker.ledger.reserve import Reservation, Reserver
-from broker.ledger.settle import Ending, Settled, Settler, price_of
+from broker.ledger.settle import Ending, Settler, price_of
 from broker.ops.log import logger
 from broker.providers.client import Headers, ProviderClient
 from broker.proxy.authenticate import Principal
 from broker.proxy.channel import Channel, Head
 from broker.proxy.forward import Forwarding, Reply, Work, no_key, no_vault
+from broker.proxy.left import budget_header, rate_headers
 from broker.proxy.refuse import Refuser, refused
 from broker.proxy.running import Running
 from broker.store.tables import Credential
@@ -90,7 +91,8 @@ class Exchange:
         return None
 
     async def _forward(self, reservation: Reservation) -> Reply:
-        forwarding = Forwarding(self._means.client, self._work, self.channel, self._means.silence)
+        limits = [budget_header(reservation, None), *rate_headers(reservation)]
+        forwarding = Forwarding(self._means.client, self._work, self.channel, self._means.silence, limits)
         self._attempt = asyncio.create_task(self._attempted(forwarding, reservation))
         await asyncio.wait({self._attempt})
         if self._attempt.cancelled():
@@ -125,20 +127,20 @@ class Exchange:
         settling = asyncio.create_task(self._settle(reservation, ending))
         await asyncio.wait({settling}, timeout=_SETTLE_PATIENCE)
         settled = price_of(ending, reservation.price, reservation.hold)
-        budget = budget_header(reservation, settled)
+        limits = [budget_header(reservation, settled), *rate_headers(reservation)]
         if reply.refusal is not None:
-            await self._refuse(reply.refusal, budget)
+            await self._refuse(reply.refusal, limits)
         elif reply.head is not None:
             head = reply.head
-            self.channel.give_head(Head(head.status, [*head.headers, budget], head.body))
+            self.channel.give_head(Head(head.status, [*head.headers, *limits], head.body))
         await self.channel.give(None, self._means.silence)
         await settling
 
-    async def _refuse(self, refusal: CallRefused, budget: tuple[bytes, bytes]) -> None:
+    async def _refuse(self, refusal: CallRefused, limits: Headers) -> None:
         if refusal.detail:
             log.warning("call.failed", code=refusal.code, detail=refusal.detail)
         if not self.channel.has_head:
-            self._answer(refusal, [budget])
+            self._answer(refusal, limits)
             return
         # A broken stream ends with the dialect's own error event, never with a clean end.
         status = self._means.refuser.answer(refusal, self._work.dialect)[0]
@@ -162,11 +164,3 @@ class Exchange:
                 if settled.overrun:
                     log.error("call.overrun", reservation=reservation.id, overrun=settled.overrun)
                 return
-
-
-def budget_header(reservation: Reservation, settled: Settled) -> tuple[bytes, bytes]:
-    """What is left once this call is booked (draft-hardt-aauth-budgets)."""
-    remaining = max(0, reservation.money_left + reservation.hold - settled.cost - settled.overrun)
-    reserved = reservation.money_held - reservation.hold
-    value = f'remaining={remaining}, reserved={reserved}, unit="micro-usd", cost={settled.cost + settled.overrun}'
-    return (b"aauth-budget", value.encode())

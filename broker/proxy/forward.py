@@ -8,7 +8,7 @@ from broker.core.strict_json import JSONValue, NotStrict, loads
 from broker.core.usage import Usage
 from broker.ledger.settle import Ending
 from broker.providers.check import credential_headers
-from broker.providers.client import Answer, Broken, NotReached, Progress, ProviderClient, TimedOut
+from broker.providers.client import Answer, Broken, Headers, NotReached, Progress, ProviderClient, TimedOut
 from broker.providers.dialect import Dialect, Meter, Reading
 from broker.providers.registry import Provider
 from broker.providers.sse import EventSplitter, TooLong
@@ -46,11 +46,12 @@ class Reply:
 class Forwarding:
     """One attempt. At any moment `ending_if_cut` says what the books must take if it goes no further."""
 
-    def __init__(self, client: ProviderClient, work: Work, channel: Channel, patience: float) -> None:
+    def __init__(self, client: ProviderClient, work: Work, channel: Channel, patience: float, limits: Headers) -> None:
         self._client = client
         self._work = work
         self._channel = channel
         self._patience = patience
+        self._limits = limits
         self._meter: Meter = work.dialect.meter(wants_usage=work.reading.wants_usage)
         self._progress = Progress()
         self._status = 0
@@ -120,7 +121,7 @@ class Forwarding:
 
     async def _stream(self, answer: Answer, key: Secret) -> Reply:
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), *passed_headers(answer.headers, key)]
-        self._channel.give_head(Head(200, headers))
+        self._channel.give_head(Head(200, [*headers, *self._limits]))
         secret, splitter = key.reveal().encode(), EventSplitter()
         async for chunk in answer.chunks():
             if secret in chunk:

@@ -86,3 +86,14 @@ async def test_status_says_what_is_left(world: World) -> None:
     assert access["budget"]["remaining"] == 999_995
     assert access["requests"] == {"limit": 5, "used": 1}
     assert access["rate_limit"] == {"requests_per_minute": None, "tokens_per_minute": None, "concurrent": None}
+
+
+async def test_what_is_left_stands_in_the_headers_of_whole_answers_and_streams(world: World) -> None:
+    token = await world.token(requests_per_minute=5)
+    whole_answer = await world.call(token)
+    stream = await world.call(token, ASK | {"stream": True})
+    assert whole_answer.headers["ratelimit-policy"] == '"requests";q=5;w=60'
+    assert whole_answer.headers["ratelimit"] == '"requests";r=4;t=60'
+    assert stream.headers["ratelimit"] == '"requests";r=3;t=60'
+    reserved = (await world.at_rest())[-1].hold
+    assert stream.headers["aauth-budget"] == f'remaining={999_995 - reserved}, reserved={reserved}, unit="micro-usd"'

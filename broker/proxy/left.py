@@ -1,0 +1,32 @@
+"""What is left, in the headers of an answer."""
+
+from broker.ledger.reserve import Reservation
+from broker.ledger.settle import Settled
+from broker.providers.client import Headers
+
+
+def budget_header(reservation: Reservation, settled: Settled | None) -> tuple[bytes, bytes]:
+    """AAuth-Budget (draft-hardt-aauth-budgets): while the call runs its hold is reserved; once booked its cost is known."""
+    remaining: int
+    reserved: int
+    if settled is None:
+        remaining, reserved, cost = reservation.money_left, reservation.money_held, ""
+    else:
+        spent = settled.cost + settled.overrun
+        remaining, reserved = (
+            reservation.money_left + reservation.hold - spent,
+            reservation.money_held - reservation.hold,
+        )
+        cost = f", cost={spent}"
+    return b"aauth-budget", f'remaining={max(0, remaining)}, reserved={reserved}, unit="micro-usd"{cost}'.encode()
+
+
+def rate_headers(reservation: Reservation) -> Headers:
+    """RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers), where requests a minute are limited."""
+    rate = reservation.rate
+    if rate is None:
+        return []
+    return [
+        (b"ratelimit-policy", f'"requests";q={rate.limit};w=60'.encode()),
+        (b"ratelimit", f'"requests";r={rate.remaining};t={rate.reset}'.encode()),
+    ]
