@@ -26,6 +26,9 @@ class Usage:
         return self.cached_input_tokens + self.cache_write_tokens > self.input_tokens
 
 
+NO_USAGE = Usage(0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Rates:
     """Unit prices in micro-dollars a million tokens."""

@@ -12,7 +12,7 @@ from broker.core.errors import BrokerError
 from broker.core.grant import GrantEvent, GrantState, sources
 from broker.core.money import MicroUSD
 from broker.core.strict_json import loads
-from broker.core.usage import Price, Usage
+from broker.core.usage import NO_USAGE, Price, Usage
 from broker.ledger.charges import at
 from broker.ledger.core_tables import CHANGE, COUNTER, GRANT, RESERVATION
 from broker.ledger.keys import CounterKey, load_keys
@@ -78,7 +78,7 @@ async def settle(connection: AsyncConnection, reservation_id: str, ending: Endin
     if row is None:
         raise BrokerError(detail=f"no reservation {reservation_id}")
     ending = believed(ending)
-    settled = price_of(ending, _price(row), row.hold)
+    settled = price_of(ending, read_price(row.price), row.hold)
     if not await _end(connection, row, ending, settled, now):
         return await _after_the_sweep(connection, row, ending, settled, now)
     for key in load_keys(row.charged):
@@ -89,7 +89,7 @@ async def settle(connection: AsyncConnection, reservation_id: str, ending: Endin
 
 
 async def _end(connection: AsyncConnection, row: Row[Any], ending: Ending, settled: Settled, now: int) -> bool:
-    usage = ending.usage or Usage(0, 0)
+    usage = ending.usage or NO_USAGE
     counted = usage.input_tokens + usage.output_tokens if ending.usage is not None else row.rate_tokens
     values = {
         "state": "released" if ending.mark == "not_run" else "settled",
@@ -162,8 +162,9 @@ async def _freeze(connection: AsyncConnection, row: Row[Any], settled: Settled, 
     await record_core(connection, now, event, SYSTEM, row.grant_id, details)
 
 
-def _price(row: Row[Any]) -> Price:
-    stored = loads(row.price.encode())
-    if not isinstance(stored, dict):
-        raise BrokerError(detail=f"reservation {row.id} has no price")
-    return Price.from_dict(dict(stored))
+def read_price(stored: str) -> Price:
+    """The price a call was admitted with."""
+    read = loads(stored.encode())
+    if not isinstance(read, dict):
+        raise BrokerError(detail="a reservation has no price")
+    return Price.from_dict(dict(read))

@@ -2,14 +2,21 @@
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
-from sqlmodel import col, select
+from sqlalchemy import Row, select
+from sqlmodel import select as every
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from broker.core.errors import BrokerError
 from broker.core.money import MicroUSD, to_decimal
+from broker.core.usage import NO_USAGE, Price, Usage
+from broker.ledger.core_tables import RESERVATION
 from broker.ledger.keys import CounterKey, key_of, load_keys
+from broker.ledger.settle import Ending, Settled, price_of, read_price
 from broker.store.database import Database
-from broker.store.ledger_tables import NO_LIMIT, Counter, Reservation
+from broker.store.ledger_tables import Counter
 
 
 @dataclass(slots=True)
@@ -48,27 +55,49 @@ async def verify(db: Database) -> Verdict:
 
 
 async def _add_up(tx: AsyncSession, verdict: Verdict) -> None:
-    c = Reservation
+    prices = cache(_price)
+    r = RESERVATION.c
     rows = await (await tx.connection()).stream(
-        select(c.id, c.state, c.mark, c.hold).add_columns(col(c.cost), col(c.overrun), col(c.charged), col(c.price))
-    )
-    async for call_id, state, mark, hold, cost, overrun, charged, price in rows:
+        select(r.id, r.state, r.mark, r.hold, r.cost, r.overrun, r.charged, r.price)
+        .add_columns(r.input_tokens, r.output_tokens, r.cached_input_tokens, r.cache_write_tokens)
+    )  # fmt: skip
+    async for row in rows:
         verdict.calls += 1
-        verdict.spent += cost + overrun
-        if cost > hold or (mark == "not_run" and cost) or not price:
-            verdict.fault = verdict.fault or f"Call {call_id}: cost {cost}, hold {hold}, mark {mark} do not agree."
-        for key in load_keys(charged):
+        verdict.spent += row.cost + row.overrun
+        if not verdict.fault and not _agrees(row, prices(row.price)):
+            verdict.fault = f"Call {row.id}: cost {row.cost}, overrun {row.overrun}, hold {row.hold}, mark {row.mark} and usage do not agree."
+        for key in load_keys(row.charged):
             entry = verdict.sums[key]
             money = key.is_money()
-            if state == "held":
-                entry.held += hold if money else 1
-            elif state == "settled":
-                entry.settled += cost if money else 1
-                entry.overrun += overrun if money else 0
+            if row.state == "held":
+                entry.held += row.hold if money else 1
+            elif row.state == "settled":
+                entry.settled += row.cost if money else 1
+                entry.overrun += row.overrun if money else 0
+
+
+def _price(stored: str) -> Price | None:
+    try:
+        return read_price(stored)
+    except (ValueError, TypeError, KeyError, BrokerError):
+        return None
+
+
+def _agrees(row: Row[Any], price: Price | None) -> bool:
+    """Whether a call costs what its ending, its usage and its own prices say."""
+    if price is None:
+        return False
+    if row.mark in ("", "not_run"):
+        return bool(row.cost == 0 and row.overrun == 0)
+    usage = Usage(row.input_tokens, row.output_tokens, row.cached_input_tokens, row.cache_write_tokens)
+    if row.mark == "reported" and usage != NO_USAGE:
+        return price_of(Ending("reported", "", usage), price, row.hold) == Settled(row.cost, row.overrun)
+    # The bound; a truth that came after the sweep adds an overrun to it at most. A report of nothing costs nothing.
+    return bool(row.cost == row.hold or (row.mark == "reported" and row.cost == row.overrun == 0))
 
 
 async def _compare(tx: AsyncSession, verdict: Verdict) -> None:
-    for counter in (await tx.exec(select(Counter))).all():
+    for counter in (await tx.exec(every(Counter))).all():
         verdict.counters += 1
         key = key_of(counter)
         summed = verdict.sums.pop(key, _Sum())
@@ -77,7 +106,7 @@ async def _compare(tx: AsyncSession, verdict: Verdict) -> None:
             continue
         if found != summed:
             verdict.fault = f"Counter {'/'.join(map(str, key))}: {found} is not the sum of its calls, {summed}."
-        elif counter.settled + counter.held > counter.limit or counter.target > NO_LIMIT:
-            verdict.fault = f"Counter {'/'.join(map(str, key))}: {found} is over its limit {counter.limit}."
+        elif counter.limit != max(counter.target, counter.settled + counter.held):
+            verdict.fault = f"Counter {'/'.join(map(str, key))}: {found} does not go with its limit {counter.limit}."
     if verdict.sums and not verdict.fault:
         verdict.fault = f"Counter {'/'.join(map(str, next(iter(verdict.sums))))} is missing."

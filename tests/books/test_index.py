@@ -1,27 +1,29 @@
 """A ledger that grew does not slow the next call down."""
 
+from typing import Any
+
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from tests.books.world import Books, reported
 
 
-async def plans(books: Books, statements: list[tuple[str, object]]) -> list[str]:
+async def plans(books: Books, statements: list[tuple[str, Any]]) -> list[str]:
     async def work(connection: AsyncConnection) -> list[str]:
-        found = []
+        found: list[str] = []
         for statement, values in statements:
-            rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)  # type: ignore[arg-type]
-            found += [row[3] for row in rows]
+            rows = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)
+            found += [tuple(row)[3] for row in rows]
         return found
 
     return await books.db.read_core(work)
 
 
-async def said(books: Books) -> list[tuple[str, object]]:
+async def said(books: Books) -> list[tuple[str, Any]]:
     """The statements of a reservation with every rate, a settlement and of a sweep."""
-    spoken: list[tuple[str, object]] = []
+    spoken: list[tuple[str, Any]] = []
 
-    def hear(_c: object, _k: object, statement: str, values: object, _x: object, _m: object) -> None:
+    def hear(_c: object, _k: object, statement: str, values: Any, _x: object, _m: object) -> None:
         if "reservation" in statement:
             spoken.append((statement, values))
 
