@@ -6,10 +6,10 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test check lint types format wheel lock clean
+.PHONY: help install demo run test check lint types format screenshots wheel lock clean
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(INSTALLED): pyproject.toml requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Broker needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
@@ -41,6 +41,9 @@ types: $(INSTALLED) ## Check the types
 format: $(INSTALLED) ## Format the code, and mend what can be mended by itself
 	$(BIN)/ruff check --fix-only --quiet .
 	$(BIN)/ruff format .
+
+screenshots: $(INSTALLED) ## Take the pictures in docs/images anew (needs chromium)
+	TAKE_SCREENSHOTS=1 $(BIN)/python -m pytest -q tests/journey/test_demo.py
 
 wheel: $(INSTALLED) ## Build a wheel into dist/
 	$(BIN)/hatchling build -t wheel
