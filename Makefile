@@ -6,7 +6,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test check lint types format screenshots wheel lock clean
+.PHONY: help install demo run test prove check lint types format screenshots wheel lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ run: $(INSTALLED) ## Serve for real, with the settings of .env
 
 test: $(INSTALLED) ## Run the tests (T=tests/core for some of them)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup $(T)
+
+prove: $(INSTALLED) ## Prove the books at length: 50 seeds of overspending, 8 rounds of kills, the promised seconds
+	PROOF=1 PROOF_SEEDS=50 PROOF_ROUNDS=8 $(BIN)/python -m pytest -n 0 tests/races tests/proxy/test_cut.py
 
 check: lint types test ## Lint, types and tests: what CI runs
 

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
+from broker.core.clock import MINUTE
 from broker.core.usage import Price, Rates, Tier
 from broker.prices import packaged
 from broker.store import own_prices
@@ -30,15 +32,7 @@ class PriceBook:
         An exact id, or that id with a date suffix; where the book lists dated siblings of the id, the dearest of all.
         """
         own = self._own.get((provider, model))
-        if own is not None:
-            return own
-        listed = _listed(provider)
-        dated = _DATED.fullmatch(model)
-        base = model if model in listed or dated is None else dated["id"]
-        if base not in listed:
-            return None
-        siblings = [name for name in listed if (match := _DATED.fullmatch(name)) and match["id"] == base]
-        return _dearest(_price(provider, name, now) for name in [base, *siblings])
+        return own if own is not None else _packaged(provider, model, now // MINUTE)
 
     def models(self, provider: str) -> list[str]:
         """Every id with a price, in order."""
@@ -56,6 +50,18 @@ def output_limit(provider: str, model: str) -> int | None:
 def own_price(row: OwnPrice) -> Price:
     rates = Rates(row.input, row.output, row.input, row.input)
     return Price("operator", str(row.created_at), (Tier(-1, rates),))
+
+
+@lru_cache(maxsize=1024)
+def _packaged(provider: str, model: str, minute: int) -> Price | None:
+    """Prices change by the day; looking one up takes as long as the rest of a call's judging."""
+    listed = _listed(provider)
+    dated = _DATED.fullmatch(model)
+    base = model if model in listed or dated is None else dated["id"]
+    if base not in listed:
+        return None
+    siblings = [name for name in listed if (match := _DATED.fullmatch(name)) and match["id"] == base]
+    return _dearest(_price(provider, name, minute * MINUTE) for name in [base, *siblings])
 
 
 def _listed(provider: str) -> Iterable[str]:
