@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -153,6 +153,9 @@ def _problems(settings: Settings) -> list[str]:
         )
     if settings.behind_tls_proxy and not settings.trusted_proxies:
         problems.append("BROKER_BEHIND_TLS_PROXY needs BROKER_TRUSTED_PROXIES, the addresses of that proxy")
+    strange = [text for text in settings.trusted_proxies if not _is_network(text)]
+    if strange:
+        problems.append(f"BROKER_TRUSTED_PROXIES: {strange[0]!r} is no address and no network")
     if (settings.tls_cert is None) != (settings.tls_key is None):
         problems.append("BROKER_TLS_CERT and BROKER_TLS_KEY go together")
     if settings.database_url:
@@ -169,3 +172,11 @@ def is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _is_network(text: str) -> bool:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        return False
+    return True

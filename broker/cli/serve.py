@@ -1,10 +1,13 @@
 """broker serve, broker migrate and broker demo."""
 
 import asyncio
+import sys
+from pathlib import Path
 
 import typer
 
 from broker.cli.command import say, settings
+from broker.settings import ENV_FILE
 
 
 def serve() -> None:
@@ -14,6 +17,7 @@ def serve() -> None:
     from broker.start import system_clock
 
     log.configure()
+    _warn_of_open_settings()
     raise typer.Exit(asyncio.run(run(settings(), system_clock)))
 
 
@@ -36,3 +40,9 @@ def demo() -> None:
     from broker.demo.run import main
 
     main()
+
+
+def _warn_of_open_settings() -> None:
+    file = Path(ENV_FILE)
+    if file.exists() and file.stat().st_mode & 0o077:
+        print(f"Warning: {ENV_FILE} can be read by others. Run: chmod 600 {ENV_FILE}", file=sys.stderr)

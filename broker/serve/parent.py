@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import resource
 import signal
 import socket
 from contextlib import suppress
@@ -28,6 +29,8 @@ _HOPELESS = (control.CANNOT_START, control.NEWER_SCHEMA)
 
 async def run(settings: Settings, clock: Clock) -> int:
     """Serves until it is told to stop, or until no worker can; gives the exit status. Raises CannotStart."""
+    # A core file of any process from here on would hold keys.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     look_over(settings)
     lock = lock_folder(settings)
     try:

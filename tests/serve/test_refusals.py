@@ -120,3 +120,11 @@ def test_settings_that_are_not_right_are_all_named_and_the_status_is_2(refused: 
     said = refused(status=2, BROKER_WORKERS="none", BROKER_MAX_BUDGET="a lot", BROKER_CODE_SECONDS="0")
     named = [line.split(":")[0].strip() for line in said.splitlines()[1:]]
     assert named == ["BROKER_WORKERS", "BROKER_CODE_SECONDS", "BROKER_MAX_BUDGET"]
+
+
+def test_settings_that_others_can_read_are_warned_of(folder: Path, refused: Refused) -> None:
+    (folder / ".env").write_text("BROKER_WORKERS=none\n")
+    (folder / ".env").chmod(0o644)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        said = refused(BROKER_PORT=str(taken.getsockname()[1]), BROKER_WORKERS="1")
+    assert said.startswith("Warning: .env can be read by others. Run: chmod 600 .env\n")
