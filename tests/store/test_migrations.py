@@ -1,0 +1,36 @@
+"""The migrations make what the tables in code say."""
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+
+from broker.store import migrate
+
+
+@pytest.fixture
+def fresh(tmp_path: Path, migrated: Path) -> Path:
+    return Path(shutil.copy(migrated, tmp_path / "broker.db"))
+
+
+def test_a_new_database_is_what_the_tables_say(fresh: Path) -> None:
+    engine = migrate.sync_engine(fresh)
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), migrate.METADATA) == []
+    engine.dispose()
+
+
+def test_every_table_is_strict(fresh: Path) -> None:
+    with closing(sqlite3.connect(fresh)) as connection:
+        lax = connection.execute("SELECT name FROM pragma_table_list WHERE type = 'table' AND NOT strict").fetchall()
+    assert {name for (name,) in lax if not name.startswith("sqlite_")} == {"alembic_version"}
+
+
+def test_a_migrated_database_is_left_alone(fresh: Path) -> None:
+    before = fresh.read_bytes()
+    assert not migrate.upgrade(fresh)
+    assert fresh.read_bytes() == before
