@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from broker.core.handle import Entropy, new_id, system_entropy
 from broker.settings import Settings, is_loopback
+from broker.web.slow_body import in_time
 
 METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 MOST_HEADERS = 100
@@ -38,7 +39,7 @@ class Edge:
         elif scope["path"] == "/proxy" or scope["path"].startswith("/proxy/"):
             await self._app(scope, receive, send)
         else:
-            await self._app(scope, receive, answer)
+            await self._app(scope, in_time(receive), answer)
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         headers = Headers(scope=scope)
