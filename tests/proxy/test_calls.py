@@ -1,7 +1,8 @@
 """A call as its app, its provider and its books see it."""
 
+from tests.canary import KEY
 from tests.fake_provider import completion, whole
-from tests.proxy.world import ASK, KEY, World
+from tests.proxy.world import ASK, World
 
 
 async def test_a_call_is_answered_with_the_providers_own_body(world: World) -> None:

@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from broker.store.grant_tables import Grant
 from broker.store.ledger_tables import Counter
 from broker.store.tables import AuditEntry, Credential
+from tests.canary import KEY
 from tests.fake_provider import (
     DONE,
     LAST_CHUNK,
@@ -25,7 +26,7 @@ from tests.fake_provider import (
     usage_event,
     whole,
 )
-from tests.proxy.world import ASK, KEY, Answered, World
+from tests.proxy.world import ASK, Answered, World
 
 ERROR = {
     "error": {"message": f"Incorrect API key provided: {KEY}. org-abc123", "type": "x", "param": None, "code": "y"}

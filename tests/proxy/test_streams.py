@@ -4,8 +4,9 @@ import asyncio
 
 import pytest
 
+from tests.canary import KEY
 from tests.fake_provider import DONE, LAST_CHUNK, Asked, chunk, delta, event, head, usage, usage_event
-from tests.proxy.world import ASK, KEY, World
+from tests.proxy.world import ASK, World
 
 STREAM = ASK | {"stream": True}
 WORDS = event(delta("Hello")) + event(delta(" there")) + event(delta("."))
