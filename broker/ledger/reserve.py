@@ -79,19 +79,21 @@ class Reserver:
             raise Unavailable(detail="the lease of this worker has ended in the books")
         standing = check_state(await load_standing(connection, jti, now))
         found = [(a, await charges_of(connection, standing, a, now)) for a in covering(standing, demand)]
-        refusals = []
-        tries = [(charges, plan(allowance, demand, None)) for allowance, charges in found]
+        tries = [(allowance, charges, plan(allowance, demand, None)) for allowance, charges in found]
         richest, charges = max(found, key=lambda pair: money_left(pair[1]))
-        tries.append((charges, plan(richest, demand, MicroUSD(money_left(charges)))))
-        for charges, planned in tries:
-            if isinstance(planned, CallRefused):
-                refusals.append(planned)
-                continue
-            admitted = await self._admit(connection, standing, demand, planned, charges, now)
+        tries.append((richest, charges, plan(richest, demand, MicroUSD(money_left(charges)))))
+        refusals = {}
+        for allowance, charges, planned in tries:
+            admitted: Reservation | CallRefused = (
+                planned
+                if isinstance(planned, CallRefused)
+                else await self._admit(connection, standing, demand, planned, charges, now)
+            )
             if isinstance(admitted, Reservation):
                 return admitted
-            refusals.append(admitted)
-        raise foremost(refusals)
+            # What an access says to the call cut for its money stands, not what it said to the whole.
+            refusals[allowance.access_id] = admitted
+        raise foremost(refusals.values())
 
     async def _admit(
         self,

@@ -76,6 +76,12 @@ async def test_requests_are_counted_as_they_are_admitted(books: Books) -> None:
     assert (await books.refused(lent)).code == "requests_exhausted"
 
 
+async def test_a_call_whose_output_could_be_cut_is_told_that_requests_are_used_up(books: Books) -> None:
+    lent = await books.lend(max_requests=1, budget=1_000)
+    await books.reserve(lent)
+    assert (await books.refused(lent, own_output=None)).code == "requests_exhausted"
+
+
 async def test_a_call_that_did_not_run_gives_its_request_back(books: Books) -> None:
     lent = await books.lend(max_requests=1)
     await books.settle(await books.reserve(lent), NOT_RUN)

@@ -138,14 +138,14 @@ class Books:
             "models": '["gpt-4o-mini"]',
             "actions": '["chat"]',
             "budget": 1_000,
-            "ends_at": self.clock() + 90 * DAY,
+            "ends_at": self.clock() + 3650 * DAY,
         }
         return Access(
             id=self.id("acc"), grant_id=grant_id, position=position, created_at=self.clock(), **(usual | terms)
         )
 
     async def token(self, grant_id: str, **terms: Any) -> str:
-        usual: dict[str, Any] = {"created_at": self.clock(), "ends_at": self.clock() + 90 * DAY}
+        usual: dict[str, Any] = {"created_at": self.clock(), "ends_at": self.clock() + 3650 * DAY}
         row = AccessToken(jti=self.id("tok"), grant_id=grant_id, client_id=self.client_id, **(usual | terms))
         await self.add(row)
         return row.jti
