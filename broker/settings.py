@@ -151,6 +151,8 @@ def _problems(settings: Settings) -> list[str]:
         problems.append(
             "BROKER_HOST is not on this computer: set BROKER_TLS_CERT and BROKER_TLS_KEY, or BROKER_BEHIND_TLS_PROXY=true"
         )
+    if has_tls and url.scheme == "http":
+        problems.append("BROKER_ISSUER must begin with https:// where BROKER_TLS_CERT is set")
     if settings.behind_tls_proxy and not settings.trusted_proxies:
         problems.append("BROKER_BEHIND_TLS_PROXY needs BROKER_TRUSTED_PROXIES, the addresses of that proxy")
     strange = [text for text in settings.trusted_proxies if not _is_network(text)]
