@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,9 @@ QUIET = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-backgro
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 """Named, because axe-core leaves some rules of WCAG 2.2 out when it is told nothing."""
 
+COLOURS = ["color-contrast", "link-in-text-block"]
+"""The rules that a change between light and dark can break."""
+
 Scheme = Literal["light", "dark"]
 
 needs_chromium = pytest.mark.skipif(FOUND is None, reason="no chromium here: install it, or name it in CHROMIUM")
@@ -31,11 +34,12 @@ async def open_browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-async def violations(page: Page) -> list[str]:
-    """What axe-core has against the page as it stands: the rule, and where."""
+async def violations(page: Page, rules: Sequence[str] = ()) -> list[str]:
+    """What axe-core has against the page as it stands: the rule, and where. Without rules, by all of the tags."""
     if not await page.evaluate("'axe' in window"):
         await page.evaluate(f"{AXE}; 0")
+    only = {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": TAGS}
     found: list[Any] = await page.evaluate(
-        "async tags => (await axe.run({runOnly: tags, resultTypes: ['violations']})).violations", TAGS
+        "async only => (await axe.run({runOnly: only, resultTypes: ['violations']})).violations", only
     )
     return [f"{rule['id']}: {node['html']}" for rule in found for node in rule["nodes"]]
