@@ -32,6 +32,9 @@ class PriceBook:
         An exact id, or that id with a date suffix; where the book lists dated siblings of the id, the dearest of all.
         """
         own = self._own.get((provider, model))
+        dated = _DATED.fullmatch(model)
+        if own is None and dated is not None and model not in _listed(provider):
+            own = self._own.get((provider, dated["id"]))
         return own if own is not None else _packaged(provider, model, now // MINUTE)
 
     def models(self, provider: str) -> list[str]:

@@ -19,6 +19,15 @@ LONGEST_CALL = timedelta(hours=1)
 
 _MICRO = 1_000_000
 
+_BOUNDED_PRICES = frozenset(
+    [
+        *("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok"),
+        *("input_audio_mtok", "input_image_mtok", "input_video_mtok", "cache_audio_read_mtok", "cache_image_read_mtok"),
+        *("web_searches_kcount", "storage_searches_kcount"),
+    ]
+)
+"""Prices of text, and of what a request must ask for before it can cost anything."""
+
 
 def models(provider: str) -> tuple[str, ...]:
     """The exact ids that have a price by token."""
@@ -74,11 +83,13 @@ def _alternatives(info: ModelInfo) -> list[ModelPrice]:
 
 
 def _is_by_token(info: ModelInfo) -> bool:
-    """Whether tokens alone say what a text call costs: a price a request would make the bound untrue."""
-    return all(
-        p.input_mtok is not None and p.output_mtok is not None and p.requests_kcount is None
-        for p in _alternatives(info)
-    )
+    """Whether tokens of text alone say what a call costs: any other price would make the bound untrue."""
+    return all(_is_text(prices) for prices in _alternatives(info))
+
+
+def _is_text(prices: ModelPrice) -> bool:
+    priced = {name for name, value in vars(prices).items() if value is not None and not name.startswith("_")}
+    return {"input_mtok", "output_mtok"} <= priced <= _BOUNDED_PRICES
 
 
 def _active(info: ModelInfo, now: int) -> list[ModelPrice]:

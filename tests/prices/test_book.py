@@ -1,0 +1,137 @@
+"""Which price a model has: the operator's own first, then the packaged ones, by exact id."""
+
+import shutil
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from broker.core.usage import Price
+from broker.prices import packaged
+from broker.prices.book import PriceBook, output_limit
+from broker.store import own_prices
+from broker.store.database import Database, sqlite_url
+from broker.store.tables import OwnPrice
+from tests.turned_clock import NOON
+
+
+@pytest.fixture
+async def db(migrated: Path, tmp_path: Path) -> AsyncIterator[Database]:
+    shutil.copy(migrated, tmp_path / "broker.db")
+    opened = Database(sqlite_url(tmp_path), synchronous="normal")
+    yield opened
+    await opened.close()
+
+
+async def with_own(db: Database, *prices: tuple[str, str, int, int, int]) -> PriceBook:
+    """A book that has read the operator's own: (provider, model, created at, input, output)."""
+
+    async def work(tx: AsyncSession) -> None:
+        for provider, model, at, read, written in prices:
+            await own_prices.add(
+                tx, OwnPrice(provider=provider, model=model, created_at=at, input=read, output=written)
+            )
+
+    await db.write(work)
+    book = PriceBook()
+    await book.refresh(db)
+    return book
+
+
+def found(book: PriceBook, model: str, provider: str = "openai") -> Price:
+    price = book.find(provider, model, NOON)
+    assert price is not None
+    return price
+
+
+def rates(price: Price) -> tuple[int, int]:
+    return price.tiers[0].rates.input, price.tiers[0].rates.output
+
+
+def test_a_packaged_price_says_where_it_came_from() -> None:
+    price = found(PriceBook(), "gpt-4o-mini")
+    assert (price.source, rates(price)) == ("genai-prices", (150_000, 600_000))
+    assert price.version.count(".") == 2
+    assert price.tiers[0].rates.cached_input == 75_000
+
+
+@pytest.mark.parametrize("dated", ["gpt-4o-mini-2024-07-18", "gpt-4o-mini-20240718", "gpt-4o-mini-2099-01-01"])
+def test_an_id_with_a_date_has_the_price_of_the_id(dated: str) -> None:
+    assert found(PriceBook(), dated) == found(PriceBook(), "gpt-4o-mini")
+
+
+def test_of_an_id_and_its_dated_siblings_the_dearest_is_taken() -> None:
+    book = PriceBook()
+    listed = packaged.price("openai", "gpt-4o", NOON)
+    assert listed is not None
+    assert rates(found(book, "gpt-4o-2024-05-13")) == (5_000_000, 15_000_000) > rates(listed)
+    assert rates(found(book, "gpt-4o")) == (5_000_000, 15_000_000)
+    assert rates(found(book, "gpt-4o-2024-11-20")) == (5_000_000, 15_000_000)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "", "gpt", "GPT-4o-mini", "gpt-4o-mini ", "gpt-4o-mini-", "gpt-4o-mini-latest", "gpt-4o-mini-2024-07",
+        "gpt-4o-mini-2024-07-18-x", "xgpt-4o-mini", "openai/gpt-4o-mini", "gpt-4o-mini-٢٠٢٤0718", "gpt-4o-mini-2024-07-18-2024-07-18",
+    ],
+)  # fmt: skip
+def test_everything_else_has_no_price(model: str) -> None:
+    assert PriceBook().find("openai", model, NOON) is None
+
+
+def test_a_price_belongs_to_its_provider() -> None:
+    book = PriceBook()
+    assert book.find("anthropic", "gpt-4o-mini", NOON) is None
+    assert book.find("nobody", "gpt-4o-mini", NOON) is None
+
+
+@pytest.mark.parametrize("model", ["gpt-4o-realtime-preview", "gpt-image-1.5", "whisper-1", "tts-1"])
+def test_models_that_more_than_text_is_paid_for_have_no_price(model: str) -> None:
+    assert PriceBook().find("openai", model, NOON) is None
+
+
+def test_every_listed_model_has_a_price_and_is_in_order() -> None:
+    book = PriceBook()
+    for provider in ("openai", "anthropic", "google", "sandbox"):
+        listed = book.models(provider)
+        assert len(listed) > 1
+        assert listed == sorted(listed)
+        assert [model for model in listed if book.find(provider, model, NOON) is None] == []
+
+
+def test_the_sandbox_has_a_price() -> None:
+    assert rates(found(PriceBook(), "sandbox-chat", "sandbox")) == (10_000_000, 40_000_000)
+
+
+async def test_the_operators_own_price_comes_first(db: Database) -> None:
+    book = await with_own(db, ("openai", "gpt-4o-mini", 5, 1, 2))
+    price = found(book, "gpt-4o-mini")
+    assert (price.source, price.version, rates(price)) == ("operator", "5", (1, 2))
+    assert (price.tiers[0].rates.cached_input, price.tiers[0].rates.cache_write) == (1, 1)
+
+
+async def test_the_newest_of_the_operators_prices_counts(db: Database) -> None:
+    book = await with_own(db, ("own", "m", 7, 70, 70), ("own", "m", 9, 90, 90), ("own", "m", 8, 80, 80))
+    assert rates(found(book, "m", "own")) == (90, 90)
+
+
+async def test_an_own_price_holds_for_the_id_with_a_date_too(db: Database) -> None:
+    book = await with_own(db, ("own", "m", 7, 70, 70), ("openai", "gpt-4o-mini", 7, 8, 9))
+    assert rates(found(book, "m-2026-01-01", "own")) == (70, 70)
+    assert rates(found(book, "gpt-4o-mini-2024-07-18")) == (8, 9)
+    assert book.find("own", "m-2", NOON) is None
+
+
+async def test_a_model_with_an_own_price_is_listed(db: Database) -> None:
+    book = await with_own(db, ("own", "m", 7, 70, 70), ("openai", "mine", 7, 8, 9))
+    assert book.models("own") == ["m"]
+    assert "mine" in book.models("openai")
+
+
+def test_the_output_a_model_gives_is_known_with_and_without_a_date() -> None:
+    assert output_limit("openai", "gpt-4o-mini") == 16_384
+    assert output_limit("openai", "gpt-4o-mini-2099-01-01") == 16_384
+    assert output_limit("openai", "nothing") is None
+    assert output_limit("nobody", "gpt-4o-mini") is None

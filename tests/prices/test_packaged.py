@@ -1,0 +1,115 @@
+"""How the packaged prices are read: integers, tiers, dates and hours, always to the dearer side."""
+
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from genai_prices.types import (
+    ClauseEquals,
+    ConditionalPrice,
+    ModelInfo,
+    ModelPrice,
+    StartDateConstraint,
+    TieredPrices,
+    TimeOfDateConstraint,
+)
+from genai_prices.types import Tier as Step
+
+from broker.core.clock import SECOND
+from broker.core.usage import Rates, Tier
+from broker.prices import packaged
+
+MONEY = Decimal
+
+
+def at(text: str) -> int:
+    return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() * SECOND)
+
+
+def model(prices: Any) -> ModelInfo:
+    return ModelInfo(id="m", match=ClauseEquals(equals="m"), prices=prices)
+
+
+def price(read: str, written: str, **more: Any) -> ModelPrice:
+    return ModelPrice(input_mtok=MONEY(read), output_mtok=MONEY(written), **more)
+
+
+def test_a_price_is_in_whole_micro_dollars_a_million_tokens_rounded_up() -> None:
+    assert packaged._tiers(price("0.15", "0.0000001")) == (Tier(-1, Rates(150_000, 1, 150_000, 150_000)),)
+    assert packaged._amount(MONEY("1e-12"), -1) == 1
+    assert packaged._amount(MONEY(0), -1) == 0
+
+
+def test_a_class_without_a_price_of_its_own_takes_the_dearest_of_its_side() -> None:
+    tiers = packaged._tiers(price("1", "9", cache_write_mtok=MONEY(2)))
+    assert tiers == (Tier(-1, Rates(1_000_000, 9_000_000, 2_000_000, 2_000_000)),)
+
+
+def test_tiers_of_any_class_start_a_tier_of_the_whole_price() -> None:
+    read = TieredPrices(base=MONEY(1), tiers=[Step(start=200, price=MONEY(2))])
+    written = TieredPrices(base=MONEY(10), tiers=[Step(start=100, price=MONEY(20))])
+    tiers = packaged._tiers(ModelPrice(input_mtok=read, output_mtok=written, cache_read_mtok=MONEY(1)))
+    assert tiers == (
+        Tier(-1, Rates(1_000_000, 10_000_000, 1_000_000, 1_000_000)),
+        Tier(100, Rates(1_000_000, 20_000_000, 1_000_000, 1_000_000)),
+        Tier(200, Rates(2_000_000, 20_000_000, 1_000_000, 2_000_000)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "active"),
+    [
+        ("2026-05-31T22:59:59", {1}),
+        ("2026-05-31T23:30:00", {1, 9}),
+        ("2026-06-01T00:00:00", {9}),
+    ],
+)
+def test_a_price_that_begins_while_a_call_may_run_is_looked_at(now: str, active: set[int]) -> None:
+    later = ConditionalPrice(constraint=StartDateConstraint(start_date=date(2026, 6, 1)), prices=price("9", "9"))
+    info = model([ConditionalPrice(constraint=None, prices=price("1", "1")), later])
+    assert {int(found.input_mtok) for found in packaged._active(info, at(now))} == active  # type: ignore[arg-type]
+
+
+def test_a_dear_hour_that_begins_while_a_call_may_run_is_looked_at() -> None:
+    hours = TimeOfDateConstraint(start_time=time(16, 30, tzinfo=UTC), end_time=time(17, 0, tzinfo=UTC))
+    info = model(
+        [
+            ConditionalPrice(constraint=None, prices=price("1", "1")),
+            ConditionalPrice(constraint=hours, prices=price("9", "9")),
+        ]
+    )
+    assert {int(p.input_mtok) for p in packaged._active(info, at("2026-06-01T15:29:00"))} == {1}  # type: ignore[arg-type]
+    assert {int(p.input_mtok) for p in packaged._active(info, at("2026-06-01T15:31:00"))} == {1, 9}  # type: ignore[arg-type]
+    assert {int(p.input_mtok) for p in packaged._active(info, at("2026-06-01T17:00:00"))} == {1}  # type: ignore[arg-type]
+
+
+def test_of_alternatives_each_rate_is_the_dearest_at_each_size() -> None:
+    flat = (Tier(-1, Rates(5, 1, 5, 5)),)
+    stepped = (Tier(-1, Rates(1, 2, 1, 1)), Tier(100, Rates(9, 2, 9, 9)))
+    assert packaged.dearest_tiers([flat, stepped]) == (Tier(-1, Rates(5, 2, 5, 5)), Tier(100, Rates(9, 2, 9, 9)))
+
+
+@pytest.mark.parametrize(
+    ("info", "by_token"),
+    [
+        (model(price("1", "1")), True),
+        (model(price("1", "1", web_searches_kcount=MONEY(10))), True),
+        (model(price("1", "1", input_audio_mtok=MONEY(10))), True),
+        (model(price("1", "1", requests_kcount=MONEY(5))), False),
+        (model(price("1", "1", output_audio_mtok=MONEY(10))), False),
+        (model(ModelPrice(input_mtok=MONEY(1))), False),
+        (
+            model(
+                [
+                    ConditionalPrice(constraint=None, prices=price("1", "1")),
+                    ConditionalPrice(constraint=None, prices=ModelPrice()),
+                ]
+            ),
+            False,
+        ),
+    ],
+    ids=["text", "a tool", "audio in", "a request", "audio out", "no output", "no price once"],
+)
+def test_only_models_whose_text_alone_says_the_cost_are_sold(info: ModelInfo, by_token: bool) -> None:
+    assert packaged._is_by_token(info) is by_token
