@@ -27,6 +27,10 @@ class Edge:
         self._hosts = {issuer, *(_host_name(host) for host in settings.allowed_hosts)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            # Nothing here is spoken over one, and the app behind knows requests only.
+            await send({"type": "websocket.close", "code": 1000})
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -49,8 +53,9 @@ class Edge:
         if scope["method"] not in METHODS:
             return _refuse(501, "method_not_implemented", "This server does not know that method.")
         if "content-length" in headers and "transfer-encoding" in headers:
-            # RFC 9112 §6.1: "A server MAY reject a request that contains both Content-Length and Transfer-Encoding".
-            return _refuse(400, "invalid_request", "The request has two lengths.")
+            # RFC 9112 §6.1: "Regardless, the server MUST close the connection after responding to such a request": what
+            # follows on it may be what a proxy before us took for the body.
+            return _refuse(400, "invalid_request", "The request has two lengths.", connection="close")
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._is_ours(_host_name(hosts[0])):
             return _refuse(421, "unknown_host", "This server does not answer to that host name.")
@@ -82,5 +87,6 @@ def _host_name(host: str) -> str:
         return ""
 
 
-def _refuse(status: int, error: str, description: str) -> JSONResponse:
-    return JSONResponse({"error": error, "error_description": description}, status, {"cache-control": "no-store"})
+def _refuse(status: int, error: str, description: str, **headers: str) -> JSONResponse:
+    body = {"error": error, "error_description": description}
+    return JSONResponse(body, status, {"cache-control": "no-store", **headers})
