@@ -1,5 +1,6 @@
 """POST /v1/chat/completions as a request: an allow-list of fields, and the most that they can use."""
 
+import re
 from collections.abc import Iterator
 
 from broker.core.strict_json import JSONValue, dumps
@@ -45,6 +46,8 @@ _MESSAGE_FIELDS = frozenset(
         "reasoning_content",
     ]
 )
+_SEARCHES = re.compile(r"(?:^|[-/])search(?:[-:]|$)|deep-research", re.ASCII)
+"""Models that search the web whether asked to or not: the provider bills each search, and no token price says so."""
 _BYTE_LEVEL = frozenset(["openai", "sandbox"])
 """Providers whose tokenizers are byte-level, so that no token is shorter than a byte; and whose output maximum bounds reasoning."""
 
@@ -96,6 +99,9 @@ def _render(body: Body, provider: Provider, output_max: int, *, streamed: bool) 
 
 def _needs(body: Body, messages: list[Body], provider: Provider) -> Iterator[tuple[str, str]]:
     """(what, the action it needs or nothing) for all that has no bound here."""
+    model = body.get("model")
+    if isinstance(model, str) and _SEARCHES.search(model):
+        yield "model", "web_search"
     for name, value in body.items():
         if name in _ONLY and value not in _ONLY[name]:
             yield name, _FIELD_ACTIONS.get(name, "")
