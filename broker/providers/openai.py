@@ -67,9 +67,17 @@ class ChatMeter:
             self.seen.failed = True
         if chunk.get("usage") is None:
             return True
-        usage, absurd = read_usage(chunk["usage"])
-        self.seen.usage, self.seen.is_absurd = usage, absurd
+        if _is_final(chunk):
+            self.seen.usage, self.seen.is_absurd = read_usage(chunk["usage"])
         return self._wants_usage or chunk.get("choices") != []
+
+
+def _is_final(chunk: Body) -> bool:
+    """Whether a chunk's usage is the whole call's: some servers count along, and a cut must not settle at such a figure."""
+    choices = chunk.get("choices")
+    if not isinstance(choices, list):
+        return True
+    return all(isinstance(choice, dict) and choice.get("finish_reason") is not None for choice in choices)
 
 
 def read_usage(usage: JSONValue) -> tuple[Usage | None, bool]:
