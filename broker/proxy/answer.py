@@ -35,13 +35,42 @@ def scrub(answer: JSONValue, key: Secret) -> bytes:
     return dumps(_scrubbed(answer, key.reveal()))
 
 
+class KeyGuard:
+    """Looks for the key in a stream, however it was cut: only bytes that may be its beginning wait for the next piece."""
+
+    def __init__(self, key: Secret) -> None:
+        self.found = False
+        self._key = key.reveal().encode()
+        self._waiting = b""
+
+    def feed(self, piece: bytes) -> bytes:
+        """What may pass; nothing once the key was found."""
+        seen = self._waiting + piece
+        self.found = self.found or self._key in seen
+        if self.found:
+            return b""
+        size = 0
+        if seen[-1:] in self._key:  # hardly ever: events end with a line feed
+            sizes = range(min(len(seen), len(self._key) - 1), 0, -1)
+            size = next((size for size in sizes if seen.endswith(self._key[:size])), 0)
+        self._waiting = seen[len(seen) - size :]
+        return seen[: len(seen) - size]
+
+    def rest(self) -> bytes:
+        """What waited at the end of the stream."""
+        rest, self._waiting = self._waiting, b""
+        return rest
+
+
 def _scrubbed(value: JSONValue, key: str) -> JSONValue:
     if isinstance(value, str):
         return _ACCOUNT.sub(_REMOVED, value.replace(key, _REMOVED))
     if isinstance(value, list):
         return [_scrubbed(each, key) for each in value]
     if isinstance(value, dict):
-        return {_ACCOUNT.sub(_REMOVED, name): _scrubbed(each, key) for name, each in value.items()}
+        return {
+            _ACCOUNT.sub(_REMOVED, name.replace(key, _REMOVED)): _scrubbed(each, key) for name, each in value.items()
+        }
     return value
 
 

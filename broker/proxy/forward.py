@@ -12,7 +12,7 @@ from broker.providers.client import Answer, Broken, Headers, NotReached, Progres
 from broker.providers.dialect import Dialect, Meter, Reading
 from broker.providers.registry import Provider
 from broker.providers.sse import EventSplitter, TooLong
-from broker.proxy.answer import is_media_type, passed_headers, scrub
+from broker.proxy.answer import KeyGuard, is_media_type, passed_headers, scrub
 from broker.proxy.channel import Channel, Head
 
 LONGEST_JSON = 32 * 1024 * 1024
@@ -122,18 +122,21 @@ class Forwarding:
     async def _stream(self, answer: Answer, key: Secret) -> Reply:
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), *passed_headers(answer.headers, key)]
         self._channel.give_head(Head(200, [*headers, *self._limits]))
-        secret, splitter = key.reveal().encode(), EventSplitter()
-        async for chunk in answer.chunks():
-            if secret in chunk:
+        guard, splitter = KeyGuard(key), EventSplitter()
+        async for arrived in answer.chunks():
+            chunk = guard.feed(arrived)
+            if guard.found:
                 return self._failed(self.ending_if_cut("garbage"), "provider_error")
-            self._drain(chunk)
+            self._drain(arrived)
             passing = [event for event in splitter.feed(chunk) if self._meter.read(event)]
             piece = chunk if self._work.reading.wants_usage else b"".join(passing)
             if piece:
                 await self._channel.give(piece, self._patience)
-        rest = splitter.rest()
-        if rest and self._meter.read(rest) and not self._work.reading.wants_usage:
-            await self._channel.give(rest, self._patience)
+        late = guard.rest()
+        rest = b"".join(splitter.feed(late)) + splitter.rest()
+        passes = bool(rest) and self._meter.read(rest)
+        if piece := late if self._work.reading.wants_usage else rest if passes else b"":
+            await self._channel.give(piece, self._patience)
         return self._ended(self._meter)
 
     def _ended(self, meter: Meter) -> Reply:
