@@ -52,7 +52,8 @@ class Registry:
     def environment_key(self, name: str) -> Secret | None:
         """The operator's key of a provider in the environment, such as OPENAI_API_KEY; it is stored nowhere."""
         value = self._environ.get(f"{_variable(name)}_API_KEY", "").strip()
-        return Secret(value) if value else None
+        # What cannot stand in a header is no key: a quotation mark or a line break that was copied with it.
+        return Secret(value) if value and all("!" <= character <= "~" for character in value) else None
 
     def names_with_environment_key(self) -> list[str]:
         return [name for name in self.names() if self.environment_key(name) is not None]

@@ -77,7 +77,10 @@ class Exchange:
         """Gives the refusal of a call that was never admitted."""
         try:
             reservation = await self._means.reserve(self.jti, self.demand)
-        except BrokerError as error:
+        except Exception as error:  # whatever it is, nothing was forwarded, and somebody waits for an answer
+            if not isinstance(error, BrokerError):
+                log.exception("reserve.broke", exc_info=error)
+                error = Unavailable()
             refusal = self._means.refuser.with_manage_url(refused(error), self._principal.grant_id)
             self._answer(refusal, [])
             return refusal
@@ -101,7 +104,8 @@ class Exchange:
             return Reply(forwarding.ending_if_cut(outcome), refusal=why)
         error = self._attempt.exception()
         if error is not None:
-            log.error("call.broke", reservation=reservation.id, error=repr(error))
+            # Its message may quote what it choked on, even the key.
+            log.error("call.broke", reservation=reservation.id, exc_info=error)
             return Reply(
                 forwarding.ending_if_cut("broker_error"), refusal=CallRefused("unavailable", Unavailable.description)
             )

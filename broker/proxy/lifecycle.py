@@ -131,4 +131,4 @@ async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
         except BrokerError as error:
             log.warning("loop.waits", work=getattr(work, "__name__", ""), detail=error.detail)
         except Exception as error:  # a loop that ends would end the promise it keeps
-            log.exception("loop.broke", error=repr(error))
+            log.exception("loop.broke", exc_info=error)

@@ -31,13 +31,16 @@ class Running:
         self._clock = clock
         self._lease = lease
         self._calls: dict[str, Call] = {}
+        self._fresh: dict[str, Call] = {}
+        """Those added since the last look: what was taken away between their reservation and now, no look has told them."""
         self._seen = -1
 
     def add(self, reservation_id: str, call: Call) -> None:
-        self._calls[reservation_id] = call
+        self._calls[reservation_id] = self._fresh[reservation_id] = call
 
     def remove(self, reservation_id: str) -> None:
         self._calls.pop(reservation_id, None)
+        self._fresh.pop(reservation_id, None)
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -55,16 +58,15 @@ class Running:
             if call.ends_at <= now:
                 call.cut(invalid_token())
         count = await self._db.read(changes.count)
-        if count == self._seen:
-            return False
-        if self._calls:
-            await self._judge_all()
+        changed = count != self._seen
+        due = dict(self._calls if changed else self._fresh)
+        if due:
+            await self._judge(list(due.values()))
+        self._fresh = {key: call for key, call in self._fresh.items() if key not in due}
         self._seen = count
-        return True
+        return changed
 
-    async def _judge_all(self) -> None:
-        calls = list(self._calls.values())
-
+    async def _judge(self, calls: list[Call]) -> None:
         async def load(connection: AsyncConnection) -> dict[str, Standing | None]:
             now = self._clock()
             tokens = {call.jti for call in calls}
