@@ -17,7 +17,7 @@ HOUR = 60 * MINUTE
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _UNITS = ((DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"), (SECOND, "second"))
-_THOUSANDS = re.compile(r"([0-9]{1,3})((?:,[0-9]{3})+)(\.[0-9]{1,2})?", re.ASCII)
+_THOUSANDS = re.compile(r"([0-9]{1,3})((?:,[0-9]{3}){1,3})(\.[0-9]{1,2})?", re.ASCII)
 _PLAIN = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,2})|,([0-9]{2}))?", re.ASCII)
 
 
@@ -52,7 +52,7 @@ def parse_money_input(text: str) -> MicroUSD | None:
 def parse_count_input(text: str) -> int | None:
     """Reads 500 and 1,000; None for anything else."""
     typed = text.strip()
-    if re.fullmatch(r"[0-9]{1,12}|[0-9]{1,3}(?:,[0-9]{3})+", typed, re.ASCII) is None:
+    if re.fullmatch(r"[0-9]{1,12}|[0-9]{1,3}(?:,[0-9]{3}){1,3}", typed, re.ASCII) is None:
         return None
     return int(typed.replace(",", ""))
 
