@@ -10,13 +10,11 @@ import pytest_asyncio
 from playwright.async_api import ConsoleMessage, Page, Response, expect
 
 from tests.chromium import COLOURS, Scheme, violations
-from tests.journey import states
+from tests.journey import app_states, consent_states, entry_states  # noqa: F401 - they fill STATES
 from tests.journey.cast import STATES, Cast, assemble
 from tests.journey.place import IN_CHROMIUM, Place
 
 pytestmark = IN_CHROMIUM
-
-assert states  # which fills STATES
 
 # Colours are judged in each look, all else once for each width: no rule but those of colours knows light from dark.
 LOOKS: tuple[tuple[int, Scheme, list[str]], ...] = (
