@@ -90,13 +90,20 @@ def read_usage(usage: JSONValue) -> tuple[Usage | None, bool]:
     if not isinstance(usage, dict):
         return None, True
     details = usage.get("prompt_tokens_details")
-    inner = details if isinstance(details, dict) else {}
+    inner = {} if details is None else details
+    if not isinstance(inner, dict):
+        return None, True
     read = Usage(
         input_tokens=counted(usage.get("prompt_tokens")),
         output_tokens=counted(usage.get("completion_tokens")),
-        cached_input_tokens=counted(inner.get("cached_tokens") or 0),
-        cache_write_tokens=counted(inner.get("cache_write_tokens") or 0),
+        cached_input_tokens=_counted_or_none(inner.get("cached_tokens")),
+        cache_write_tokens=_counted_or_none(inner.get("cache_write_tokens")),
     )
     if read.is_absurd() or read.input_tokens == 0:
         return None, True
     return read, False
+
+
+def _counted_or_none(value: JSONValue) -> int:
+    """A class of tokens that need not be told."""
+    return 0 if value is None else counted(value)
