@@ -38,15 +38,28 @@ def read_master_key(path: Path) -> bytes:
 
 
 def make_master_key(path: Path, entropy: Entropy = system_entropy) -> bytes:
-    """Writes a new key; never over a file that exists."""
+    """Writes a new key, never over a file that exists; raises CannotStart with one clear line."""
     key = entropy(KEY_BYTES)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(b64encode(key) + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(b64encode(key) + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        _keep_name(path.parent)
+    except OSError as error:
+        raise CannotStart(f"The master key file {path} cannot be made ({error.strerror}).") from error
     return key
+
+
+def _keep_name(folder: Path) -> None:
+    """The file's name, too, must outlive a loss of power: what is sealed from now on opens with nothing else."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 async def open_vault(tx: AsyncSession, path: Path, entropy: Entropy = system_entropy) -> Vault:

@@ -138,7 +138,7 @@ def test_what_has_no_bound_is_named_and_not_forwarded(changes: dict[str, Any], n
 @pytest.mark.parametrize("model", ["gpt-4o-search-preview", "gpt-5-search-api", "o3-deep-research", "search-x"])
 def test_a_model_that_searches_by_itself_needs_the_action_and_has_no_bound(model: str) -> None:
     found = read(model=model)
-    assert (found.extra_actions, bool(found.unbounded)) == ({"web_search"}, True)
+    assert (found.extra_actions, bool(found.unbounded)) == (frozenset(["web_search"]), True)
     assert read(model="gpt-rosalind-research").unbounded == ""
 
 
