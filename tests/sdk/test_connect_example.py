@@ -49,6 +49,6 @@ async def _approve(issuer: str, address: str) -> str:
         browser = Browser(http, issuer)
         await browser.go(address)
         await browser.press("Sign in", email="ana@example.com", password="violet-kettle-orbit-47")
-        await browser.press("Approve", **{"access-0-budget": "2.00"})
+        await browser.press("Approve", None, **{"access-0-budget": "2.00"})
         (link,) = {href for text, href in browser.page.links if text.startswith("Continue to")}
     return link
