@@ -131,7 +131,9 @@ def check_details(form: Form, settings: Settings, knows_provider: KnowsProvider)
 
 
 def bad_details(reason: str) -> OAuthError:
-    return OAuthError("invalid_authorization_details", f"{reason[0].upper()}{reason[1:]}.")
+    """A reason that begins with the name of a member keeps it as it is written."""
+    sentence = reason if "_" in reason.partition(" ")[0] else f"{reason[0].upper()}{reason[1:]}"
+    return OAuthError("invalid_authorization_details", f"{sentence}.")
 
 
 async def store_pushed(tx: AsyncSession, request: GrantRequest, settings: Settings) -> str:

@@ -59,9 +59,9 @@ def _lowered(asked: Element, got: Element, opened_at: int, zone: str) -> list[st
     if asked.expires_in is not None and got.expires_at is not None:
         # What was offered as asked was counted from when the page was shown, so never from before it was opened.
         earliest = opened_at // SECOND + asked.expires_in
-        if got.expires_at < earliest:
-            ends = instant(from_seconds(got.expires_at), zone)
-            found.append(f"end {instant(from_seconds(earliest), zone)} → {ends}")
+        wished, ends = (instant(from_seconds(end), zone) for end in (earliest, got.expires_at))
+        if got.expires_at < earliest and wished != ends:
+            found.append(f"end {wished} → {ends}")
     name = label(asked.provider)
     without = [m for m in asked.models if not any(pattern_within(m, outer) for outer in got.models)]
     if without:

@@ -39,6 +39,7 @@ _TITLES = {
     413: ("That is too large", "It is larger than this server takes."),
     429: ("Too many tries", "Wait a few minutes, then try again."),
 }
+_FOR_PROGRAMS = {404: "There is nothing at this path.", 405: "This path does not take this method."}
 _UNREADABLE = ("We could not read that request", "It was incomplete, or not in the form that our pages send.")
 _BROKEN = "Something broke on our side"
 
@@ -81,7 +82,7 @@ class Errors:
     async def http(self, request: Request, error: HTTPException) -> Response:
         title, what = _TITLES.get(error.status_code, _UNREADABLE)
         if is_for_programs(request):
-            response: Response = as_json(error.status_code, f"{title}.")
+            response: Response = as_json(error.status_code, _FOR_PROGRAMS.get(error.status_code, f"{title}."))
         else:
             response = await self._page(request, PageError(error.status_code, title, what))
         response.headers.update(error.headers or {})

@@ -69,6 +69,17 @@ async def test_limits_asked_for_count_from_now_on(
     assert "It got less than it asked for: end 28 Nov 2026, 14:05 UTC → 28 Nov 2026, 13:05 UTC." in page.text
 
 
+async def test_an_end_a_few_seconds_apart_reads_the_same_and_is_not_called_lowered(
+    browser: Browser, ask: Ask, key: Credential, clock: TurnedClock
+) -> None:
+    await browser.go(f"/consent/{await ask(SMALL)}")
+    await browser.press("Approve")
+    clock.turn(20)
+    await browser.go(f"/consent/{await ask(SMALL)}")
+    page = await press(browser, "Reconnect", {"access-0-budget": "4.00"})
+    assert "It got less than it asked for: spending limit $5.00 → $4.00. We tell" in page.text
+
+
 async def test_a_wider_wish_is_held_against_what_there_is(
     browser: Browser, ask: Ask, before: Stored, db: Database, clock: TurnedClock
 ) -> None:

@@ -78,6 +78,13 @@ async def test_everything_is_checked_when_it_is_pushed(
     assert answer.headers["cache-control"] == "no-store"
 
 
+async def test_a_member_is_named_as_it_is_written(world: World) -> None:
+    missing = await world.push(await world.register(), authorization_details=None)
+    assert missing.json()["error_description"] == "authorization_details is required."
+    mistyped = await world.push(await world.register(), authorization_details="[{}]")
+    assert mistyped.json()["error_description"] == "Type must be ai_model_access."
+
+
 async def test_a_confidential_client_must_authenticate_to_push(world: World) -> None:
     client = await world.register(public=False)
     answer = await world.http.post("/oauth/par", data=ask(client))

@@ -58,6 +58,7 @@ async def test_a_program_gets_json_whatever_it_accepts(browser: Browser) -> None
     assert (broken.status_code, broken.json()["error"]) == (500, "server_error")
     assert (missing.status_code, missing.json()["error"]) == (404, "not_found")
     assert (wrong.status_code, wrong.headers["allow"], wrong.json()["error"]) == (405, "POST", "method_not_allowed")
+    assert wrong.json()["error_description"] == "This path does not take this method."
 
 
 async def test_a_store_that_does_not_answer_is_a_page_too(browser: Browser, ana: User, tmp_path: Path) -> None:
