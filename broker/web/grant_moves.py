@@ -40,7 +40,7 @@ class GrantMoves:
         return self._web.pages.render(request, "revoke.html", signed_in=signed_in, lent=found)
 
     async def revoke(self, request: Request) -> Response:
-        said = "{name} is revoked. It can no longer spend anything. Final cost: {cost}."
+        said = "{name} is revoked. It can no longer spend anything. {cost}"
         return await self._move(request, GrantEvent.REVOKE, "grant.revoked", said, to="/grants")
 
     async def _move(self, request: Request, event: GrantEvent, entry: str, said: str, to: str = "") -> Response:
@@ -60,6 +60,13 @@ class GrantMoves:
         found, moved, cost = await web.db.write(work)
         response = RedirectResponse(to or ("/grants" if form.text("from") == "list" else found.path), 303)
         at = clock_time(now, user.zone, seconds=True)
-        text = said.format(name=found.name, at=at, cost=money(cost)) if moved else _NOT_MOVED[event]
+        text = said.format(name=found.name, at=at, cost=_cost(found, cost)) if moved else _NOT_MOVED[event]
         web.sessions.flash(response, text, "ok" if moved else "info")
         return response
+
+
+def _cost(found: Lent, settled: int) -> str:
+    """What was running is cut now and settled in a moment, so until then no cost is final."""
+    if not found.running:
+        return f"Final cost: {money(settled)}."
+    return f"Cost so far: {money(settled)}; what was running may add up to {money(found.held)}."

@@ -61,13 +61,21 @@ async def test_revoking_is_asked_twice_and_is_final(
     assert "1 request is running now and may cost up to $0.12." in page.text
     page = await browser.press("Revoke Acme Notes")
     assert browser.path == "/grants"
-    assert "Acme Notes is revoked. It can no longer spend anything. Final cost: $1.84." in page.text
+    assert "Acme Notes is revoked. It can no longer spend anything. Cost so far: $1.84;" in page.text
+    assert "what was running may add up to $0.12." in page.text
     page = await browser.go(f"/grants/{grant.id}")
     assert page.h1 == "Acme Notes Revoked"
     assert "Revoked by you on 21 Nov 2026, 13:05 UTC." in page.text
     assert not {"Pause", "Resume"} & {button.label for form in page.forms for button in form.buttons}
     assert not {"Change limits", "Revoke…"} & {text for text, _ in page.links}
     assert ("grant.revoked", "person_ana") in await _events(db, grant.id)
+
+
+async def test_revoking_what_does_not_run_has_a_final_cost(browser: Browser, lending: Lending, grant: Grant) -> None:
+    await lending.call(grant, NOON - MINUTE, 1_840_000)
+    await browser.go(f"/grants/{grant.id}/revoke")
+    page = await browser.press("Revoke Acme Notes")
+    assert "It can no longer spend anything. Final cost: $1.84." in page.text
 
 
 async def test_keeping_it_changes_nothing(browser: Browser, db: Database, grant: Grant) -> None:
