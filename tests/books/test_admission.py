@@ -1,12 +1,16 @@
 """Which access a call is charged to, and what a refused one is told."""
 
 import asyncio
+import sqlite3
+from pathlib import Path
 
 import pytest
 
-from broker.core.errors import CallRefused
+from broker.core.errors import CallRefused, Unavailable
 from broker.ledger.judge import NO_PRICE, foremost
-from tests.books.world import ESTIMATED, NOT_RUN, Books, reported, standing
+from broker.ledger.reserve import Reserver
+from broker.store.database import Database, sqlite_url
+from tests.books.world import ESTIMATED, NOT_RUN, Books, demand, reported, standing
 
 
 async def test_a_call_that_fits_takes_its_hold_from_every_limit(books: Books) -> None:
@@ -180,3 +184,20 @@ async def test_a_limit_that_refuses_last_gives_back_what_the_others_took(books: 
     await books.refused(lent)
     assert standing(await books.money(lent.access_id)) == (0, 200, 0)
     assert standing(await books.requests(lent.access_id)) == (0, 1, 0)
+
+
+async def test_a_locked_database_admits_nothing_and_serves_again_once_it_is_free(books: Books, tmp_path: Path) -> None:
+    lent = await books.lend()
+    hasty = Database(sqlite_url(tmp_path), busy_ms=50)
+    reserve = Reserver(hasty, books.clock, books.lease)
+    locking = sqlite3.connect(tmp_path / "broker.db", isolation_level=None)
+    try:
+        locking.execute("BEGIN IMMEDIATE")
+        with pytest.raises(Unavailable):
+            await reserve(lent.jti, demand())
+        locking.execute("ROLLBACK")
+        assert await books.rows() == []
+        assert (await reserve(lent.jti, demand())).hold == 200
+    finally:
+        locking.close()
+        await hasty.close()
