@@ -46,6 +46,8 @@ _MESSAGE_FIELDS = frozenset(
         "reasoning_content",
     ]
 )
+_PART_MEMBERS = frozenset(["type", "text", "refusal"])
+"""Of a part that says it is text: chat templates have been seen that take an image_url beside it for a picture."""
 _SEARCHES = re.compile(r"(?:^|[-/])search(?:[-:]|$)|deep-research", re.ASCII)
 """Models that search the web whether asked to or not: the provider bills each search, and no token price says so."""
 _BYTE_LEVEL = frozenset(["openai", "sandbox"])
@@ -74,7 +76,8 @@ def read_chat(body: Body, size: int, provider: Provider) -> Reading:
         own_output=_own_output(body),
         choices=_choices(body),
         covers_reasoning=provider.name in _BYTE_LEVEL,
-        input_bound=size * factor + constants,
+        # What is sent counts, too: 1e15 is four bytes of the app's and eighteen of ours.
+        input_bound=max(size, len(_dumps(body))) * factor + constants,
         unbounded=f"The cost of this cannot be bounded here: {fields}." if needs else "",
         render=lambda output_max: _render(body, provider, output_max, streamed=streamed),
     )
@@ -91,8 +94,12 @@ def _render(body: Body, provider: Provider, output_max: int, *, streamed: bool) 
         sent["stream_options"] = (options if isinstance(options, dict) else {}) | {"include_usage": True}
     else:
         sent.pop("stream_options", None)
+    return _dumps(sent)
+
+
+def _dumps(body: Body) -> bytes:
     try:
-        return dumps(sent)
+        return dumps(body)
     except UnicodeEncodeError as error:
         raise refuse_request("The body has text that is not Unicode.") from error
 
@@ -116,6 +123,9 @@ def _needs(body: Body, messages: list[Body], provider: Provider) -> Iterator[tup
             if kind not in ("text", "refusal"):
                 word = shown(kind) if isinstance(kind, str) else "content"
                 yield f"messages.content.{word}", _PART_ACTIONS.get(word, "")
+                continue
+            for name in part.keys() - _PART_MEMBERS - provider.allow_fields:
+                yield f"messages.content.{shown(name)}", _PART_ACTIONS.get(name, "")
     for tool in _objects(body, "tools"):
         kind = tool.get("type")
         if kind not in ("function", "custom"):
