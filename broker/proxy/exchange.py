@@ -70,8 +70,11 @@ class Exchange:
         """The app has hung up; the provider is read on for a bounded while."""
         if not self.channel.left.is_set():
             self.channel.leave()
-            loop = asyncio.get_running_loop()
-            loop.call_later(DRAIN_SECONDS, self.cut, CallRefused("unavailable", "The app left."))
+            self._end_soon()
+
+    def _end_soon(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.call_later(DRAIN_SECONDS, self.cut, CallRefused("unavailable", "The app left."))
 
     async def run(self) -> CallRefused | None:
         """Gives the refusal of a call that was never admitted."""
@@ -97,6 +100,8 @@ class Exchange:
         limits = [budget_header(reservation, None), *rate_headers(reservation)]
         forwarding = Forwarding(self._means.client, self._work, self.channel, self._means.silence, limits)
         self._attempt = asyncio.create_task(self._attempted(forwarding, reservation))
+        if self.channel.left.is_set():
+            self._end_soon()  # it left while the books were waited for, and what was set then may be over
         await asyncio.wait({self._attempt})
         if self._attempt.cancelled():
             why = self._cut or CallRefused("unavailable", Unavailable.description)
