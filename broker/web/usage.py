@@ -33,10 +33,10 @@ def cards(part: Part, busy: Busy, now: int, zone: str) -> list[Card]:
 
 
 def share(used: int, limit: int, *, reached: bool) -> int:
-    """In percent; 100 only once nothing is left."""
+    """In percent; 100 only once nothing is left, and 0 only while nothing is used."""
     if reached or not limit:
         return 100
-    return min(99, (200 * used + limit) // (2 * limit))
+    return min(99, max(1 if used else 0, (200 * used + limit) // (2 * limit)))
 
 
 def _spending(part: Part, zone: str) -> Card:

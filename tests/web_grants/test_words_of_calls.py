@@ -92,13 +92,16 @@ def test_a_price_says_when_there_is_more_to_it() -> None:
     ("used", "limit", "reached", "percent"),
     [
         (0, 100, False, 0),
+        (1, 5_000, False, 1),
         (1_840, 5_000, False, 37),
         (4_999, 5_000, False, 99),
         (5_000, 5_000, True, 100),
         (0, 0, True, 100),
     ],
 )
-def test_a_bar_is_full_only_once_nothing_is_left(used: int, limit: int, *, reached: bool, percent: int) -> None:
+def test_a_bar_is_full_only_once_nothing_is_left_and_empty_only_before_anything_is_used(
+    used: int, limit: int, *, reached: bool, percent: int
+) -> None:
     assert share(used, limit, reached=reached) == percent
 
 
