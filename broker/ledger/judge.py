@@ -68,12 +68,16 @@ def invalid_token() -> CallRefused:
     return CallRefused("invalid_token", "The access token is not valid: it is malformed, expired, revoked or unknown.")
 
 
+def not_granted() -> CallRefused:
+    return CallRefused("provider_not_granted", "This access does not include this provider.")
+
+
 def covering(standing: Standing, demand: Demand) -> list[Allowance]:
     """The allowances that cover the call, in order; raises the most telling refusal if there is none."""
     needed = {demand.action} | demand.extra_actions
     here = [a for a in standing.allowances if a.provider == demand.provider]
     if not here:
-        raise CallRefused("provider_not_granted", "This access does not include this provider.")
+        raise not_granted()
     named = [a for a in here if a.covers_model(demand.model)]
     if not named:
         raise CallRefused("model_not_granted", "This access does not include this model.")

@@ -89,7 +89,7 @@ _TOKEN = (
     .where(GRANT.c.state.in_([GrantState.ACTIVE.value, GrantState.PAUSED.value, GrantState.FROZEN.value]))
 )
 
-_KEY_COLUMNS = ("id", "user_id", "provider", "source", "sealed", "version", "removed_at")
+_KEY_COLUMNS = ("id", "user_id", "provider", "source", "sealed", "version", "state", "removed_at")
 
 _ACCESSES = (
     select(ACCESS, *(CREDENTIAL.c[name].label(f"key_{name}") for name in _KEY_COLUMNS))

@@ -29,7 +29,8 @@ _SETTLE_PATIENCE = 2.0
 """How long an answer waits for its settlement; the settlement itself is tried until it is done."""
 
 OpenKey = Callable[[Credential], Secret | None]
-KeyRefused = Callable[[Credential], None]
+KeyJudged = Callable[[Credential, str], None]
+"""Notes what a provider said of a key by how it answered: working or refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Means:
     settle: Settler
     client: ProviderClient
     open_key: OpenKey
-    key_refused: KeyRefused
+    key_judged: KeyJudged
     refuser: Refuser
     running: Running
     clock: Clock
@@ -124,9 +125,14 @@ class Exchange:
         if key is None:
             return no_key()
         reply = await forwarding.run(key, self._work.reading.render(reservation.output_max))
-        if reply.key_refused:
-            self._means.key_refused(reservation.credential)
+        self._judge_key(reservation.credential, reply)
         return reply
+
+    def _judge_key(self, credential: Credential, reply: Reply) -> None:
+        """Only what is news is written: a refused key must not cost a write a call."""
+        said = "refused" if reply.key_refused else "working" if reply.ending.outcome == "ok" else credential.state
+        if said != credential.state:
+            self._means.key_judged(credential, said)
 
     async def _finish(self, reservation: Reservation, reply: Reply) -> None:
         """Settles, and answers once the books have it, so that what is read next is true."""

@@ -58,7 +58,7 @@ class ProxyService:
             settle=Settler(db, clock),
             client=client,
             open_key=lambda row: open_credential(vault, row, registry.environment_key),
-            key_refused=self._key_refused,
+            key_judged=self._key_judged,
             refuser=Refuser(settings.public_url),
             running=self._running,
             clock=clock,
@@ -106,18 +106,18 @@ class ProxyService:
         await sweep(self._db, self._clock)
         await self._db.write(lambda tx: grant_requests.erase_ended_codes(tx, self._clock()))
 
-    def _key_refused(self, row: Credential) -> None:
-        task = asyncio.create_task(self._mark_refused(row))
+    def _key_judged(self, row: Credential, said: str) -> None:
+        task = asyncio.create_task(self._mark(row, said))
         self._marking.add(task)
         task.add_done_callback(self._marking.discard)
 
-    async def _mark_refused(self, row: Credential) -> None:
+    async def _mark(self, row: Credential, said: str) -> None:
         """Its owner sees it on the key's card and on the pages of the grants that use it."""
 
         async def work(tx: AsyncSession) -> None:
             now = self._clock()
-            await credentials.mark(tx, row, "refused", now)
-            await record(tx, now, "credential.refused", SYSTEM, row.id, provider=row.provider)
+            await credentials.mark(tx, row, said, now)
+            await record(tx, now, f"credential.{said}", SYSTEM, row.id, provider=row.provider)
 
         with suppress(BrokerError):
             await self._db.write(work)

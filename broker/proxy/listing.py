@@ -5,7 +5,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.clock import Clock
 from broker.core.strict_json import dumps
-from broker.ledger.judge import check_state, invalid_token
+from broker.ledger.judge import check_state, invalid_token, not_granted
 from broker.ledger.standing import Standing, load_standing
 from broker.ledger.view import grant_object
 from broker.prices.book import PriceBook
@@ -36,6 +36,12 @@ class Listing:
         granted = exact | {model for model in priced if any(allowance.covers_model(model) for allowance in here)}
         data = [{"id": m, "object": "model", "created": 0, "owned_by": provider.name} for m in sorted(granted)]
         return Head(200, _JSON, dumps({"object": "list", "data": data}))
+
+    async def require_granted(self, principal: Principal, provider: Provider) -> None:
+        """A token for another provider learns that first, whatever it asked for."""
+        standing = check_state(await self._standing(principal))
+        if all(allowance.provider != provider.name for allowance in standing.allowances):
+            raise not_granted()
 
     async def status(self, principal: Principal) -> Head:
         standing = await self._standing(principal)

@@ -64,7 +64,10 @@ class Proxy:
                 _require(scope, "GET")
                 await send_whole(send, await self._listing.models(principal, provider))
                 return
-            _require(scope, CALLS.get((provider.dialect, path), ""))
+            if (provider.dialect, path) not in CALLS:
+                await self._listing.require_granted(principal, provider)
+                raise not_found()
+            _require(scope, CALLS[provider.dialect, path])
             raw = await read_body(headers, receive, self._max_body)
             reading = dialect.read(parse_body(raw), len(raw), provider)
             exchange = self._start(principal, Work(provider, dialect, path, reading))
@@ -123,8 +126,6 @@ class Proxy:
 
 
 def _require(scope: Scope, method: str) -> None:
-    if not method:
-        raise not_found()
     if scope["method"] != method:
         raise CallRefused("method_not_allowed", f"This path takes {method} only.")
 

@@ -11,7 +11,7 @@ from broker.core.strict_json import NotStrict, loads
 from broker.providers.client import Headers
 from broker.providers.dialect import Body
 
-_PATH = re.compile(rb"/proxy/([a-z0-9][a-z0-9_-]{0,63})(/[A-Za-z0-9/._-]{1,200})")
+_PATH = re.compile(rb"/proxy/([a-z0-9][a-z0-9_-]{0,63})(/[A-Za-z0-9/:._-]{1,200})")
 _PATIENCE = 15.0
 _SLOWEST = 65_536
 """Bytes a second that a body must bring beyond the first patience."""

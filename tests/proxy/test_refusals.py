@@ -122,6 +122,13 @@ async def test_a_path_that_is_not_in_the_table_is_not_there(world: World, path: 
     assert await untouched(world)
 
 
+@pytest.mark.parametrize("path", ["/proxy/anthropic/v1/messages", "/proxy/google/v1beta/models/m:generateContent"])
+async def test_a_token_for_another_provider_is_told_so_first(world: World, path: str) -> None:
+    answered = await world.call(await world.token(), path=path)
+    assert (answered.status, answered.code) == (403, "provider_not_granted")
+    assert 'error="insufficient_scope"' in answered.headers["www-authenticate"]
+
+
 async def test_without_a_token_the_challenge_names_the_metadata_and_no_error(world: World) -> None:
     answered = await world.call(None)
     assert answered.status == 401
