@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 WHOLE = 150
 LEASE = 30
-EXAMPLES, STEPS = 12, 30
+EXAMPLES, STEPS = 8, 25
 
 ENDINGS = st.one_of(
     st.sampled_from([NOT_RUN, ESTIMATED]),

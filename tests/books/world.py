@@ -100,18 +100,22 @@ class Books:
         now = self.clock()
         self.user_id, self.client_id, self.credential_id = self.id("usr"), self.id("cli"), self.id("crd")
         user: dict[str, Any] = {"pseudonym": "p", "email": "ana@example.com", "role": "user", "password_hash": "-"}
-        await self.add(User(id=self.user_id, created_at=now, **user))
-        await self.add(Client(id=self.client_id, name="App", public=1, redirect_uris="[]", verified=1, created_at=now))
-        await self.add(self.key(self.credential_id))
+        await self.add(
+            User(id=self.user_id, created_at=now, **user),
+            Client(id=self.client_id, name="App", public=1, redirect_uris="[]", verified=1, created_at=now),
+            self.key(self.credential_id),
+        )
         await self.lease.take()
 
     def key(self, credential_id: str, provider: str = "openai") -> Credential:
         seal: dict[str, Any] = {"name": "Personal", "sealed": "v1.a.b", "created_at": self.clock()}
         return Credential(id=credential_id, user_id=self.user_id, provider=provider, **seal)
 
-    async def add(self, row: Any) -> None:
+    async def add(self, *rows: Any) -> None:
         async def work(tx: AsyncSession) -> None:
-            tx.add(row)
+            for row in rows:
+                tx.add(row)
+                await tx.flush()
 
         await self.db.write(work)
 
@@ -119,10 +123,11 @@ class Books:
         """One access for each dict of terms (one of the usual terms where there is none), and a token for a day."""
         now = self.clock()
         grant = Grant(id=self.id("grt"), user_id=self.user_id, client_id=self.client_id, created_at=now, changed_at=now)
-        await self.add(grant)
         rows = [self._access(grant.id, place, each | terms) for place, each in enumerate(accesses or ({},))]
 
         async def work(tx: AsyncSession) -> None:
+            tx.add(grant)
+            await tx.flush()
             for row in rows:
                 tx.add(row)
                 await tx.flush()
