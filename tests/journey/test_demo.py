@@ -36,8 +36,9 @@ async def context(chromium: Browser) -> AsyncIterator[BrowserContext]:
     await opened.close()
 
 
-async def take_picture(page: Page, name: str) -> None:
+async def take_picture(page: Page, name: str, height: int = 720) -> None:
     if KEEP_PICTURES in os.environ:
+        await page.set_viewport_size({"width": 1280, "height": height})
         folder = CHECKOUT / "docs" / "images"
         folder.mkdir(exist_ok=True)
         await page.screenshot(path=folder / name)
@@ -93,7 +94,7 @@ async def test_connect_narrow_chat_see_the_cost_and_revoke(demo: Demo, context: 
     await expect(broker.get_by_text("of $2.00", exact=False).first).to_be_visible()
     cost = broker.locator("#recent").locator("..").locator("td data").first
     assert float(await cost.get_attribute("value") or "0") > 0
-    await take_picture(broker, "grant.png")
+    await take_picture(broker, "grant.png", height=940)
 
     await say(page, "Count to 500")
     await expect(log.locator("p")).to_have_count(4)
