@@ -100,6 +100,7 @@ async def test_a_capped_token_has_a_rate_of_its_own(books: Books) -> None:
     lent = await books.lend(requests_per_minute=10)
     caps = {lent.access_id: {"models": ["*"], "actions": ["chat"], "rate_limit": {"requests_per_minute": 1}}}
     narrow = await books.token(lent.grant_id, caps=json.dumps(caps))
+    await books.reserve(lent)
     await books.reserve(narrow)
     assert (await books.refused(narrow)).code == "rate_limited"
     await books.reserve(lent)
