@@ -1,8 +1,12 @@
 """What every kind of test may ask for."""
 
+import logging
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from broker.store import migrate
@@ -21,3 +25,24 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("migrated") / "broker.db"
     migrate.upgrade(path)
     return path
+
+
+def _log_to_where_the_test_looks() -> None:
+    """To the standard error of the moment: the one of an earlier test may be closed."""
+    structlog.configure(
+        processors=[structlog.processors.add_log_level, structlog.processors.KeyValueRenderer()],
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
+    )
+
+
+_log_to_where_the_test_looks()
+
+
+@pytest.fixture(autouse=True)
+def _log_of_its_own() -> Iterator[None]:
+    """A test that sends the log to a stream of its own leaves none behind for the next."""
+    handlers, level = list(logging.getLogger().handlers), logging.getLogger().level
+    yield
+    _log_to_where_the_test_looks()
+    logging.getLogger().handlers[:] = handlers
+    logging.getLogger().setLevel(level)

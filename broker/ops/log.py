@@ -5,6 +5,7 @@ import re
 import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
+from contextlib import suppress
 from typing import Any, TextIO, cast
 
 import structlog
@@ -43,12 +44,27 @@ def configure(stream: TextIO | None = None) -> None:
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(stream or sys.stderr),
+        logger_factory=lambda *_: _Lines(stream or sys.stderr),
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()
     root.handlers = [_Forwarding()]
     root.setLevel(logging.WARNING)
+
+
+class _Lines:
+    """Writes a line an event; a log that nobody reads any more must not break what it tells of."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def msg(self, message: str) -> None:
+        with suppress(OSError, ValueError):
+            self._stream.write(message + "\n")
+            self._stream.flush()
+
+    log = debug = info = warn = warning = msg
+    fatal = failure = err = error = critical = exception = msg
 
 
 def logger(part: str) -> structlog.typing.FilteringBoundLogger:

@@ -93,3 +93,10 @@ def test_libraries_are_heard_in_the_same_shape_from_warning_on(written: io.Strin
     entry = _only(written)
     assert (entry["part"], entry["level"]) == ("httpx", "warning")
     assert HANDLE not in entry["event"]
+
+
+def test_a_log_that_nobody_reads_breaks_nothing() -> None:
+    stream = io.StringIO()
+    log.configure(stream)
+    stream.close()
+    log.logger("x").error("said into the void")

@@ -21,7 +21,7 @@ from tests.turned_clock import TurnedClock
 
 @pytest.fixture
 def waits() -> Waits:
-    return Waits(connect=1, first_byte=0.6, silence=0.6)
+    return Waits(connect=5, first_byte=1.5, silence=1.5)
 
 
 @pytest.fixture

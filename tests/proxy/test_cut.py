@@ -10,6 +10,7 @@ from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.grant import GrantEvent
+from broker.providers.client import Waits
 from broker.store import grants
 from broker.store.grant_tables import Access, AccessToken, Grant
 from broker.store.tables import Credential, User
@@ -20,6 +21,12 @@ PROMISED = 2 if os.environ.get("PROOF") else 5
 """Seconds. Where the suite shares two cores with browsers and races, a little more."""
 
 Change = Callable[[World, AsyncSession], Awaitable[object]]
+
+
+@pytest.fixture
+def waits() -> Waits:
+    """Nothing here ends by silence, however busy the machine is."""
+    return Waits(connect=10, first_byte=60, silence=60)
 
 
 async def endless(asked: Asked, writer: asyncio.StreamWriter) -> None:

@@ -77,8 +77,8 @@ ENDINGS: dict[str, tuple[Script, dict[str, object], int, str, str]] = {
     "cut in the body": (raw(CUT_JSON, hang_up=True), ASK, 502, "estimated", "bound"),
     "cut stream": (raw(PIECE, hang_up=True), STREAM, 200, "estimated", "bound"),
     "cut after the usage": (raw(PIECE + chunk(event(usage_event())), hang_up=True), STREAM, 200, "reported", "usage"),
-    "silent": (raw(b"", then_wait=1.5), ASK, 504, "estimated", "bound"),
-    "silent in the body": (raw(CUT_JSON, then_wait=1.5), ASK, 504, "estimated", "bound"),
+    "silent": (raw(b"", then_wait=4), ASK, 504, "estimated", "bound"),
+    "silent in the body": (raw(CUT_JSON, then_wait=4), ASK, 504, "estimated", "bound"),
     "compressed": (raw(whole(completion(), 200, "content-encoding: gzip")), ASK, 502, "estimated", "bound"),
 }
 
