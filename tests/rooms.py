@@ -20,7 +20,7 @@ ROOMS: dict[str, set[str]] = {
     "vault": CELLAR | {"audit"},
     "identity": CELLAR | {"audit"},
     "prices": CELLAR,
-    "ledger": CELLAR | {"audit", "prices"},
+    "ledger": CELLAR | {"audit", "prices", "ops"},
     "providers": CELLAR | {"prices"},
     "ops": CELLAR,
     "oauth": PROTOCOLS,

@@ -26,6 +26,12 @@ class PriceBook:
         """To be called at start and at each look at the change counter."""
         self._own = {(row.provider, row.model): own_price(row) for row in await db.read(own_prices.in_order)}
 
+    def warm(self) -> None:
+        """Reads the packaged lists, so that the first call does not wait for them."""
+        for provider in ("openai", "anthropic", "google"):
+            self.models(provider)
+            output_limit(provider, "")
+
     def find(self, provider: str, model: str, now: int) -> Price | None:
         """The price of a call that starts now, at the dearest of what may hold while it runs.
 

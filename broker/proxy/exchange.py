@@ -171,8 +171,8 @@ class Exchange:
         while True:
             try:
                 settled = await self._means.settle(reservation.id, ending)
-            except Unavailable as error:
-                log.warning("settle.waits", reservation=reservation.id, detail=error.detail)
+            except Exception as error:  # whatever it is, a hold must not be forgotten while this process lives
+                log.warning("settle.waits", reservation=reservation.id, exc_info=error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
             else:

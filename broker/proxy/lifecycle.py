@@ -71,6 +71,7 @@ class ProxyService:
         )  # fmt: skip
 
     async def start(self) -> None:
+        self._prices.warm()
         await self._lease.take()
         await self._look()
         await sweep(self._db, self._clock)
@@ -100,7 +101,8 @@ class ProxyService:
         if not await self._lease.renew():
             log.warning("lease.lapsed", running=len(self._running))
             self._running.cut_all(CallRefused("unavailable", Unavailable.description))
-            await self._lease.take()
+            self._prices.warm()
+        await self._lease.take()
 
     async def _sweep(self) -> None:
         await sweep(self._db, self._clock)

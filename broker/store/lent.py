@@ -46,15 +46,16 @@ async def borrowers(tx: AsyncSession, credential_id: str, now: int) -> list[tupl
 
 
 async def waiting_for(tx: AsyncSession, user_id: str, now: int) -> list[tuple[GrantRequest, Client]]:
-    """Requests this person opened and has not answered, while they can be."""
+    """Requests this person opened and has not answered, while they can be: of each app the newest."""
     query = (
         select(GrantRequest, Client)
         .join(Client, col(Client.id) == col(GrantRequest.client_id))
         .where(GrantRequest.user_id == user_id, GrantRequest.state == RequestState.PENDING.value)
         .where(GrantRequest.ends_at > now, col(Client.removed_at).is_(None))
-        .order_by(col(GrantRequest.ends_at))
+        .order_by(col(GrantRequest.created_at), col(GrantRequest.id))
     )
-    return list((await tx.exec(query)).all())
+    newest = {request.client_id: (request, client) for request, client in (await tx.exec(query)).all()}
+    return sorted(newest.values(), key=lambda pair: pair[0].ends_at)
 
 
 async def history_of(tx: AsyncSession, grant_id: str, *, without: tuple[str, ...], most: int) -> list[AuditEntry]:

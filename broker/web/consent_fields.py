@@ -90,7 +90,7 @@ def fields_of(
 
     return Fields(
         label=label(offer.asked.provider),
-        keys=picks("key", [(key.id, key_name(key, reader.instance), key.id == typed.key, "") for key in keys]),
+        keys=picks("key", [_key(key, typed, reader) for key in keys]),
         budget=_budget(field_id(position, "budget"), offer, typed, error("budget"), reader),
         ends=_ends(field_id(position, "ends"), offer, typed, error("ends"), reader),
         models=picks("model", _models(offer, typed, prices, reader.now)),
@@ -98,6 +98,11 @@ def fields_of(
         counts=[_count(name, position, offer, typed, error(name), reader.app) for name in COUNT_FIELDS],
         drop=_drop(field_id(position, "drop"), offer, typed),
     )
+
+
+def _key(key: Credential, typed: Typed, reader: Reader) -> tuple[str, str, bool, str]:
+    hint = f"{label(key.provider)} refuses it" if key.state == "refused" else ""
+    return key.id, key_name(key, reader.instance), key.id == typed.key, hint
 
 
 def _budget(name: str, offer: Offer, typed: Typed, error: str, reader: Reader) -> Text:
