@@ -33,6 +33,11 @@ async def test_two_hosts_are_none(browser: Browser) -> None:
     assert answer.status_code == 421
 
 
+async def test_a_probe_may_ask_by_any_name(browser: Browser) -> None:
+    answer = await browser.client.get("/health/live", headers={"host": "10.1.2.3"})
+    assert answer.status_code != 421
+
+
 async def test_each_answer_has_its_number(browser: Browser) -> None:
     first, second = [await browser.client.get("/sign-in") for _ in range(2)]
     assert first.headers["x-request-id"] == first.headers["request-id"] != second.headers["request-id"]
