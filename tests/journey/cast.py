@@ -20,6 +20,7 @@ from tests.web_grants.lending import element
 
 LENT = NOON - 14 * DAY
 WEEK = element(NOON)
+# As long and as odd as a registration and a request would let through, and more.
 HOSTILE = '"><script>alert(1)</script> \u202eevil\u202c ' + "👩‍👩‍👧" * 20 + "W" * 300
 
 

@@ -53,7 +53,7 @@ async def consent_to_an_app_nobody_checked_without_the_box(cast: Cast, page: Pag
 
 @state("ana")
 async def consent_to_an_app_with_a_hostile_name(cast: Cast, page: Page) -> None:
-    wish = WISH | {"purpose": HOSTILE, "models": ["gpt-4.1-mini", "x" * 120]}
+    wish = WISH | {"purpose": HOSTILE[:280], "models": ["gpt-4.1-mini", "x" * 120]}
     await ask(cast, page, wish, client={"name": HOSTILE})
 
 

@@ -73,7 +73,7 @@ class Troubles:
             self.heard.append(message.text)
 
     def _response(self, response: Response) -> None:
-        if response.status >= 400 and not response.request.is_navigation_request():
+        if response.status >= (500 if response.request.is_navigation_request() else 400):
             self.heard.append(f"{response.status} {response.url}")
 
 
