@@ -92,8 +92,11 @@ async def _round(place: Installation, provider: FakeProvider, granted: Granted, 
     with place.serving() as server:
         limits = httpx.Limits(max_connections=CALLS)
         async with httpx.AsyncClient(base_url=server.address, trust_env=False, limits=limits, timeout=30) as http:
+            before = len(provider.asked)
             calls = asyncio.gather(*(_call(http, granted, chance) for _ in range(CALLS)))
-            await asyncio.sleep(0.3 + chance.random())
+            while len(provider.asked) < before + 5 and not calls.done():  # noqa: ASYNC110 - the fake says it by a list
+                await asyncio.sleep(0.01)
+            await asyncio.sleep(chance.random() / 2)
             _kill(server, chance)
             await calls
 
