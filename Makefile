@@ -27,7 +27,7 @@ run: $(INSTALLED) ## Serve for real, with the settings of .env
 	@exec $(BIN)/broker serve
 
 test: $(INSTALLED) ## Run the tests (T=tests/core for some of them)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(T)
+	$(BIN)/python -m pytest -n 2 $(T)
 
 prove: $(INSTALLED) ## Prove the books at length: 50 seeds of overspending, 8 rounds of kills, the promised seconds
 	PROOF=1 PROOF_SEEDS=50 PROOF_ROUNDS=8 $(BIN)/python -m pytest -n 0 tests/races tests/proxy/test_cut.py

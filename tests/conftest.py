@@ -11,8 +11,9 @@ from hypothesis import HealthCheck, settings
 
 from broker.store import migrate
 from tests.canary import pytest_runtest_logreport, pytest_sessionfinish
+from tests.sharing import pytest_xdist_make_scheduler
 
-__all__ = ["pytest_runtest_logreport", "pytest_sessionfinish"]
+__all__ = ["pytest_runtest_logreport", "pytest_sessionfinish", "pytest_xdist_make_scheduler"]
 
 # A busy machine is no fault of the code, so nothing here has a time limit.
 settings.register_profile("broker", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])

@@ -6,15 +6,12 @@ import traceback
 from pathlib import Path
 
 import httpx
-import pytest
 
 from broker.core.secret import Secret
 from tests.canary import KEY, leaking_files, leaks_in
 from tests.fake_provider import Asked, provider_in_a_thread, whole
 from tests.serve.installation import ASK, Installation
 from tests.serve.running import Running
-
-pytestmark = pytest.mark.xdist_group("serve")
 
 
 async def repeat_the_key(asked: Asked, writer: asyncio.StreamWriter) -> None:

@@ -10,8 +10,6 @@ import pytest
 from tests.fake_provider import FakeProvider, answer_chat, provider_in_a_thread
 from tests.serve.installation import ASK, Granted, Installation
 
-pytestmark = pytest.mark.xdist_group("serve")
-
 BODY = json.dumps(ASK).encode()
 CHUNKED = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
 LAST = "Connection: close\r\n"

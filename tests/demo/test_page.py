@@ -18,7 +18,7 @@ from broker.demo.processes import hold_port
 from tests.chromium import Scheme, needs_chromium, open_browser, violations
 from tests.demo.fake_broker import ISSUER, FakeBroker, refusal
 
-pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("demo page")]
+pytestmark = [needs_chromium, pytest.mark.asyncio(loop_scope="module")]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -34,8 +34,7 @@ from tests.fake_provider import Asked, FakeProvider, answer_chat, fake_provider,
 from tests.turned_clock import TurnedClock
 from tests.web_grants.lending import Lending
 
-# One worker runs all of these, so that Chromium is started once.
-IN_CHROMIUM = [needs_chromium, pytest.mark.asyncio(loop_scope="session"), pytest.mark.xdist_group("chromium")]
+IN_CHROMIUM = [needs_chromium, pytest.mark.asyncio(loop_scope="session")]
 
 VERIFIER = "v" * 43
 CHALLENGE = urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()

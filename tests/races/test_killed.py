@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
 from tests.fake_provider import (
     DONE,
@@ -27,8 +26,6 @@ from tests.fake_provider import (
 )
 from tests.serve.installation import ASK, Granted, Installation, dollars
 from tests.serve.running import Running, eventually
-
-pytestmark = pytest.mark.xdist_group("races")
 
 ROUNDS = int(os.environ.get("PROOF_ROUNDS", "4"))
 CALLS = 50

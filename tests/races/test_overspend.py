@@ -14,8 +14,6 @@ from tests.fake_provider import Asked, FakeProvider, completion, fake_provider, 
 from tests.serve.installation import ASK, Granted, Installation, dollars
 from tests.serve.running import eventually
 
-pytestmark = pytest.mark.xdist_group("races")
-
 CALLS = 128
 SEEDS = int(os.environ.get("PROOF_SEEDS", "5"))
 """`make prove` asks for 50."""

@@ -6,13 +6,10 @@ import sys
 from pathlib import Path
 
 import httpx
-import pytest
 
 from tests.browser import Browser
 from tests.fake_provider import answer_chat, fake_provider
 from tests.serve.installation import Installation
-
-pytestmark = pytest.mark.xdist_group("serve")
 
 CHECKOUT = Path(__file__).parents[2]
 EXAMPLE = CHECKOUT / "docs/examples/connect.py"

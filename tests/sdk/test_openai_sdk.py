@@ -10,8 +10,6 @@ import pytest
 from tests.fake_provider import answer_chat, provider_in_a_thread
 from tests.serve.installation import Granted, Installation, dollars
 
-pytestmark = pytest.mark.xdist_group("serve")
-
 MESSAGES: Any = [{"role": "user", "content": "Hello"}]
 
 

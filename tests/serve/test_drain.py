@@ -15,8 +15,6 @@ from tests.fake_provider import Asked, chunk, delta, event, head, provider_in_a_
 from tests.serve.installation import ASK, Granted, Installation
 from tests.serve.running import Running
 
-pytestmark = pytest.mark.xdist_group("serve")
-
 
 async def endless(asked: Asked, writer: asyncio.StreamWriter) -> None:
     """Streams until the other side closes."""

@@ -14,8 +14,6 @@ import pytest
 
 from tests.serve.running import Running, eventually, is_alive, launch, serving
 
-pytestmark = pytest.mark.xdist_group("serve")
-
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
