@@ -28,6 +28,7 @@ from broker.settings import Settings
 from broker.store import sessions
 from broker.store.database import Database
 from broker.store.grant_tables import Grant, GrantRequest
+from broker.store.ledger_tables import Boot
 from broker.store.tables import Client, User
 from tests.chromium import needs_chromium
 from tests.fake_provider import Asked, FakeProvider, answer_chat, fake_provider, head
@@ -190,6 +191,8 @@ async def open_place(folder: Path, migrated: Path, chromium: Browser) -> AsyncIt
         port.give_up()
         server = asyncio.create_task(serve(app, config, shutdown_trigger=stop.wait))  # type: ignore[arg-type]
         place = Place(app, url, clock, provider, elsewhere, chromium)
+        # The process whose calls the tests write down lives on; else they would be settled while they are looked at.
+        await place.lending.add(Boot(id="boot", started_at=1, lease_ends_at=clock() + 365 * DAY))
         await _until_up(url)
         yield place
         for context in place._kept.values():
