@@ -51,7 +51,6 @@ class Pages:
         status: int = 200,
         signed_in: "SignedIn | None" = None,
         flash: Flash | None = None,
-        csp_extra: str = "",
         **context: object,
     ) -> HTMLResponse:
         """A page in the person's own time zone.
@@ -75,7 +74,7 @@ class Pages:
             "token": partial(self._tokens.make, signed_in.digest) if signed_in is not None else None,
         }
         text = _environment().get_template(template).render(values | context)
-        response = HTMLResponse(text, status, headers=page_headers(request.url.path, csp_extra))
+        response = HTMLResponse(text, status, headers=page_headers(request.url.path))
         self._flashes.drop(request, response)
         return response
 
@@ -86,10 +85,10 @@ def _not_you(path: str) -> str:
     return f"/sign-in?request={parts[1]}&other=1" if len(parts) == 2 and parts[0] == "consent" else ""
 
 
-def page_headers(path: str, csp_extra: str = "") -> dict[str, str]:
-    """The headers of every page; `csp_extra` is one more directive of the content security policy."""
+def page_headers(path: str) -> dict[str, str]:
+    """The headers of every page."""
     headers = {
-        "content-security-policy": "; ".join(filter(None, (CONTENT_SECURITY_POLICY, csp_extra))),
+        "content-security-policy": CONTENT_SECURITY_POLICY,
         "x-frame-options": "DENY",
         "x-content-type-options": "nosniff",
         "cache-control": "no-store",
