@@ -132,3 +132,5 @@ class Change(SQLModel, table=True):
 
     id: int = number(primary_key=True)
     count: int = number(default=0)
+    epoch: int = number(default=0, sa_column_kwargs={"server_default": sql("0")})
+    """Moved on by a trigger with every change to what a token is worth, so that what was read of it may be kept."""
