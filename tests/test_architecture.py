@@ -67,7 +67,7 @@ def test_an_import_against_the_plan_is_found(module: str, line: str) -> None:
     [
         ("broker.core.grant", "from enum import StrEnum"),
         ("broker.store.users", "from sqlmodel import select"),
-        ("broker.providers.client", "import httpx"),
+        ("broker.providers.transport", "import httpx"),
         ("broker.app", "from broker import __version__"),
     ],
 )
