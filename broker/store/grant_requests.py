@@ -1,11 +1,12 @@
 """Grant requests, from the authorization request to the person's answer."""
 
+from sqlalchemy import text as sql
 from sqlalchemy import update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.grant import RequestState
-from broker.store.grant_tables import Code, GrantRequest
+from broker.store.grant_tables import SEALED, Code, GrantRequest
 from broker.store.tables import Client
 
 
@@ -59,10 +60,10 @@ async def erase_code(tx: AsyncSession, request_id: str) -> None:
 
 async def erase_ended_codes(tx: AsyncSession, now: int) -> int:
     """Erases the done page's copies of codes that have ended; how many there were."""
-    ended = select(Code.request_id).where(Code.ends_at <= now)
+    ended = select(Code.digest).where(Code.request_id == GrantRequest.id, Code.ends_at <= now)
     done = await tx.exec(
         update(GrantRequest)
-        .where(col(GrantRequest.sealed_code) != "", col(GrantRequest.id).in_(ended))
+        .where(sql(SEALED), ended.exists())
         .values(sealed_code="")
         .execution_options(synchronize_session=False)
     )

@@ -1,6 +1,7 @@
 """Grant requests, grants and their accesses, and the tokens that carry them."""
 
 from sqlalchemy import Index, UniqueConstraint
+from sqlalchemy import text as sql
 from sqlmodel import SQLModel
 
 from broker.core.access import PERIODS
@@ -8,6 +9,9 @@ from broker.core.grant import GrantState, RequestState
 from broker.store.columns import STRICT, check, number, one_of, text
 
 ORIGINS = ("consent", "operator")
+
+SEALED = "sealed_code <> ''"
+"""Of a grant request with a copy of its code that the done page may still show."""
 
 
 class GrantRequest(SQLModel, table=True):
@@ -17,6 +21,8 @@ class GrantRequest(SQLModel, table=True):
     __table_args__ = (
         one_of("state", [state.value for state in RequestState]),
         check("(state = 'approved') = (grant_id IS NOT NULL)", "approved_has_grant"),
+        # Looked for every few seconds, and never more than the codes of one minute.
+        Index("ix_grant_request_sealed", "id", sqlite_where=sql(SEALED), postgresql_where=sql(SEALED)),
         STRICT,
     )
 

@@ -15,6 +15,9 @@ MARKS = ("", "not_run", "reported", "estimated", "unresolved")
 NO_LIMIT = 2**62
 """The limit of a counter that only counts; above every sum of MAX_MONEY."""
 
+FAILED = "outcome <> '' AND outcome <> 'ok' AND outcome <> 'client_left'"
+"""Of a call that began and did not end well: neither runs, nor ended well, nor was given up by the app itself."""
+
 
 class Counter(SQLModel, table=True):
     """What one limit has settled and held in one period; limits themselves are judged here, in the write."""
@@ -54,9 +57,11 @@ class Reservation(SQLModel, table=True):
         check("(state = 'held') = (ended_at IS NULL)", "held_until_ended"),
         check("(state = 'held') = (mark = '')", "marked_when_ended"),
         check("state <> 'released' OR cost = 0", "released_costs_nothing"),
+        # Every call writes to every index: this one leads to all that is asked of a grant's rows.
         Index("ix_reservation_access_id_admitted_at", "access_id", "admitted_at"),
-        Index("ix_reservation_jti_admitted_at", "jti", "admitted_at"),
-        Index("ix_reservation_grant_id_admitted_at", "grant_id", "admitted_at"),
+        Index(
+            "ix_reservation_failed", "access_id", "admitted_at", sqlite_where=sql(FAILED), postgresql_where=sql(FAILED)
+        ),
         # Few rows are held at once: counting them and sweeping them must not read the whole ledger.
         Index("ix_reservation_held", "access_id", sqlite_where=sql("state = 'held'")),
         STRICT,
@@ -99,6 +104,75 @@ class Reservation(SQLModel, table=True):
     """How the call ended, in one word: ok, client_left, provider_error, revoked …"""
     reached: int = number(default=0)
     """1 once a byte may have reached the provider: then it counts in the rates even when it did not run."""
+
+
+class UsageEntry(SQLModel, table=True):
+    """What an ended call adds to the roll-ups, until it is folded into them; a trigger writes it with the ending.
+
+    A truth that comes after the ending is an entry of its own, with the difference.
+    """
+
+    __tablename__ = "usage_entry"
+    __table_args__ = (STRICT,)
+
+    seq: int | None = number(primary_key=True, default=None)
+    user_id: str = text()
+    grant_id: str = text()
+    access_id: str = text()
+    model: str = text()
+    admitted_at: int = number()
+    calls: int = number()
+    """1 for a call that ran, 0 for one that did not, and for a late truth."""
+    input_tokens: int = number()
+    output_tokens: int = number()
+    cost: int = number()
+    """Overrun included."""
+
+
+class UsageQuarter(SQLModel, table=True):
+    """The calls of an access to a model that were admitted in one UTC quarter-hour, without those of `usage_entry`."""
+
+    __tablename__ = "usage_quarter"
+    __table_args__ = (STRICT,)
+
+    grant_id: str = text(primary_key=True)
+    quarter: int = number(primary_key=True)
+    """Its first microsecond."""
+    access_id: str = text(primary_key=True)
+    model: str = text(primary_key=True)
+    calls: int = number()
+    input_tokens: int = number()
+    output_tokens: int = number()
+    cost: int = number()
+    last_at: int = number()
+    """When the last of them was admitted."""
+
+
+class SpendingQuarter(SQLModel, table=True):
+    """What all grants of a user cost in one UTC quarter-hour, without the entries of `usage_entry`."""
+
+    __tablename__ = "spending_quarter"
+    __table_args__ = (STRICT,)
+
+    user_id: str = text(primary_key=True)
+    quarter: int = number(primary_key=True)
+    cost: int = number()
+
+
+class ArchivedSum(SQLModel, table=True):
+    """What the calls that went to an archive were charged to one counter: with the rows left, they are its sum."""
+
+    __tablename__ = "archived_sum"
+    __table_args__ = (STRICT,)
+
+    scope_kind: str = text(primary_key=True)
+    scope_id: str = text(primary_key=True)
+    measure: str = text(primary_key=True)
+    period_kind: str = text(primary_key=True)
+    period_start: int = number(primary_key=True)
+    calls: int = number()
+    settled: int = number()
+    overrun: int = number()
 
 
 class Refusal(SQLModel, table=True):

@@ -7,7 +7,7 @@ from pathlib import Path
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-HEAD = "0004"
+HEAD = "0005"
 """The revision this code is written for: the last of the migrations."""
 
 _QUESTION = "SELECT version_num FROM alembic_version"
