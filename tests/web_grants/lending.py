@@ -133,7 +133,7 @@ class Lending:
                 tx.add(Boot(id="boot", started_at=1, lease_ends_at=2))
             tx.add(AccessToken(jti=row.jti, grant_id=grant.id, client_id=grant.client_id, created_at=1, ends_at=2))
             await tx.flush()
-            tx.add(row)
+            await _hold_and_end(tx, row)
             for key in keys:
                 counter = await load_counter(tx, key)
                 if counter is None:
@@ -193,3 +193,18 @@ class Lending:
             tx.add(row)
 
         await self.db.write(work)
+
+
+async def _hold_and_end(tx: AsyncSession, row: Reservation) -> None:
+    """A call that has ended was held before: what it cost is noted when its row changes."""
+    ending = {name: getattr(row, name) for name in ("state", "mark", "ended_at", "cost", "overrun")}
+    tokens = {name: getattr(row, name) for name in ("input_tokens", "output_tokens")}
+    for name in (*ending, *tokens):
+        setattr(row, name, 0)
+    row.state, row.mark, row.ended_at = "held", "", None
+    tx.add(row)
+    await tx.flush()
+    for name, value in (ending | tokens).items():
+        setattr(row, name, value)
+    tx.add(row)
+    await tx.flush()
