@@ -10,10 +10,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Row, Table, case, delete, select
+from sqlalchemy import Row, Table, case, delete, func, select, union_all
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.clock import MINUTE
 from broker.store import ledger_tables
@@ -54,6 +55,14 @@ async def fold(connection: AsyncConnection) -> int:
         await _add(connection, USAGE, _usage(entries))
         await _add(connection, SPENDING, _spending(entries))
     return len(entries)
+
+
+async def used_by_access(tx: AsyncSession) -> list[tuple[str, int, int]]:
+    """(access id, calls that ran, micro-dollars with overruns), of all time."""
+    both = union_all(*(select(t.c.access_id, t.c.calls, t.c.cost) for t in (USAGE, ENTRY))).subquery().c
+    query = select(both.access_id, func.sum(both.calls), func.sum(both.cost)).group_by(both.access_id)
+    rows = (await (await tx.connection()).execute(query)).all()
+    return [(access_id, int(calls), int(cost)) for access_id, calls, cost in rows]
 
 
 def quarter_of(instant: int) -> int:

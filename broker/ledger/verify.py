@@ -1,8 +1,8 @@
-"""Proves that the counters are the sums of the rows."""
+"""Proves that the counters are the sums of the rows and of what was archived, and the roll-ups those of the counters."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from sqlalchemy import Row, select
@@ -12,11 +12,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from broker.core.errors import BrokerError
 from broker.core.money import MicroUSD, to_decimal
 from broker.core.usage import NO_USAGE, Price, Usage
-from broker.ledger.core_tables import RESERVATION
-from broker.ledger.keys import CounterKey, key_of, load_keys
+from broker.ledger.core_tables import COUNTER, RESERVATION
+from broker.ledger.keys import CounterKey, load_keys
+from broker.ledger.rollup import used_by_access
 from broker.ledger.settle import Ending, Settled, price_of, read_price
 from broker.store.database import Database
-from broker.store.ledger_tables import Counter
+from broker.store.ledger_tables import ArchivedSum
+
+_MOST_LISTS = 10_000
 
 
 @dataclass(slots=True)
@@ -27,10 +30,23 @@ class _Sum:
 
 
 @dataclass(slots=True)
+class _Used:
+    calls: int = 0
+    cost: int = 0
+
+    def add(self, counter: Row[Any]) -> None:
+        if counter.measure == "money":
+            self.cost += counter.settled + counter.overrun
+        else:
+            self.calls += counter.settled
+
+
+@dataclass(slots=True)
 class Verdict:
     """`fault` is the first thing wrong, empty when the books are right."""
 
     calls: int = 0
+    archived: int = 0
     counters: int = 0
     spent: int = 0
     fault: str = ""
@@ -39,7 +55,9 @@ class Verdict:
     def __str__(self) -> str:
         if self.fault:
             return self.fault
-        return f"OK: {self.calls} calls, {self.counters} counters, ${to_decimal(MicroUSD(self.spent))} settled"
+        archived = f" and {self.archived} archived" if self.archived else ""
+        spent = to_decimal(MicroUSD(self.spent))
+        return f"OK: {self.calls} calls{archived}, {self.counters} counters, ${spent} settled"
 
 
 async def verify(db: Database) -> Verdict:
@@ -47,15 +65,28 @@ async def verify(db: Database) -> Verdict:
 
     async def work(tx: AsyncSession) -> Verdict:
         verdict = Verdict()
+        await _add_archived(tx, verdict)
         await _add_up(tx, verdict)
-        await _compare(tx, verdict)
+        totals = await _compare(tx, verdict)
+        await _compare_roll_ups(tx, totals, verdict)
         return verdict
 
     return await db.read(work)
 
 
+async def _add_archived(tx: AsyncSession, verdict: Verdict) -> None:
+    for row in (await tx.exec(every(ArchivedSum))).all():
+        key = CounterKey(row.scope_kind, row.scope_id, row.measure, row.period_kind, row.period_start)
+        verdict.sums[key] = _Sum(row.settled, 0, row.overrun)
+        if row.scope_kind == "access" and row.measure == "requests":
+            verdict.archived += row.calls
+        elif row.scope_kind == "access":
+            verdict.spent += row.settled + row.overrun
+
+
 async def _add_up(tx: AsyncSession, verdict: Verdict) -> None:
-    prices = cache(_price)
+    # Few prices and few lists of counters stand in many rows.
+    prices, counters = cache(_price), lru_cache(_MOST_LISTS)(load_keys)
     r = RESERVATION.c
     rows = await (await tx.connection()).stream(
         select(r.id, r.state, r.mark, r.hold, r.cost, r.overrun, r.charged, r.price)
@@ -66,7 +97,7 @@ async def _add_up(tx: AsyncSession, verdict: Verdict) -> None:
         verdict.spent += row.cost + row.overrun
         if not verdict.fault and not _agrees(row, prices(row.price)):
             verdict.fault = f"Call {row.id}: cost {row.cost}, overrun {row.overrun}, hold {row.hold}, mark {row.mark} and usage do not agree."
-        for key in load_keys(row.charged):
+        for key in counters(row.charged):
             entry = verdict.sums[key]
             money = key.is_money()
             if row.state == "held":
@@ -96,10 +127,14 @@ def _agrees(row: Row[Any], price: Price | None) -> bool:
     return bool(row.cost == row.hold or (row.mark == "reported" and row.cost == row.overrun == 0))
 
 
-async def _compare(tx: AsyncSession, verdict: Verdict) -> None:
-    for counter in (await tx.exec(every(Counter))).all():
+async def _compare(tx: AsyncSession, verdict: Verdict) -> dict[str, _Used]:
+    """What each access used in all, as its counters say."""
+    totals: dict[str, _Used] = defaultdict(_Used)
+    async for counter in await (await tx.connection()).stream(select(COUNTER)):
         verdict.counters += 1
-        key = key_of(counter)
+        key = CounterKey(*counter[:5])
+        if key.scope_kind == "access":
+            totals[key.scope_id].add(counter)
         summed = verdict.sums.pop(key, _Sum())
         found = _Sum(counter.settled, counter.held, counter.overrun)
         if verdict.fault:
@@ -110,3 +145,14 @@ async def _compare(tx: AsyncSession, verdict: Verdict) -> None:
             verdict.fault = f"Counter {'/'.join(map(str, key))}: {found} does not go with its limit {counter.limit}."
     if verdict.sums and not verdict.fault:
         verdict.fault = f"Counter {'/'.join(map(str, next(iter(verdict.sums))))} is missing."
+    return totals
+
+
+async def _compare_roll_ups(tx: AsyncSession, totals: dict[str, _Used], verdict: Verdict) -> None:
+    for access_id, calls, cost in await used_by_access(tx):
+        expected, found = totals.pop(access_id, _Used()), _Used(calls, cost)
+        if found != expected and not verdict.fault:
+            verdict.fault = f"Roll-ups of {access_id}: {found} is not what its counters say, {expected}."
+    left = next((access_id for access_id, used in totals.items() if used != _Used()), None)
+    if left is not None and not verdict.fault:
+        verdict.fault = f"Roll-ups of {left} are missing."

@@ -60,6 +60,11 @@ async def test_empty_books_are_right(books: Books) -> None:
         "UPDATE reservation SET price = replace(price, '2000000', '1000000') WHERE state = 'settled'",
         "UPDATE reservation SET input_tokens = 9 WHERE state = 'settled'",
         "DELETE FROM reservation WHERE state = 'settled'",
+        "DELETE FROM usage_entry",
+        "UPDATE usage_entry SET cost = cost + 1 WHERE calls = 1",
+        "UPDATE usage_entry SET calls = 2 WHERE calls = 1",
+        "UPDATE usage_entry SET access_id = 'acc_other'",
+        "INSERT INTO archived_sum SELECT scope_kind, scope_id, measure, period_kind, period_start, 1, 1, 0 FROM counter",
     ],
 )
 async def test_books_that_were_tampered_with_are_found(spoiled: Books, fraud: str) -> None:
