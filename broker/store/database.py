@@ -1,25 +1,36 @@
 """The engine, and one transaction a unit of work."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import nullcontext
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import event
 from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.errors import Unavailable
+from broker.store.engines import is_postgresql, postgresql_engine, pragmas, sqlite_engine
+
+if TYPE_CHECKING:
+    from broker.store.postgresql import Connection
 
 T = TypeVar("T")
 Work = Callable[[AsyncSession], Awaitable[T]]
 CoreWork = Callable[[AsyncConnection], Awaitable[T]]
 
+Turn = AbstractAsyncContextManager[None]
+"""Waits for the turn, keeps it while it is open, and may be opened any number of times."""
+
 BUSY_MS = 5_000
 READERS = 4
+WRITERS = 4
+"""Connections to PostgreSQL on which a process writes: one in its turn, the others with raw statements."""
+TRIES = 3
+"""A transaction that PostgreSQL undid because of another one is run anew: what it does is a closure over arguments."""
+_CLASHES = {"40001", "40P01"}
 
 
 def sqlite_url(data_dir: Path) -> str:
@@ -33,27 +44,73 @@ class Database:
     Raises Unavailable when the store cannot answer.
     """
 
-    def __init__(self, url: str, *, synchronous: str = "full", busy_ms: int = BUSY_MS) -> None:
-        pragmas = _pragmas(synchronous, busy_ms)
-        self._writer = _engine(url, "BEGIN IMMEDIATE", pragmas, pool_size=1)
-        self._reader = _engine(url, "BEGIN", [*pragmas, "PRAGMA query_only=ON"], pool_size=READERS)
-        self._turn = asyncio.Lock()
+    def __init__(
+        self,
+        url: str,
+        *,
+        synchronous: str = "full",
+        busy_ms: int = BUSY_MS,
+        turn: Turn | None = None,
+        autocheckpoint: bool = True,
+    ) -> None:
+        self.url = url
+        self.busy_ms = busy_ms
+        self.pragmas = pragmas(synchronous, busy_ms, autocheckpoint=autocheckpoint)
+        self.is_durable = synchronous == "full"
+        self.turn: Turn = turn or asyncio.Lock()
+        """Who may write now; there is one writer at a time."""
+        self.before_read: list[Callable[[], Awaitable[None]]] = []
+        """What has to be written before anything is read: what was done here is what is read here."""
+        self.before_close: list[Callable[[], Awaitable[None]]] = []
+        self.is_postgres = is_postgresql(url)
+        if self.is_postgres:
+            self._writer = postgresql_engine(url, read_only=False, busy_ms=busy_ms, pool_size=WRITERS)
+            self._reader = postgresql_engine(url, read_only=True, busy_ms=busy_ms, pool_size=READERS)
+        else:
+            self._writer = sqlite_engine(url, "BEGIN IMMEDIATE", self.pragmas, pool_size=1)
+            self._reader = sqlite_engine(url, "BEGIN", [*self.pragmas, "PRAGMA query_only=ON"], pool_size=READERS)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def write(self, work: Work[T]) -> T:
-        return await self._apart(self._in_session(self._writer, work, self._turn))
+        return await self._apart(self._in_turn(lambda: self._in_session(self._writer, work)))
 
     async def write_core(self, work: CoreWork[T]) -> T:
         """As `write`, without an ORM session: for the hot path."""
-        return await self._apart(self._in_connection(self._writer, work, self._turn))
+        return await self._apart(self._in_turn(lambda: self._in_connection(self._writer, work)))
 
     async def read_core(self, work: CoreWork[T]) -> T:
-        return await self._apart(self._in_connection(self._reader, work, None))
+        await self._ready_to_read()
+        return await self._apart(self._in_connection(self._reader, work))
 
     async def read(self, work: Work[T]) -> T:
-        return await self._apart(self._in_session(self._reader, work, None))
+        await self._ready_to_read()
+        return await self._apart(self._in_session(self._reader, work))
+
+    @asynccontextmanager
+    async def driver(self) -> "AsyncIterator[Connection]":
+        """A writing connection to PostgreSQL as its driver gives it, outside any transaction.
+
+        Raises Unavailable, or Clashed for what may be tried again; a broken constraint is raised as it came.
+        """
+        from broker.store import postgresql
+
+        with _outages(), postgresql.translated():
+            async with self._writer.connect() as pooled:
+                connection: Connection = (await pooled.get_raw_connection()).driver_connection
+                try:
+                    yield connection
+                finally:
+                    # Whatever ended it in the middle, the next one to be given this connection must not go on there.
+                    if connection.is_closed() or connection.is_in_transaction():
+                        await pooled.invalidate()
+
+    async def _ready_to_read(self) -> None:
+        for ready in self.before_read:
+            await ready()
 
     async def close(self) -> None:
+        for ending in self.before_close:
+            await ending()
         if self._tasks:
             await asyncio.wait(self._tasks)
         await self._writer.dispose()
@@ -64,49 +121,33 @@ class Database:
         task = asyncio.ensure_future(running)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        try:
+        with _outages():
             return await asyncio.shield(task)
-        except IntegrityError:
-            raise
-        except (DatabaseError, DBAPIError, PoolTimeout) as error:
-            raise Unavailable(detail=f"{type(error).__name__}: {getattr(error, 'orig', error)}") from error
 
-    async def _in_session(self, engine: AsyncEngine, work: Work[T], turn: asyncio.Lock | None) -> T:
-        async with turn or nullcontext(), AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+    async def _in_turn(self, transaction: Callable[[], Awaitable[T]]) -> T:
+        async with self.turn:
+            for _ in range(TRIES - 1):
+                try:
+                    return await transaction()
+                except DBAPIError as error:
+                    if getattr(error.orig, "sqlstate", None) not in _CLASHES:
+                        raise
+            return await transaction()
+
+    async def _in_session(self, engine: AsyncEngine, work: Work[T]) -> T:
+        async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
             return await work(session)
 
-    async def _in_connection(self, engine: AsyncEngine, work: CoreWork[T], turn: asyncio.Lock | None) -> T:
-        async with turn or nullcontext(), engine.begin() as connection:
+    async def _in_connection(self, engine: AsyncEngine, work: CoreWork[T]) -> T:
+        async with engine.begin() as connection:
             return await work(connection)
 
 
-def _pragmas(synchronous: str, busy_ms: int) -> list[str]:
-    if synchronous not in ("full", "normal"):
-        raise ValueError(synchronous)
-    return [
-        "PRAGMA journal_mode=WAL",
-        f"PRAGMA synchronous={synchronous}",
-        "PRAGMA foreign_keys=ON",
-        f"PRAGMA busy_timeout={int(busy_ms)}",
-        "PRAGMA secure_delete=ON",
-        "PRAGMA trusted_schema=OFF",
-    ]
-
-
-def _engine(url: str, begin: str, pragmas: list[str], *, pool_size: int) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=10)
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def _connected(connection: Any, _record: object) -> None:
-        # The driver must not open transactions by itself: a read before the write would make it a deferred one.
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in pragmas:
-            cursor.execute(pragma)
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def _begin(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine
+@contextmanager
+def _outages() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError:
+        raise
+    except (DatabaseError, DBAPIError, PoolTimeout, ConnectionError, TimeoutError) as error:
+        raise Unavailable(detail=f"{type(error).__name__}: {getattr(error, 'orig', error)}") from error
