@@ -14,7 +14,7 @@ OURS = frozenset(
 """Headers of the connection and of the framing, which no caller may set."""
 
 
-def render(method: str, url: str, headers: Headers, body: bytes) -> tuple[Origin, bytes]:
+def render(method: str, url: str, headers: Headers, body: bytes = b"") -> tuple[Origin, bytes]:
     """Raises ValueError for what would be another request to another reader; names headers, never their values."""
     origin, start = _start(method, url)
     lines = [start]
