@@ -19,6 +19,7 @@ from broker.identity.sign_in import SignIn
 from broker.identity.throttle import Throttle
 from broker.oauth.server import AuthorizationServer
 from broker.oauth.signing import Signer, load_or_make_signing_keys
+from broker.ledger.books import OwnBooks
 from broker.ops.health import Health
 from broker.prices.book import PriceBook
 from broker.providers.check import KeyCheck
@@ -151,7 +152,7 @@ class App:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.proxy = ProxyService(
-            parts.db, parts.clock, monotonic, parts.settings, parts.vault, parts.client,
+            parts.db, OwnBooks(parts.db, parts.clock), parts.clock, monotonic, parts.settings, parts.vault, parts.client,
             parts.registry, parts.prices, lambda token: _principal(parts, token),
         )  # fmt: skip
         self.routes = table(parts)

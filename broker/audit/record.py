@@ -3,15 +3,16 @@
 import json
 
 from sqlalchemy import insert
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from broker.store.steps import Steps, inserting
 from broker.store.tables import AuditEntry
 
 Details = dict[str, str | int | bool | None]
 
 _ENTRY = SQLModel.metadata.tables[str(AuditEntry.__tablename__)]
+_APPEND = inserting(_ENTRY.name, ("at", "event", "actor", "object_id", "details"), "ntttt")
 
 OPERATOR = "operator"
 SYSTEM = "system"
@@ -25,13 +26,14 @@ async def record(
     `event` is noun.verb, such as grant.revoked; `actor` a pseudonym, a client id, OPERATOR or SYSTEM.
     Details hold no secret and name no person.
     """
-    await record_core(await tx.connection(), now, event, actor, object_id, details)
+    values = {"at": now, "event": event, "actor": actor, "object_id": object_id, "details": _text(details)}
+    await (await tx.connection()).execute(insert(_ENTRY).values(values))
 
 
-async def record_core(
-    connection: AsyncConnection, now: int, event: str, actor: str, object_id: str, details: Details
-) -> None:
-    """As `record`, for code that works without an ORM session."""
-    text = json.dumps(details, sort_keys=True, separators=(",", ":"))
-    values = {"at": now, "event": event, "actor": actor, "object_id": object_id, "details": text}
-    await connection.execute(insert(_ENTRY).values(values))
+def entry(now: int, event: str, actor: str, object_id: str, details: Details) -> Steps[None]:
+    """As `record`, for a transaction that is made of steps."""
+    yield _APPEND, [(now, event, actor, object_id, _text(details))]
+
+
+def _text(details: Details) -> str:
+    return json.dumps(details, sort_keys=True, separators=(",", ":"))

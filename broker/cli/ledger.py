@@ -5,6 +5,7 @@ import typer
 from broker.cli.command import group, say
 from broker.cli.desk import Desk, at_desk
 from broker.ledger import sweep, verify
+from broker.ledger.books import OwnBooks
 from broker.start import system_clock
 
 ledger = group()
@@ -23,6 +24,6 @@ def settle_the_held() -> None:
     """Settle at their bound the calls whose process has died."""
 
     async def work(desk: Desk) -> int:
-        return await sweep.sweep(desk.db, system_clock)
+        return await sweep.sweep(desk.db, OwnBooks(desk.db, system_clock), system_clock)
 
     say(f"Settled {at_desk(work)} calls.")

@@ -1,5 +1,7 @@
 """What a provider's key looks like: what may be shown of it, and what cannot be one."""
 
+from dataclasses import dataclass
+
 from broker.core.secret import Secret
 
 SHORTEST, LONGEST = 8, 4096
@@ -10,6 +12,21 @@ _TELLING = {"sk-ant-": "anthropic", "AIza": "google", "sk-": "openai"}
 """Prefixes by which a key of the best known providers is recognised, the longest first."""
 
 _LABELS = {"anthropic": "an Anthropic", "google": "a Google", "openai": "an OpenAI"}
+
+
+@dataclass(frozen=True, slots=True)
+class SealedKey:
+    """A credential as a call needs it: its key, sealed, and all that the seal is bound to."""
+
+    id: str
+    user_id: str | None
+    provider: str
+    source: str
+    sealed: str
+    version: int
+    state: str
+    """What the provider said of it last."""
+    removed_at: int | None
 
 
 def shown_prefix(key: Secret) -> str:

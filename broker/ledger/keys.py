@@ -1,6 +1,7 @@
 """Which counters a call is charged to."""
 
 import json
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from broker.core import period
@@ -37,7 +38,7 @@ def key_of(counter: Counter) -> CounterKey:
     return CounterKey(counter.scope_kind, counter.scope_id, counter.measure, counter.period_kind, counter.period_start)
 
 
-def dump_keys(keys: list[CounterKey]) -> str:
+def dump_keys(keys: Sequence[CounterKey]) -> str:
     return json.dumps(keys, separators=(",", ":"))
 
 

@@ -1,36 +1,54 @@
-"""Requests and tokens a minute, and calls at once: judged over reservation rows, in the statement that adds one."""
+"""Requests and tokens a minute, and calls at once: judged over the reservation rows of the last minute."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
-
-from sqlalchemy import Insert, Select, and_, func, insert, literal, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from broker.core.access import RateLimit
 from broker.core.clock import MINUTE, SECOND
 from broker.core.errors import CallRefused
-from broker.ledger.core_tables import HELD, RESERVATION
 from broker.ledger.standing import Allowance
+from broker.ledger.statements import (
+    MINUTE_OF_ACCESS,
+    MINUTE_OF_TOKEN,
+    ROWS_OF_ACCESS,
+    ROWS_OF_TOKEN,
+    RUNNING_OF_ACCESS,
+    RUNNING_OF_TOKEN,
+)
+from broker.store.steps import Statement, Steps
 
-R = RESERVATION.c
-_COUNTS = or_(R.state != "released", R.reached == 1)
-"""A call that the provider saw counts here even if it did not run, and in no other limit."""
+
+class Scope(NamedTuple):
+    """What a rate is counted over: the calls of an access, or those of one token under it (`jti`)."""
+
+    access_id: str
+    jti: str = ""
 
 
-def insert_within_rates(row: dict[str, Any], allowance: Allowance, now: int) -> Insert:
-    """Inserts the reservation if no rate is over; its row count says so."""
-    source: Select[Any] = select(*(literal(value) for value in row.values()))
-    for scope, limits in _scopes(allowance, row["jti"]):
-        window = and_(scope, R.admitted_at > now - MINUTE, _COUNTS)
-        if limits.requests_per_minute is not None:
-            source = source.where(_count(window) < limits.requests_per_minute)
-        if limits.tokens_per_minute is not None:
-            total = select(func.coalesce(func.sum(R.rate_tokens), 0)).where(window).scalar_subquery()
-            source = source.where(total + row["rate_tokens"] <= limits.tokens_per_minute)
-        if limits.concurrent is not None:
-            source = source.where(_count(and_(scope, HELD)) < limits.concurrent)
-    return insert(RESERVATION).from_select(list(row), source)
+@dataclass(slots=True)
+class Window:
+    """The last minute of a scope: as it is stored, and what this transaction adds."""
+
+    count: int = 0
+    tokens: int = 0
+    oldest: int = 0
+    running: int = 0
+    added: list[tuple[int, int]] = field(default_factory=list)
+
+    def add(self, now: int, tokens: int) -> None:
+        self.oldest = self.oldest if self.count else now
+        self.count += 1
+        self.tokens += tokens
+        self.running += 1
+        self.added.append((now, tokens))
+
+    def fits(self, limits: RateLimit, tokens: int) -> bool:
+        if limits.requests_per_minute is not None and self.count >= limits.requests_per_minute:
+            return False
+        if limits.tokens_per_minute is not None and self.tokens + tokens > limits.tokens_per_minute:
+            return False
+        return limits.concurrent is None or self.running < limits.concurrent
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,31 +60,62 @@ class RateLeft:
     reset: int
 
 
-async def rate_left(connection: AsyncConnection, allowance: Allowance, now: int) -> RateLeft | None:
-    """After a call was admitted; None where requests a minute are not limited."""
-    limit = allowance.rate_limit.requests_per_minute
-    if limit is None:
-        return None
-    window = and_(R.access_id == allowance.access_id, R.admitted_at > now - MINUTE, _COUNTS)
-    count, oldest = (await connection.execute(select(func.count(), func.min(R.admitted_at)).where(window))).one()
-    return RateLeft(limit, max(0, limit - count), max(1, -(-(oldest + MINUTE - now) // SECOND)))
+class Rates:
+    """The windows that one transaction judges."""
 
+    def __init__(self, now: int) -> None:
+        self._now = now
+        self._windows: dict[Scope, Window] = {}
 
-async def too_fast(connection: AsyncConnection, allowance: Allowance, jti: str, now: int, tokens: int) -> CallRefused:
-    """Says which rate is over, and in how many seconds enough rows have left the window."""
-    wait = 0
-    for scope, limits in _scopes(allowance, jti):
-        query = select(R.admitted_at, R.rate_tokens).where(scope, R.admitted_at > now - MINUTE, _COUNTS)
-        rows = (await connection.execute(query.order_by(R.admitted_at))).all()
-        if limits.requests_per_minute is not None:
-            ones = [(row.admitted_at, 1) for row in rows]
-            wait = max(wait, until_fits(ones, 1, limits.requests_per_minute, now))
-        if limits.tokens_per_minute is not None:
-            counted = [(row.admitted_at, row.rate_tokens) for row in rows]
-            wait = max(wait, until_fits(counted, tokens, limits.tokens_per_minute, now))
-    if wait == 0:
-        return CallRefused("too_many_concurrent", "Too many requests of this access are running.", retry_after=1)
-    return CallRefused("rate_limited", "This access allows fewer requests or tokens a minute.", retry_after=wait)
+    def load(self, allowances: Iterable[tuple[Allowance, str]]) -> Steps[None]:
+        """Of allowances with the tokens that use them; where nothing is limited, nothing is read."""
+        scopes = {scope: limits for each in allowances for scope, limits in scopes_of(*each) if limits != RateLimit()}
+        self._windows |= {scope: Window() for scope in scopes}
+        minutes = [s for s, limits in scopes.items() if limits.requests_per_minute or limits.tokens_per_minute]
+        for statement, some in _by_kind(minutes, MINUTE_OF_ACCESS, MINUTE_OF_TOKEN):
+            found = yield statement, [(*_parameters(scope), self._now - MINUTE) for scope in some]
+            for scope, (count, tokens, oldest) in zip(some, found, strict=True):
+                window = self._windows[scope]
+                window.count, window.tokens, window.oldest = count, tokens, oldest
+        crowds = [scope for scope, limits in scopes.items() if limits.concurrent]
+        for statement, some in _by_kind(crowds, RUNNING_OF_ACCESS, RUNNING_OF_TOKEN):
+            found = yield statement, [_parameters(scope) for scope in some]
+            for scope, (running,) in zip(some, found, strict=True):
+                self._windows[scope].running = running
+
+    def fit(self, allowance: Allowance, jti: str, tokens: int) -> bool:
+        known = self._windows
+        return all(known[scope].fits(limits, tokens) for scope, limits in scopes_of(allowance, jti) if scope in known)
+
+    def add(self, allowance: Allowance, jti: str, tokens: int) -> None:
+        for scope, _ in scopes_of(allowance, jti):
+            if scope in self._windows:
+                self._windows[scope].add(self._now, tokens)
+
+    def left(self, allowance: Allowance) -> RateLeft | None:
+        """After a call was admitted; None where requests a minute are not limited."""
+        limit = allowance.rate_limit.requests_per_minute
+        if limit is None:
+            return None
+        window = self._windows[Scope(allowance.access_id)]
+        reset = max(1, -(-(window.oldest + MINUTE - self._now) // SECOND))
+        return RateLeft(limit, max(0, limit - window.count), reset)
+
+    def too_fast(self, allowance: Allowance, jti: str, tokens: int) -> Steps[CallRefused]:
+        """Says which rate is over, and in how many seconds enough rows have left the window."""
+        wait = 0
+        for scope, limits in scopes_of(allowance, jti):
+            if scope not in self._windows:
+                continue
+            statement = ROWS_OF_TOKEN if scope.jti else ROWS_OF_ACCESS
+            rows = [*(yield statement, [(*_parameters(scope), self._now - MINUTE)]), *self._windows[scope].added]
+            if limits.requests_per_minute is not None:
+                wait = max(wait, until_fits([(at, 1) for at, _ in rows], 1, limits.requests_per_minute, self._now))
+            if limits.tokens_per_minute is not None:
+                wait = max(wait, until_fits([(at, n) for at, n in rows], tokens, limits.tokens_per_minute, self._now))
+        if wait == 0:
+            return CallRefused("too_many_concurrent", "Too many requests of this access are running.", retry_after=1)
+        return CallRefused("rate_limited", "This access allows fewer requests or tokens a minute.", retry_after=wait)
 
 
 def until_fits(rows: Sequence[tuple[int, int]], wanted: int, limit: int, now: int) -> int:
@@ -84,11 +133,20 @@ def until_fits(rows: Sequence[tuple[int, int]], wanted: int, limit: int, now: in
     return wait
 
 
-def _scopes(allowance: Allowance, jti: str) -> Iterator[tuple[Any, RateLimit]]:
-    yield R.access_id == allowance.access_id, allowance.rate_limit
+def scopes_of(allowance: Allowance, jti: str) -> Iterator[tuple[Scope, RateLimit]]:
+    yield Scope(allowance.access_id), allowance.rate_limit
     if allowance.cap is not None:
-        yield and_(R.jti == jti, R.access_id == allowance.access_id), allowance.cap.rate_limit
+        yield Scope(allowance.access_id, jti), allowance.cap.rate_limit
 
 
-def _count(where: Any) -> Any:
-    return select(func.count()).select_from(RESERVATION).where(where).scalar_subquery()
+def _parameters(scope: Scope) -> tuple[str, ...]:
+    return (scope.jti, scope.access_id) if scope.jti else (scope.access_id,)
+
+
+def _by_kind(scopes: list[Scope], of_access: Statement, of_token: Statement) -> Iterator[tuple[Statement, list[Scope]]]:
+    for statement, some in (
+        (of_access, [scope for scope in scopes if not scope.jti]),
+        (of_token, [scope for scope in scopes if scope.jti]),
+    ):
+        if some:
+            yield statement, some

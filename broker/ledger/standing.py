@@ -1,20 +1,20 @@
 """What a token is worth right now: its row, its grant, and the accesses that are left of it."""
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Row, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from broker.core.access import RateLimit, lesser, pattern_within
 from broker.core.clock import from_seconds
+from broker.core.credential import SealedKey
 from broker.core.grant import GrantState
 from broker.core.money import parse_decimal
-from broker.ledger.core_tables import ACCESS, ACCESS_TOKEN, CLIENT, CREDENTIAL, FAMILY, GRANT, USER
+from broker.ledger.statements import ACCESSES, TOKENS, AccessRow, TokenRow
 from broker.store.ledger_tables import NO_LIMIT
-from broker.store.tables import Credential
+from broker.store.steps import Steps, run_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Allowance:
     provider: str
     models: tuple[str, ...]
     actions: frozenset[str]
-    credential: Credential
+    credential: SealedKey
     """As it stands at the reservation; the key is opened from it at the last moment."""
     budget: int
     budget_per: str
@@ -67,36 +67,17 @@ class Standing:
     client_id: str
     state: GrantState
     ends_at: int
+    """The token's own end."""
     allowances: tuple[Allowance, ...]
 
-
-_TOKEN = (
-    select(
-        ACCESS_TOKEN.c.jti,
-        ACCESS_TOKEN.c.ends_at,
-        ACCESS_TOKEN.c.caps,
-        GRANT.c.id.label("grant_id"),
-        GRANT.c.state,
-        GRANT.c.user_id,
-        GRANT.c.client_id,
-    )
-    .join(GRANT, GRANT.c.id == ACCESS_TOKEN.c.grant_id)
-    .join(USER, USER.c.id == GRANT.c.user_id)
-    .join(CLIENT, CLIENT.c.id == GRANT.c.client_id)
-    .outerjoin(FAMILY, FAMILY.c.id == ACCESS_TOKEN.c.family_id)
-    .where(ACCESS_TOKEN.c.revoked_at.is_(None), FAMILY.c.revoked_at.is_(None))
-    .where(USER.c.disabled_at.is_(None), CLIENT.c.removed_at.is_(None))
-    .where(GRANT.c.state.in_([GrantState.ACTIVE.value, GrantState.PAUSED.value, GrantState.FROZEN.value]))
-)
-
-_KEY_COLUMNS = ("id", "user_id", "provider", "source", "sealed", "version", "state", "removed_at")
-
-_ACCESSES = (
-    select(ACCESS, *(CREDENTIAL.c[name].label(f"key_{name}") for name in _KEY_COLUMNS))
-    .join(CREDENTIAL, CREDENTIAL.c.id == ACCESS.c.credential_id)
-    .where(ACCESS.c.ended_at.is_(None))
-    .order_by(ACCESS.c.position)
-)
+    def at(self, now: int, *, expired_token: bool = False) -> "Standing | None":
+        """What is left of it at an instant; None when that is nothing."""
+        if self.ends_at <= now and not expired_token:
+            return None
+        live = tuple(allowance for allowance in self.allowances if allowance.ends_at > now)
+        if not live:
+            return None
+        return self if len(live) == len(self.allowances) else replace(self, allowances=live)
 
 
 async def load_standing(
@@ -106,27 +87,43 @@ async def load_standing(
 
     With `expired_token` the token's own end is not looked at: a running call outlives it, and only it.
     """
-    row = (await connection.execute(_TOKEN.where(ACCESS_TOKEN.c.jti == jti))).first()
-    if row is None or (row.ends_at <= now and not expired_token):
-        return None
-    query = _ACCESSES.where(ACCESS.c.grant_id == row.grant_id, ACCESS.c.ends_at > now)
-    allowances = narrowed((await connection.execute(query)).all(), row.caps, now)
-    if not allowances:
-        return None
-    state = GrantState(row.state)
-    return Standing(jti, row.grant_id, row.user_id, row.client_id, state, row.ends_at, allowances)
+    standing = (await run_steps(connection, read_standings([jti]))).get(jti)
+    return None if standing is None else standing.at(now, expired_token=expired_token)
 
 
-def narrowed(rows: Sequence[Row[Any]], caps: str | None, now: int) -> tuple[Allowance, ...]:
+def read_standings(jtis: Iterable[str]) -> Steps[dict[str, Standing]]:
+    """Of the tokens that are worth something, or were until they or their accesses ended."""
+    tokens = [TokenRow(*row) for row in (yield TOKENS, [(jti,) for jti in jtis])]
+    grants = list(dict.fromkeys(token.grant_id for token in tokens))
+    rows: dict[str, list[AccessRow]] = {grant_id: [] for grant_id in grants}
+    if grants:
+        for row in (yield ACCESSES, [(grant_id,) for grant_id in grants]):
+            access = AccessRow(*row)
+            rows[access.grant_id].append(access)
+    return {token.jti: _standing(token, rows[token.grant_id]) for token in tokens}
+
+
+def _standing(token: TokenRow, rows: Sequence[AccessRow]) -> Standing:
+    return Standing(
+        token.jti,
+        token.grant_id,
+        token.user_id,
+        token.client_id,
+        GrantState(token.state),
+        token.ends_at,
+        narrowed(rows, token.caps),
+    )
+
+
+def narrowed(rows: Sequence[AccessRow], caps: str | None) -> tuple[Allowance, ...]:
     """With caps, only the accesses that they name are left."""
     if caps is None:
         return tuple(_allowance(row, None) for row in rows)
     named: dict[str, dict[str, Any]] = json.loads(caps)
-    found = (_allowance(row, named[row.id]) for row in rows if row.id in named)
-    return tuple(allowance for allowance in found if allowance.ends_at > now)
+    return tuple(_allowance(row, named[row.id]) for row in rows if row.id in named)
 
 
-def _allowance(row: Row[Any], cap: dict[str, Any] | None) -> Allowance:
+def _allowance(row: AccessRow, cap: dict[str, Any] | None) -> Allowance:
     models = tuple(json.loads(row.models))
     actions = frozenset(json.loads(row.actions))
     capped = cap or {}
@@ -139,7 +136,16 @@ def _allowance(row: Row[Any], cap: dict[str, Any] | None) -> Allowance:
         provider=row.provider,
         models=models,
         actions=actions,
-        credential=Credential(**{name: getattr(row, f"key_{name}") for name in _KEY_COLUMNS}),
+        credential=SealedKey(
+            row.key_id,
+            row.key_user_id,
+            row.key_provider,
+            row.key_source,
+            row.key_sealed,
+            row.key_version,
+            row.key_state,
+            row.key_removed_at,
+        ),
         budget=row.budget,
         budget_per=row.budget_per,
         max_requests=NO_LIMIT if row.max_requests is None else row.max_requests,

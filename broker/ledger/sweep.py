@@ -1,14 +1,15 @@
 """The sweep: what a dead process held is settled at its bound, once its lease has lapsed."""
 
+import asyncio
+
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.clock import Clock
-from broker.core.errors import BrokerError
-from broker.core.strict_json import NotStrict
+from broker.ledger.books import Books
 from broker.ledger.core_tables import BOOT, HELD, RESERVATION
-from broker.ledger.settle import Ending, settle
+from broker.ledger.settle import Close, Ending
 from broker.ops.log import logger
 from broker.store.database import Database
 
@@ -19,37 +20,40 @@ _BATCH = 200
 UNRESOLVED = Ending("unresolved", "process_died")
 
 
-async def sweep(db: Database, clock: Clock) -> int:
-    """Settles every hold of a lapsed lease; gives their number."""
+async def sweep(db: Database, books: Books, clock: Clock) -> int:
+    """Settles every hold of a lapsed lease; gives the number of those it found."""
     total = 0
-    while done := await db.write_core(lambda connection: _batch(connection, clock())):
+    while True:
+        found = await db.read_core(lambda connection: _lapsed(connection, clock()))
+        done = await _settled(books, found)
         total += done
+        if not done:
+            break
+    if not found:
+        await db.write_core(lambda connection: _end_leases(connection, clock()))
     return total
 
 
-async def _batch(connection: AsyncConnection, now: int) -> int:
+async def _lapsed(connection: AsyncConnection, now: int) -> list[str]:
     lapsed = select(BOOT.c.id).where(BOOT.c.lease_ends_at <= now)
     held = select(RESERVATION.c.id).where(HELD, RESERVATION.c.boot_id.in_(lapsed))
-    ids = list((await connection.execute(held.limit(_BATCH))).scalars())
-    done = [await _settled(connection, reservation_id, now) for reservation_id in ids]
-    if not ids:
-        # A lease that was swept stays lapsed: its process may not renew it and hold again.
-        ended = update(BOOT).where(BOOT.c.lease_ends_at <= now, BOOT.c.ended_at.is_(None))
-        await connection.execute(ended.values(ended_at=now))
-    return sum(done)
+    return list((await connection.execute(held.limit(_BATCH))).scalars())
 
 
-async def _settled(connection: AsyncConnection, reservation_id: str, now: int) -> bool:
+async def _settled(books: Books, reservation_ids: list[str]) -> int:
     """One row that cannot be read keeps its hold, and keeps no other row from its end."""
-    savepoint = await connection.begin_nested()
-    try:
-        await settle(connection, reservation_id, UNRESOLVED, now)
-    except (BrokerError, NotStrict, KeyError, TypeError) as error:
-        await savepoint.rollback()
-        log.exception("sweep.row", reservation=reservation_id, exc_info=error)
-        return False
-    await savepoint.commit()
-    return True
+    asked = [books.submit(Close(reservation_id, UNRESOLVED)) for reservation_id in reservation_ids]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    for reservation_id, answer in zip(reservation_ids, answers, strict=True):
+        if isinstance(answer, BaseException):
+            log.error("sweep.row", reservation=reservation_id, exc_info=answer)
+    return sum(not isinstance(answer, BaseException) for answer in answers)
+
+
+async def _end_leases(connection: AsyncConnection, now: int) -> None:
+    """A lease that was swept stays lapsed: its process may not renew it and hold again."""
+    ended = update(BOOT).where(BOOT.c.lease_ends_at <= now, BOOT.c.ended_at.is_(None))
+    await connection.execute(ended.values(ended_at=now))
 
 
 async def lapse_all(tx: AsyncSession, now: int) -> None:

@@ -25,7 +25,8 @@ class Channel:
     """One head and then pieces, a few at a time, so that a slow reader slows the provider and not our memory."""
 
     def __init__(self) -> None:
-        self.left = asyncio.Event()
+        self.left = False
+        """Whether the app has hung up."""
         self._head: asyncio.Future[Head] = asyncio.get_running_loop().create_future()
         self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue(_DEPTH)
 
@@ -41,7 +42,7 @@ class Channel:
 
     async def give(self, piece: bytes | None, patience: float) -> None:
         """None ends the stream. A reader that takes nothing for so many seconds counts as gone."""
-        if self.left.is_set():
+        if self.left:
             return
         try:
             self._pieces.put_nowait(piece)
@@ -57,22 +58,22 @@ class Channel:
     async def head(self) -> Head:
         """Raises AppLeft."""
         head = await asyncio.shield(self._head)
-        if self.left.is_set():
+        if self.left:
             raise AppLeft
         return head
 
     async def piece(self) -> bytes | None:
         """Raises AppLeft."""
         piece = await self._pieces.get()
-        if self.left.is_set():
+        if self.left:
             raise AppLeft
         return piece
 
     def leave(self) -> None:
         """Wakes whoever waits on either side; what was not read is dropped."""
-        if self.left.is_set():
+        if self.left:
             return
-        self.left.set()
+        self.left = True
         while not self._pieces.empty():
             self._pieces.get_nowait()
         self._pieces.put_nowait(None)

@@ -1,15 +1,17 @@
-"""One call from reservation to settlement, in a task of its own that nothing cancels."""
+"""One call from reservation to settlement, in a task of its own that nothing but a cut ever interrupts."""
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from broker.core.clock import Clock
+from broker.core.credential import SealedKey
 from broker.core.errors import BrokerError, CallRefused, Unavailable
 from broker.core.secret import Secret
+from broker.ledger.books import Books
 from broker.ledger.judge import Demand
 from broker.ledger.reserve import Reservation, Reserver
-from broker.ledger.settle import Ending, Settler, price_of
+from broker.ledger.settle import Close, Ending, Settled, price_of
 from broker.ops.log import logger
 from broker.providers.client import Headers, ProviderClient
 from broker.proxy.authenticate import Principal
@@ -18,18 +20,14 @@ from broker.proxy.forward import Forwarding, Reply, Work, no_key, no_vault
 from broker.proxy.left import budget_header, rate_headers
 from broker.proxy.refuse import Refuser, refused
 from broker.proxy.running import Running
-from broker.store.tables import Credential
 
 log = logger("proxy")
 
 DRAIN_SECONDS = 10.0
 """How long a call whose app has left is read on for its true usage."""
 
-_SETTLE_PATIENCE = 2.0
-"""How long an answer waits for its settlement; the settlement itself is tried until it is done."""
-
-OpenKey = Callable[[Credential], Secret | None]
-KeyJudged = Callable[[Credential, str], None]
+OpenKey = Callable[[SealedKey], Secret | None]
+KeyJudged = Callable[[SealedKey, str], None]
 """Notes what a provider said of a key by how it answered: working or refused."""
 
 
@@ -38,7 +36,7 @@ class Means:
     """What every call uses."""
 
     reserve: Reserver
-    settle: Settler
+    books: Books
     client: ProviderClient
     open_key: OpenKey
     key_judged: KeyJudged
@@ -58,18 +56,19 @@ class Exchange:
         self._means = means
         self._principal = principal
         self._work = work
-        self._attempt: asyncio.Task[Reply] | None = None
+        self._forwarding: asyncio.Task[object] | None = None
+        """The task of this call while it may be cut: between its reservation and its ending."""
         self._cut: CallRefused | None = None
 
     def cut(self, why: CallRefused) -> None:
         """Ends a running call: its provider's connection is closed at once, its app is told why."""
-        if self._cut is None and self._attempt is not None:
+        if self._cut is None and self._forwarding is not None:
             self._cut = why
-            self._attempt.cancel()
+            self._forwarding.cancel()
 
     def leave(self) -> None:
         """The app has hung up; the provider is read on for a bounded while."""
-        if not self.channel.left.is_set():
+        if not self.channel.left:
             self.channel.leave()
             self._end_soon()
 
@@ -100,24 +99,32 @@ class Exchange:
     async def _forward(self, reservation: Reservation) -> Reply:
         limits = [budget_header(reservation, None), *rate_headers(reservation)]
         forwarding = Forwarding(self._means.client, self._work, self.channel, self._means.silence, limits)
-        self._attempt = asyncio.create_task(self._attempted(forwarding, reservation))
-        if self.channel.left.is_set():
+        self._forwarding = asyncio.current_task()
+        if self.channel.left:
             self._end_soon()  # it left while the books were waited for, and what was set then may be over
-        await asyncio.wait({self._attempt})
-        if self._attempt.cancelled():
-            why = self._cut or CallRefused("unavailable", Unavailable.description)
-            outcome = "client_left" if self.channel.left.is_set() else why.code
-            return Reply(forwarding.ending_if_cut(outcome), refusal=why)
-        error = self._attempt.exception()
-        if error is not None:
+        try:
+            return await self._attempt(forwarding, reservation)
+        except asyncio.CancelledError:
+            if self._cut is None:
+                raise
+            outcome = "client_left" if self.channel.left else self._cut.code
+            return Reply(forwarding.ending_if_cut(outcome), refusal=self._cut)
+        except Exception as error:
             # Its message may quote what it choked on, even the key.
             log.error("call.broke", reservation=reservation.id, exc_info=error)
-            return Reply(
-                forwarding.ending_if_cut("broker_error"), refusal=CallRefused("unavailable", Unavailable.description)
-            )
-        return self._attempt.result()
+            broke = CallRefused("unavailable", Unavailable.description)
+            return Reply(forwarding.ending_if_cut("broker_error"), refusal=broke)
+        finally:
+            self._end_of_cuts()
 
-    async def _attempted(self, forwarding: Forwarding, reservation: Reservation) -> Reply:
+    def _end_of_cuts(self) -> None:
+        """What comes now is the settlement: nothing may interrupt it, not even a cut that was asked for just now."""
+        if self._forwarding is not None:
+            while self._forwarding.cancelling():
+                self._forwarding.uncancel()
+            self._forwarding = None
+
+    async def _attempt(self, forwarding: Forwarding, reservation: Reservation) -> Reply:
         try:
             key = self._means.open_key(reservation.credential)
         except Unavailable as error:
@@ -128,19 +135,18 @@ class Exchange:
         self._judge_key(reservation.credential, reply)
         return reply
 
-    def _judge_key(self, credential: Credential, reply: Reply) -> None:
+    def _judge_key(self, credential: SealedKey, reply: Reply) -> None:
         """Only what is news is written: a refused key must not cost a write a call."""
         said = "refused" if reply.key_refused else "working" if reply.ending.outcome == "ok" else credential.state
         if said != credential.state:
             self._means.key_judged(credential, said)
 
     async def _finish(self, reservation: Reservation, reply: Reply) -> None:
-        """Settles, and answers once the books have it, so that what is read next is true."""
+        """Hands the ending to the books and answers: a read that comes after the answer waits for what was handed in."""
         ending = reply.ending
-        if self.channel.left.is_set() and ending.outcome == "ok":
+        if self.channel.left and ending.outcome == "ok":
             ending = Ending(ending.mark, "client_left", ending.usage, ending.status)
-        settling = asyncio.create_task(self._settle(reservation, ending))
-        await asyncio.wait({settling}, timeout=_SETTLE_PATIENCE)
+        settling = self._means.books.submit(Close(reservation.id, ending))
         settled = price_of(ending, reservation.price, reservation.hold)
         limits = [budget_header(reservation, settled), *rate_headers(reservation)]
         if reply.refusal is not None:
@@ -149,7 +155,7 @@ class Exchange:
             head = reply.head
             self.channel.give_head(Head(head.status, [*head.headers, *limits], head.body))
         await self.channel.give(None, self._means.silence)
-        await settling
+        await self._settled(reservation, ending, settling)
 
     async def _refuse(self, refusal: CallRefused, limits: Headers) -> None:
         if refusal.detail:
@@ -165,16 +171,17 @@ class Exchange:
         status, headers, body = self._means.refuser.answer(refusal, self._work.dialect)
         self.channel.give_head(Head(status, [*headers, *more], body))
 
-    async def _settle(self, reservation: Reservation, ending: Ending) -> None:
+    async def _settled(self, reservation: Reservation, ending: Ending, settling: "asyncio.Future[Settled]") -> None:
         """Tries until the books have it; if this process dies first, the sweep takes the bound."""
         pause = 0.05
         while True:
             try:
-                settled = await self._means.settle(reservation.id, ending)
+                settled = await settling
             except Exception as error:  # whatever it is, a hold must not be forgotten while this process lives
                 log.warning("settle.waits", reservation=reservation.id, exc_info=error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, 5.0)
+                settling = self._means.books.submit(Close(reservation.id, ending))
             else:
                 if settled.overrun:
                     log.error("call.overrun", reservation=reservation.id, overrun=settled.overrun)

@@ -158,7 +158,7 @@ class Forwarding:
         return b"".join(pieces)
 
     def _drain(self, chunk: bytes) -> None:
-        if self._channel.left.is_set():
+        if self._channel.left:
             self._drained += len(chunk)
             if self._drained > LONGEST_DRAIN:
                 raise TooLong

@@ -8,10 +8,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.audit.record import SYSTEM, record
 from broker.core.clock import Clock
+from broker.core.credential import SealedKey
 from broker.core.errors import BrokerError, CallRefused, Unavailable
+from broker.ledger.books import Books
 from broker.ledger.lease import Lease, Monotonic
 from broker.ledger.reserve import Reserver
-from broker.ledger.settle import Settler
 from broker.ledger.sweep import sweep
 from broker.ops.log import logger
 from broker.prices.book import PriceBook
@@ -27,7 +28,6 @@ from broker.proxy.running import LOOK_SECONDS, Running
 from broker.settings import Settings
 from broker.store import credentials, grant_requests
 from broker.store.database import Database
-from broker.store.tables import Credential
 from broker.vault.credentials import open_credential
 from broker.vault.vault import Vault
 
@@ -41,10 +41,11 @@ class ProxyService:
     """`app` answers under /proxy between `start` and `stop`."""
 
     def __init__(
-        self, db: Database, clock: Clock, monotonic: Monotonic, settings: Settings, vault: Vault, client: ProviderClient,
+        self, db: Database, books: Books, clock: Clock, monotonic: Monotonic, settings: Settings, vault: Vault, client: ProviderClient,
         registry: Registry, prices: PriceBook, verify: Verify,
     ) -> None:  # fmt: skip
         self._db = db
+        self._books = books
         self._clock = clock
         self._heartbeat = settings.heartbeat_seconds
         self._registry = registry
@@ -54,8 +55,8 @@ class ProxyService:
         self._loops: list[asyncio.Task[None]] = []
         self._marking: set[asyncio.Task[None]] = set()
         means = Means(
-            reserve=Reserver(db, clock, self._lease),
-            settle=Settler(db, clock),
+            reserve=Reserver(books, self._lease),
+            books=books,
             client=client,
             open_key=lambda row: open_credential(vault, row, registry.environment_key),
             key_judged=self._key_judged,
@@ -74,7 +75,7 @@ class ProxyService:
         self._prices.warm()
         await self._lease.take()
         await self._look()
-        await sweep(self._db, self._clock)
+        await sweep(self._db, self._books, self._clock)
         beats = ((LOOK_SECONDS, self._look), (self._heartbeat, self._renew), (SWEEP_SECONDS, self._sweep))
         self._loops = [asyncio.create_task(_every(seconds, work)) for seconds, work in beats]
 
@@ -105,15 +106,15 @@ class ProxyService:
         await self._lease.take()
 
     async def _sweep(self) -> None:
-        await sweep(self._db, self._clock)
+        await sweep(self._db, self._books, self._clock)
         await self._db.write(lambda tx: grant_requests.erase_ended_codes(tx, self._clock()))
 
-    def _key_judged(self, row: Credential, said: str) -> None:
+    def _key_judged(self, row: SealedKey, said: str) -> None:
         task = asyncio.create_task(self._mark(row, said))
         self._marking.add(task)
         task.add_done_callback(self._marking.discard)
 
-    async def _mark(self, row: Credential, said: str) -> None:
+    async def _mark(self, row: SealedKey, said: str) -> None:
         """Its owner sees it on the key's card and on the pages of the grants that use it."""
 
         async def work(tx: AsyncSession) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from broker.core.credential import SealedKey
 from broker.core.handle import new_id
 from broker.store import changes
 from broker.store.tables import Credential, User
@@ -38,7 +39,7 @@ def may_lend_operators(user: User, operator_keys: str) -> bool:
     return operator_keys == "everyone" or (operator_keys == "admins" and user.role == "admin")
 
 
-async def mark(tx: AsyncSession, seen: Credential, state: str, now: int) -> None:
+async def mark(tx: AsyncSession, seen: SealedKey | Credential, state: str, now: int) -> None:
     """Notes what the provider said of a key, working or refused, unless the key was replaced since it was seen."""
     row = await tx.get(Credential, seen.id)
     if row is not None and row.removed_at is None and row.version == seen.version:

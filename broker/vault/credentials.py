@@ -5,7 +5,7 @@ from collections.abc import Callable
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.audit.record import OPERATOR, record
-from broker.core.credential import shown_prefix
+from broker.core.credential import SealedKey, shown_prefix
 from broker.core.handle import new_id
 from broker.core.secret import Secret
 from broker.store import credentials
@@ -55,7 +55,7 @@ EnvironmentKey = Callable[[str], Secret | None]
 """The operator's key of a provider, by the provider's name, as the environment holds it now."""
 
 
-def open_credential(vault: Vault, row: Credential, environment_key: EnvironmentKey) -> Secret | None:
+def open_credential(vault: Vault, row: Credential | SealedKey, environment_key: EnvironmentKey) -> Secret | None:
     """The key itself; None when it was removed, or when the environment does not hold it now.
 
     Raises Unavailable when the sealed text does not open.
@@ -82,5 +82,5 @@ def _put(vault: Vault, row: Credential, key: Secret, state: str, now: int) -> No
     row.state, row.checked_at = state, None if state == "unchecked" else now
 
 
-def _place(row: Credential) -> Place:
+def _place(row: Credential | SealedKey) -> Place:
     return Place("credential", row.id, row.user_id or OPERATOR, row.provider, row.version)

@@ -8,11 +8,11 @@ from tests.proxy.world import World
 
 
 async def test_books_that_break_in_an_unknown_way_refuse(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def broken(*_: object) -> None:
+    def broken(*_: object) -> None:
         raise ValueError("a row that cannot be read")
 
     token = await world.token()
-    monkeypatch.setattr("broker.ledger.reserve.load_standing", broken)
+    monkeypatch.setattr("broker.ledger.transaction.check_state", broken)
     async with asyncio.timeout(5):
         answered = await world.call(token)
     assert (answered.status, answered.code) == (503, "unavailable")

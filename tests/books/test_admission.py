@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from broker.core.errors import CallRefused, Unavailable
+from broker.ledger.books import OwnBooks
 from broker.ledger.judge import NO_PRICE, foremost
 from broker.ledger.reserve import Reserver
 from broker.store.database import Database, sqlite_url
@@ -189,7 +190,7 @@ async def test_a_limit_that_refuses_last_gives_back_what_the_others_took(books: 
 async def test_a_locked_database_admits_nothing_and_serves_again_once_it_is_free(books: Books, tmp_path: Path) -> None:
     lent = await books.lend()
     hasty = Database(sqlite_url(tmp_path), busy_ms=50)
-    reserve = Reserver(hasty, books.clock, books.lease)
+    reserve = Reserver(OwnBooks(hasty, books.clock), books.lease)
     locking = sqlite3.connect(tmp_path / "broker.db", isolation_level=None)
     try:
         locking.execute("BEGIN IMMEDIATE")

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from broker.core.access import RateLimit
+from broker.core.credential import SealedKey
 from broker.core.errors import CallRefused
 from broker.core.money import MicroUSD
 from broker.core.usage import Price, Rates, Tier
 from broker.ledger.judge import Plan, plan
 from broker.ledger.standing import Allowance, Cap
-from broker.store.tables import Credential
 from tests.books.world import Books, demand
 
 FREE_OUTPUT = Price("test", "1", (Tier(-1, Rates(1_000_000, 0, 1_000_000, 1_000_000)),))
@@ -24,7 +24,7 @@ def allowance(**changes: Any) -> Allowance:
         provider="openai",
         models=("gpt-4o-mini",),
         actions=frozenset(["chat"]),
-        credential=Credential(id="crd", provider="openai", name="n", created_at=0),
+        credential=SealedKey("crd", None, "openai", "stored", "", 1, "unchecked", None),
         budget=1_000,
         budget_per="grant",
         max_requests=10,

@@ -8,7 +8,7 @@ import pytest
 from broker.core.errors import BrokerError
 from broker.core.grant import GrantEvent
 from broker.core.usage import Usage
-from broker.ledger.settle import Ending, Settled
+from broker.ledger.settle import Close, Ending, Settled
 from broker.store import changes
 from tests.books.world import ESTIMATED, NOT_RUN, Books, reported, standing
 
@@ -174,7 +174,7 @@ async def test_what_is_not_known_after_the_sweep_stays_at_the_bound(books: Books
 
 async def test_what_was_never_reserved_is_not_settled(books: Books) -> None:
     with pytest.raises(BrokerError):
-        await books.settler("res_unknown", ESTIMATED)
+        await books.own.submit(Close("res_unknown", ESTIMATED))
 
 
 @pytest.mark.parametrize("usage", [Usage(-1, 5), Usage(5, 2**31), Usage(5, 5, cached_input_tokens=6)])

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from broker.store.sqlite_steps import SqliteSteps
 from tests.books.world import Books, reported
 
 
@@ -27,13 +28,21 @@ async def said(books: Books) -> list[tuple[str, Any]]:
         if "reservation" in statement:
             spoken.append((statement, values))
 
+    def overhear(statement: str) -> None:
+        if "reservation" in statement:
+            spoken.append((statement, ()))
+
     lent = await books.lend(requests_per_minute=9, tokens_per_minute=9_000, concurrent=9)
-    event.listen(books.db._writer.sync_engine, "before_cursor_execute", hear)
+    event.listen(books.db._reader.sync_engine, "before_cursor_execute", hear)
+    runner = books.own._runner
+    assert isinstance(runner, SqliteSteps)
+    runner._open().set_trace_callback(overhear)
     try:
         await books.settle(await books.reserve(lent), reported(1, 1))
         await books.sweep()
     finally:
-        event.remove(books.db._writer.sync_engine, "before_cursor_execute", hear)
+        runner._open().set_trace_callback(None)
+        event.remove(books.db._reader.sync_engine, "before_cursor_execute", hear)
     return spoken
 
 

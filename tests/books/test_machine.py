@@ -76,7 +76,7 @@ class Ledger(RuleBasedStateMachine):
     def doom(self) -> None:
         lease = self.books.new_lease(LEASE)
         self.run(lease.take())
-        self.doomed = Reserver(self.books.db, self.books.clock, lease)
+        self.doomed = Reserver(self.books.own, lease)
 
     @rule(target=calls, read=st.integers(1, 120), written=st.integers(0, 60), doomed=st.booleans())
     def reserve(self, read: int, written: int, doomed: bool) -> Any:

@@ -7,9 +7,10 @@ import time
 from pathlib import Path
 
 from broker.core.errors import CallRefused
+from broker.ledger.books import OwnBooks
 from broker.ledger.lease import Lease
 from broker.ledger.reserve import Reserver
-from broker.ledger.settle import Settler
+from broker.ledger.settle import Close
 from broker.store.database import Database, sqlite_url
 from tests.books.world import ESTIMATED, NOT_RUN, demand, reported
 
@@ -22,8 +23,8 @@ class Worker:
     def __init__(self, folder: Path, jti: str, lease_seconds: float) -> None:
         self.db = Database(sqlite_url(folder), synchronous="normal", busy_ms=30_000)
         self.lease = Lease(self.db, now, time.monotonic, lease_seconds)
-        self.reserve = Reserver(self.db, now, self.lease)
-        self.settle = Settler(self.db, now)
+        self.books = OwnBooks(self.db, now)
+        self.reserve = Reserver(self.books, self.lease)
         self.jti = jti
         self.chance = random.Random(3)
 
@@ -47,7 +48,8 @@ class Worker:
                 continue
             await asyncio.sleep(self.chance.random() / 100)
             read, written = self.chance.randint(1, 100), self.chance.randint(0, 50)
-            await self.settle(held.id, self.chance.choice([NOT_RUN, ESTIMATED, reported(read, written)]))
+            ending = self.chance.choice([NOT_RUN, ESTIMATED, reported(read, written)])
+            await self.books.submit(Close(held.id, ending))
             tell("ended")
 
 

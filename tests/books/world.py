@@ -12,12 +12,13 @@ from broker.core.clock import DAY
 from broker.core.errors import CallRefused
 from broker.core.grant import GrantEvent
 from broker.core.usage import Price, Rates, Tier, Usage
+from broker.ledger.books import OwnBooks
 from broker.ledger.judge import Demand
 from broker.ledger.keys import CounterKey, key_of, money_key, requests_key
 from broker.ledger.lease import Lease
 from broker.ledger.limits import change_limits, open_access
 from broker.ledger.reserve import Reservation, Reserver
-from broker.ledger.settle import Ending, Settled, Settler
+from broker.ledger.settle import Close, Ending, Settled
 from broker.ledger.sweep import sweep
 from broker.ledger.verify import verify
 from broker.store import grants
@@ -86,8 +87,10 @@ class Books:
 
     def __post_init__(self) -> None:
         self.lease = self.new_lease()
-        self.reserver = Reserver(self.db, self.clock, self.lease)
-        self.settler = Settler(self.db, self.clock)
+        self.own = OwnBooks(self.db, self.clock)
+        self.others = OwnBooks(self.db, self.clock)
+        """As another process writes them."""
+        self.reserver = Reserver(self.own, self.lease)
 
     def new_lease(self, seconds: float = LONG_LEASE) -> Lease:
         return Lease(self.db, self.clock, lambda: self.clock() / 1_000_000, seconds)
@@ -166,10 +169,10 @@ class Books:
         raise AssertionError(f"admitted with a hold of {held.hold}")
 
     async def settle(self, held: Reservation, ending: Ending) -> Settled:
-        return await self.settler(held.id, ending)
+        return await self.own.submit(Close(held.id, ending))
 
     async def sweep(self) -> int:
-        return await sweep(self.db, self.clock)
+        return await sweep(self.db, self.others, self.clock)
 
     async def change(self, access_id: str, **terms: Any) -> None:
         """What the owner types on the page of the grant."""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.ledger.books import OwnBooks
 from broker.prices.book import PriceBook
 from broker.providers.client import ProviderClient, Waits
 from broker.providers.registry import Registry
@@ -31,13 +32,14 @@ async def world(migrated: Path, tmp_path: Path, waits: Waits, monkeypatch: pytes
     settings = Settings(data_dir=tmp_path)
     db, clock, vault = Database(sqlite_url(tmp_path), synchronous="normal"), TurnedClock(), Vault(b"k" * 32)
     client = ProviderClient(waits)
+    books = OwnBooks(db, clock)
     async with fake_provider(answer_chat) as provider:
         registry = Registry({"BROKER_PROVIDER_OPENAI_BASE_URL": f"{provider.url}/v1"})
         service = ProxyService(
-            db, clock, time.monotonic, settings, vault, client, registry, PriceBook(), verify_by_name
+            db, books, clock, time.monotonic, settings, vault, client, registry, PriceBook(), verify_by_name
         )
         async with running(service):
-            made = World(db, clock, vault, service, provider)
+            made = World(db, books, clock, vault, service, provider)
             await made.people()
             yield made
         await client.close()

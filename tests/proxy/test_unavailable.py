@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from broker.store.sqlite_steps import SqliteSteps
 from tests.fake_provider import Asked, answer_chat
 from tests.proxy.world import World
 
@@ -38,11 +39,13 @@ async def test_a_locked_database_refuses_and_recovers(impatient: World, tmp_path
 async def test_a_full_disk_refuses_and_recovers(world: World) -> None:
     token = await world.token()
     await world.db.write_core(_fill)
+    await _bounded(world)
     codes: list[int] = []
     while 503 not in codes and len(codes) < 100:
         codes.append((await world.call(token)).status)
     assert codes.count(200) == len(codes) - 1 == len(world.provider.asked)
     await world.db.write_core(_grow)
+    await _bounded(world, "1000000")
     assert (await world.call(token)).status == 200
     assert {row.mark for row in await world.at_rest()} == {"reported"}
     assert (await world.verified()).startswith("OK")
@@ -52,6 +55,15 @@ async def _fill(connection: AsyncConnection) -> None:
     """From here on there is not one page more."""
     (pages,) = (await connection.execute(text("PRAGMA page_count"))).one()
     await _pragma(connection, f"max_page_count={pages}")
+
+
+async def _bounded(world: World, pages: str = "(SELECT page_count FROM pragma_page_count)") -> None:
+    """The books write through a connection of their own."""
+    runner = world.books._runner
+    assert isinstance(runner, SqliteSteps)
+    connection = runner._open()
+    (count,) = connection.execute(f"SELECT {pages}").fetchone()
+    connection.execute(f"PRAGMA max_page_count={count}")
 
 
 async def _grow(connection: AsyncConnection) -> None:

@@ -13,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from broker.core.clock import from_seconds
 from broker.core.handle import new_id
 from broker.core.secret import Secret
+from broker.ledger.books import OwnBooks
 from broker.ledger.limits import open_access
 from broker.ledger.verify import verify
 from broker.proxy.authenticate import Principal
@@ -57,6 +58,7 @@ class Answered:
 @dataclass
 class World:
     db: Database
+    books: OwnBooks
     clock: TurnedClock
     vault: Vault
     service: ProxyService

@@ -1,0 +1,101 @@
+"""The books: every reservation and every settlement goes through here, those of many calls in one transaction."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Protocol, TypeVar, overload
+
+from broker.core.clock import Clock
+from broker.core.errors import Unavailable
+from broker.ledger.ask import Ask, Reservation
+from broker.ledger.settle import Close, Settled
+from broker.ledger.tally import Stale
+from broker.ledger.transaction import Answer, Memory, Operation, Transaction
+from broker.ops.log import logger
+from broker.store.database import Database
+from broker.store.group import Group
+from broker.store.sqlite_steps import SqliteSteps
+from broker.store.steps import Steps
+
+T = TypeVar("T")
+log = logger("ledger")
+
+
+class Runner(Protocol):
+    """Runs one transaction made of steps; raises what they raise, or Unavailable, and then nothing of it stays."""
+
+    locks_by_reading: bool
+    """Whether a counter that was read cannot be changed by others until COMMIT, and has to be read to be sure of that."""
+
+    async def run(self, steps: Steps[T]) -> T: ...
+
+    async def close(self) -> None: ...
+
+
+class Books(Protocol):
+    @overload
+    def submit(self, operation: Ask) -> "asyncio.Future[Reservation]": ...
+    @overload
+    def submit(self, operation: Close) -> "asyncio.Future[Settled]": ...
+
+    async def settled(self) -> None:
+        """Returns once all that was submitted before is in the database."""
+
+
+class OwnBooks:
+    """The books as this process writes them."""
+
+    def __init__(self, db: Database, clock: Clock, runner: Runner | None = None) -> None:
+        self._clock = clock
+        self._runner: Runner = runner or SqliteSteps(db)
+        self._memory = Memory()
+        self._group: Group[Operation, Reservation | Settled] = Group(self._run)
+        db.before_read.append(self.settled)
+        db.before_close.append(self.close)
+
+    @overload
+    def submit(self, operation: Ask) -> "asyncio.Future[Reservation]": ...
+    @overload
+    def submit(self, operation: Close) -> "asyncio.Future[Settled]": ...
+    def submit(self, operation: Operation) -> "asyncio.Future[Reservation] | asyncio.Future[Settled]":
+        """Raises Unavailable when too much is waiting; a settlement is never turned away."""
+        return self._group.submit(operation, patient=isinstance(operation, Close))  # type: ignore[return-value]
+
+    async def settled(self) -> None:
+        await self._group.settled()
+
+    async def close(self) -> None:
+        await self.settled()
+        await self._runner.close()
+
+    async def _run(self, batch: Sequence[Operation]) -> Sequence[Answer]:
+        try:
+            return await self._transact(batch)
+        except Unavailable:
+            raise
+        except Exception as error:
+            if len(batch) == 1:
+                log.exception("books.broke", exc_info=error)
+                return [error]
+        # One of them breaks the transaction of all: each is done by itself, and only that one fails.
+        return [answer for operation in batch for answer in await self._alone(operation)]
+
+    async def _alone(self, operation: Operation) -> Sequence[Answer]:
+        try:
+            return await self._run([operation])
+        except Unavailable as error:
+            return [error]
+
+    async def _transact(self, batch: Sequence[Operation]) -> Sequence[Answer]:
+        for anew in (self._runner.locks_by_reading, True):
+            transaction = Transaction(batch, self._memory, self._clock(), anew=anew)
+            try:
+                answers = await self._runner.run(transaction.steps())
+            except Stale:
+                transaction.undone()
+            except BaseException:
+                transaction.undone()
+                raise
+            else:
+                transaction.committed()
+                return answers
+        raise Unavailable(detail="the counters changed while they were judged")

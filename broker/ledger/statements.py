@@ -1,0 +1,139 @@
+"""What the books ask of the store, in the words of both stores."""
+
+from typing import NamedTuple
+
+from broker.core.grant import GrantEvent, GrantState, sources
+from broker.store.steps import Statement, inserting, reading, updating
+
+EPOCH = reading("SELECT epoch FROM change", "")
+
+STANDING_LEASES = reading("SELECT id FROM boot WHERE id = ? AND ended_at IS NULL AND lease_ends_at > ?", "tn")
+
+
+class TokenRow(NamedTuple):
+    jti: str
+    ends_at: int
+    caps: str | None
+    grant_id: str
+    state: str
+    user_id: str
+    client_id: str
+
+
+TOKENS = reading(
+    "SELECT t.jti, t.ends_at, t.caps, t.grant_id, g.state, g.user_id, g.client_id FROM access_token AS t "
+    'JOIN "grant" AS g ON g.id = t.grant_id JOIN "user" AS u ON u.id = g.user_id '
+    "JOIN client AS c ON c.id = g.client_id LEFT JOIN token_family AS f ON f.id = t.family_id "
+    "WHERE t.jti = ? AND t.revoked_at IS NULL AND f.revoked_at IS NULL "
+    "AND u.disabled_at IS NULL AND c.removed_at IS NULL AND g.state IN ('active', 'paused', 'frozen')",
+    "t",
+)
+"""TokenRow of a token that is worth something, but for its end."""
+
+
+class AccessRow(NamedTuple):
+    id: str
+    grant_id: str
+    provider: str
+    models: str
+    actions: str
+    budget: int
+    budget_per: str
+    max_requests: int | None
+    requests_per_minute: int | None
+    tokens_per_minute: int | None
+    concurrent: int | None
+    max_output_tokens: int | None
+    ends_at: int
+    key_id: str
+    key_user_id: str | None
+    key_provider: str
+    key_source: str
+    key_sealed: str
+    key_version: int
+    key_state: str
+    key_removed_at: int | None
+
+
+ACCESSES = reading(
+    "SELECT a.id, a.grant_id, a.provider, a.models, a.actions, a.budget, a.budget_per, a.max_requests, "
+    "a.requests_per_minute, a.tokens_per_minute, a.concurrent, a.max_output_tokens, a.ends_at, k.id AS key_id, "
+    "k.user_id AS key_user_id, k.provider AS key_provider, k.source AS key_source, k.sealed AS key_sealed, "
+    "k.version AS key_version, k.state AS key_state, k.removed_at AS key_removed_at FROM access AS a "
+    "JOIN credential AS k ON k.id = a.credential_id "
+    "WHERE a.grant_id = ? AND a.ended_at IS NULL ORDER BY a.position",
+    "t",
+)
+"""AccessRow of each access of a grant that was not ended, with its credential."""
+
+_KEY = ("scope_kind", "scope_id", "measure", "period_kind", "period_start")
+_FIGURES = ("limit", "target", "settled", "held", "overrun")
+_KEY_TYPES, _FIGURE_TYPES = "ttttn", "nnnnn"
+_KEY_IS = " AND ".join(f"c.{name} = ?" for name in _KEY)
+_STANDS_AT = " AND ".join(f'"{name}" = ?' for name in (*_KEY, *_FIGURES))
+_ALL = ", ".join(f'c."{name}"' for name in (*_KEY, *_FIGURES))
+
+_ROWS = reading(f"SELECT {_ALL} FROM counter AS c WHERE {_KEY_IS}", _KEY_TYPES)
+COUNTERS = Statement(
+    _ROWS.sqlite,
+    f"SELECT {_ALL} FROM counter AS c JOIN unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::bigint[]) "
+    f"AS v({', '.join(_KEY)}) USING ({', '.join(_KEY)}) ORDER BY {', '.join(f'c.{name}' for name in _KEY)} FOR UPDATE OF c",
+    reads=True,
+)
+"""On PostgreSQL they are locked, always in the same order, until COMMIT."""
+
+MOVE_COUNTER = updating(
+    "counter",
+    '"limit" = ?, settled = ?, held = ?, overrun = ?',
+    _STANDS_AT,
+    "nnnn" + _KEY_TYPES + _FIGURE_TYPES,
+    echo=0,
+)
+"""The check is the write: a counter moves only from the figures that were judged."""
+
+NEW_COUNTER = inserting("counter", (*_KEY, *_FIGURES), _KEY_TYPES + _FIGURE_TYPES, once=True)
+
+RESERVATION_COLUMNS = (
+    "id", "grant_id", "access_id", "jti", "user_id", "credential_id", "provider", "model", "action", "streamed",
+    "state", "mark", "hold", "charged", "price", "input_bound", "output_bound", "rate_tokens", "boot_id", "admitted_at",
+    "cost", "overrun", "input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "status",
+    "outcome", "reached",
+)  # fmt: skip
+HOLD = inserting("reservation", RESERVATION_COLUMNS, "tttttttttnttnttnnntnnnnnnnntn")
+
+HELD_COLUMNS = (
+    "id", "state", "mark", "hold", "price", "charged", "rate_tokens", "cost", "overrun", "grant_id", "provider", "model",
+)  # fmt: skip
+RESERVATIONS = reading(f"SELECT {', '.join(HELD_COLUMNS)} FROM reservation WHERE id = ?", "t")
+
+END = updating(
+    "reservation",
+    "state = ?, mark = ?, ended_at = ?, cost = ?, overrun = ?, input_tokens = ?, output_tokens = ?, "
+    "cached_input_tokens = ?, cache_write_tokens = ?, rate_tokens = ?, status = ?, outcome = ?, reached = ?",
+    "id = ? AND state = 'held'",
+    "ttnnnnnnnnntnt",
+    echo=13,
+)
+TRUTH = updating("reservation", "mark = ?, overrun = ?, outcome = ?", "id = ? AND mark = 'unresolved'", "tntt", echo=3)
+"""What is learnt of a call that the sweep has ended."""
+
+_LIVE = ", ".join(f"'{state.value}'" for state in sources(GrantEvent.FREEZE))
+FREEZE = updating(
+    "grant", f"state = '{GrantState.FROZEN.value}', changed_at = ?", f"id = ? AND state IN ({_LIVE})", "nt", echo=1
+)
+_BUMP = "UPDATE change SET count = count + 1"
+BUMP = Statement(_BUMP, _BUMP)
+
+_SEEN = "admitted_at > ? AND (state <> 'released' OR reached = 1)"
+"""A call that the provider saw counts here even if it did not run, and in no other limit."""
+_SUMS = "count(*), CAST(coalesce(sum(rate_tokens), 0) AS BIGINT), coalesce(min(admitted_at), 0)"
+_HELD = "state = 'held'"
+"""Said as a constant, which is what lets SQLite answer from the index of the few rows that are held."""
+
+MINUTE_OF_ACCESS = reading(f"SELECT {_SUMS} FROM reservation WHERE access_id = ? AND {_SEEN}", "tn")
+MINUTE_OF_TOKEN = reading(f"SELECT {_SUMS} FROM reservation WHERE jti = ? AND access_id = ? AND {_SEEN}", "ttn")
+RUNNING_OF_ACCESS = reading(f"SELECT count(*) FROM reservation WHERE access_id = ? AND {_HELD}", "t")
+RUNNING_OF_TOKEN = reading(f"SELECT count(*) FROM reservation WHERE jti = ? AND access_id = ? AND {_HELD}", "tt")
+_ROW = "SELECT admitted_at, rate_tokens FROM reservation WHERE"
+ROWS_OF_ACCESS = reading(f"{_ROW} access_id = ? AND {_SEEN} ORDER BY admitted_at", "tn")
+ROWS_OF_TOKEN = reading(f"{_ROW} jti = ? AND access_id = ? AND {_SEEN} ORDER BY admitted_at", "ttn")

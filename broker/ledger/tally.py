@@ -1,0 +1,120 @@
+"""A counter row as it is judged in memory, beside the figures that the database must still have when it is written."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from broker.ledger.keys import CounterKey
+from broker.ledger.settle import Settled
+from broker.ledger.statements import COUNTERS, MOVE_COUNTER, NEW_COUNTER
+from broker.store.steps import Steps
+
+MOST_KEPT = 50_000
+
+
+class Stale(Exception):
+    """The database no longer has the figures that were judged: nothing of this transaction may stay."""
+
+
+@dataclass(slots=True)
+class Tally:
+    limit: int
+    """What is enforced: max(target, settled + held) while a lowered limit sinks."""
+    target: int
+    settled: int = 0
+    held: int = 0
+    overrun: int = 0
+    stored: tuple[int, ...] | None = None
+    """As the database has it; None for a row that is not there yet."""
+
+    @property
+    def figures(self) -> tuple[int, int, int, int, int]:
+        return self.limit, self.target, self.settled, self.held, self.overrun
+
+    @property
+    def left(self) -> int:
+        return self.limit - self.settled - self.overrun - self.held
+
+    @property
+    def at_rest(self) -> int:
+        """What would be left if everything held came back: of a lowered limit, that of the figure typed."""
+        return self.target - self.settled - self.overrun
+
+    def take(self, amount: int) -> None:
+        self.held += amount
+
+    def end(self, held: int, settled: int, overrun: int) -> None:
+        """A lowered limit sinks with every ending until it is the figure typed."""
+        self.held -= held
+        self.settled += settled
+        self.overrun += overrun
+        self.limit = max(self.target, self.settled + self.held)
+
+
+class Tallies:
+    """The counters of the books that were used of late; what is written is confirmed by the row it is written to."""
+
+    def __init__(self) -> None:
+        self._kept: dict[CounterKey, Tally] = {}
+
+    def __getitem__(self, key: CounterKey) -> Tally:
+        return self._kept[key]
+
+    def forget(self, keys: Iterable[CounterKey]) -> None:
+        for key in keys:
+            self._kept.pop(key, None)
+
+    def load(self, keys: Iterable[CounterKey], *, anew: bool) -> Steps[None]:
+        """Reads the rows that are not known, or all of them anew, which on PostgreSQL locks them in one order."""
+        missing = sorted(keys if anew else (key for key in keys if key not in self._kept))
+        if not missing:
+            return
+        self.forget(missing)
+        for row in (yield COUNTERS, missing):
+            limit, target, settled, held, overrun = figures = row[5:]
+            self._kept[CounterKey(*row[:5])] = Tally(limit, target, settled, held, overrun, figures)
+
+    def confirm(self, keys: Iterable[CounterKey]) -> Steps[None]:
+        """Raises Stale unless the database has the rows as they are known: what is refused is not written, only read."""
+        known = {key: self._kept[key].stored for key in keys}
+        found = {CounterKey(*row[:5]): row[5:] for row in (yield COUNTERS, sorted(known))}
+        if any(found.get(key) != stored for key, stored in known.items()):
+            raise Stale
+
+    def open(self, key: CounterKey, limit: int) -> Tally:
+        """The row of a key, made in memory for a period that has just begun."""
+        tally = self._kept.get(key)
+        if tally is None:
+            tally = self._kept[key] = Tally(limit, limit)
+        return tally
+
+    def book(self, charged: Iterable[CounterKey], hold: int, settled: Settled, *, ran: bool) -> None:
+        for key in charged:
+            if key.is_money():
+                self._kept[key].end(hold, settled.cost, settled.overrun)
+            else:
+                self._kept[key].end(1, int(ran), 0)
+
+    def write(self, keys: Iterable[CounterKey]) -> Steps[None]:
+        """Raises Stale when a row is not what it was when it was judged."""
+        new, moved = [], []
+        for key in keys:
+            tally = self._kept.get(key)
+            if tally is None or tally.figures == tally.stored:
+                continue
+            if tally.stored is None:
+                new.append((*key, *tally.figures))
+            else:
+                limit, _, *figures = tally.figures
+                moved.append((limit, *figures, *key, *tally.stored))
+        for statement, rows in ((MOVE_COUNTER, moved), (NEW_COUNTER, new)):
+            if rows and len((yield statement, rows)) != len(rows):
+                raise Stale
+
+    def written(self, keys: Iterable[CounterKey]) -> None:
+        """To be called once it is committed."""
+        if len(self._kept) > MOST_KEPT:
+            self._kept.clear()
+        for key in keys:
+            tally = self._kept.get(key)
+            if tally is not None:
+                tally.stored = tally.figures

@@ -1,0 +1,79 @@
+"""Group commit: what many callers ask of the store at about the same time is done in one transaction."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from broker.core.errors import BrokerError, Unavailable
+
+Asked = TypeVar("Asked")
+Given = TypeVar("Given")
+
+MOST_AT_ONCE = 128
+"""Operations a transaction: more would keep everything else in this process waiting for too long."""
+MOST_WAITING = 4096
+PATIENCE = 0.01
+"""Seconds that what may wait does wait, for others to share its transaction."""
+
+
+class Group(Generic[Asked, Given]):
+    """`run` does a batch and gives one answer for each, which may be an exception; answers come after COMMIT."""
+
+    def __init__(self, run: Callable[[Sequence[Asked]], Awaitable[Sequence[Given | Exception]]]) -> None:
+        self._run = run
+        self._waiting: list[tuple[Asked, asyncio.Future[Given]]] = []
+        self._worker: asyncio.Task[None] | None = None
+        self._later: asyncio.TimerHandle | None = None
+
+    def submit(self, asked: Asked, *, patient: bool = False) -> "asyncio.Future[Given]":
+        """Raises Unavailable at once when too much is waiting; what is patient is never refused."""
+        if not patient and len(self._waiting) >= MOST_WAITING:
+            raise Unavailable(detail="too many operations wait for the store")
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Given] = loop.create_future()
+        self._waiting.append((asked, answer))
+        if self._worker is None:
+            if not patient:
+                self._begin()
+            elif self._later is None:
+                self._later = loop.call_later(PATIENCE, self._begin)
+        return answer
+
+    async def settled(self) -> None:
+        """Returns once all that was submitted before has been done."""
+        while self._waiting or self._worker is not None:
+            self._begin()
+            if self._worker is not None:
+                await asyncio.wait({self._worker})
+
+    def _begin(self) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+        if self._worker is None and self._waiting:
+            self._worker = asyncio.create_task(self._work())
+
+    async def _work(self) -> None:
+        try:
+            while self._waiting:
+                batch, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
+                await self._do(batch)
+        finally:
+            self._worker = None
+            self._begin()
+
+    async def _do(self, batch: "list[tuple[Asked, asyncio.Future[Given]]]") -> None:
+        given: Sequence[Given | Exception]
+        try:
+            given = await self._run([asked for asked, _ in batch])
+        except BrokerError as error:
+            given = [error] * len(batch)
+        except Exception as error:  # whatever it is, those who wait are told
+            given = [Unavailable(detail=repr(error))] * len(batch)
+        for (_, answer), each in zip(batch, given, strict=True):
+            if answer.cancelled():
+                continue
+            if isinstance(each, Exception):
+                answer.set_exception(each)
+            else:
+                answer.set_result(each)

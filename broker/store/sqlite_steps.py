@@ -1,0 +1,109 @@
+"""Runs transactions made of steps on SQLite: in this thread, but for the COMMIT that waits for the disk."""
+
+import asyncio
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TypeVar
+
+from sqlalchemy.engine import make_url
+
+from broker.core.errors import Unavailable
+from broker.store.database import Database
+from broker.store.steps import Params, Rows, Statement, Step, Steps
+
+T = TypeVar("T")
+
+_LOOK_SECONDS = 0.002
+_KEPT_STATEMENTS = 256
+
+
+class SqliteSteps:
+    """A connection of its own, used in the turn of its database: another process that writes is waited for."""
+
+    locks_by_reading = False
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._connection: sqlite3.Connection | None = None
+        self._disk = ThreadPoolExecutor(1, "commit")
+
+    async def run(self, steps: Steps[T]) -> T:
+        """One transaction. Raises what the steps raise, or Unavailable; then nothing of it stays."""
+        async with self._db.turn:
+            try:
+                connection = self._open()
+                await self._begin(connection)
+                return await self._through(connection, steps)
+            except sqlite3.IntegrityError:
+                raise
+            except sqlite3.Error as error:
+                raise Unavailable(detail=f"{type(error).__name__}: {error}") from error
+
+    async def close(self) -> None:
+        self._disk.shutdown(wait=True)
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    async def _through(self, connection: sqlite3.Connection, steps: Steps[T]) -> T:
+        try:
+            value = _drive(connection, steps)
+            if self._db.is_durable:
+                await asyncio.get_running_loop().run_in_executor(self._disk, connection.execute, "COMMIT")
+            else:
+                connection.execute("COMMIT")
+        except BaseException:
+            with suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise
+        return value
+
+    async def _begin(self, connection: sqlite3.Connection) -> None:
+        """The lock is asked for again and again: waiting inside SQLite would stop everything in this thread."""
+        loop = asyncio.get_running_loop()
+        give_up_at = loop.time() + self._db.busy_ms / 1000
+        while True:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or loop.time() >= give_up_at:
+                    raise
+                await asyncio.sleep(_LOOK_SECONDS)
+            else:
+                return
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            path = make_url(self._db.url).database or ""
+            connection = sqlite3.connect(
+                path, timeout=0, isolation_level=None, check_same_thread=False, cached_statements=_KEPT_STATEMENTS
+            )
+            for pragma in self._db.pragmas:
+                connection.execute(pragma)
+            connection.execute("PRAGMA busy_timeout=0")
+            self._connection = connection
+        return self._connection
+
+
+def _said(cursor: sqlite3.Cursor, statement: Statement, params: Params) -> Rows:
+    sql, echo = statement.sqlite, statement.echo
+    rows: Rows = []
+    if statement.reads:
+        for each in params:
+            rows += cursor.execute(sql, each).fetchall()
+    elif echo is None:
+        cursor.executemany(sql, params)
+    else:
+        rows = [(each[echo],) for each in params if cursor.execute(sql, each).rowcount]
+    return rows
+
+
+def _drive(connection: sqlite3.Connection, steps: Steps[T]) -> T:
+    try:
+        step: Step = next(steps)
+        while True:
+            step = steps.send(_said(connection.cursor(), *step))
+    except StopIteration as done:
+        value: T = done.value
+        return value
