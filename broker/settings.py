@@ -8,16 +8,21 @@ from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, PlainValidator, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from broker.core.errors import CannotStart
 from broker.core.money import MicroUSD, parse_decimal
+from broker.core.secret import Secret
 
 ENV_FILE = ".env"
 
 Positive = Annotated[int, Field(ge=1)]
 Dollars = Annotated[MicroUSD, Field(gt=0)]
+
+
+def _sealed(value: object) -> Secret:
+    return value if isinstance(value, Secret) else Secret(str(value))
 
 
 class Settings(BaseSettings):
@@ -29,8 +34,9 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     workers: Annotated[int, Field(ge=1, le=64)] = 1
+    http_parser: Literal["httptools", "h11"] = "httptools"
     data_dir: Path = Path("data")
-    database_url: str = ""
+    database_url: Annotated[Secret, PlainValidator(_sealed)] = Secret("")
     sqlite_synchronous: Literal["full", "normal"] = "full"
     master_key_file: Path | None = None
     behind_tls_proxy: bool = False
@@ -109,6 +115,10 @@ class Settings(BaseSettings):
         return min(self.call_heartbeat_seconds, self.call_lease_seconds / 3)
 
     @property
+    def is_on_postgresql(self) -> bool:
+        return bool(self.database_url.reveal())
+
+    @property
     def database_file(self) -> Path:
         return self.data_dir / "broker.db"
 
@@ -160,11 +170,21 @@ def _problems(settings: Settings) -> list[str]:
         problems.append(f"BROKER_TRUSTED_PROXIES: {strange[0]!r} is no address and no network")
     if (settings.tls_cert is None) != (settings.tls_key is None):
         problems.append("BROKER_TLS_CERT and BROKER_TLS_KEY go together")
-    if settings.database_url:
+    if settings.is_on_postgresql and not is_address_of_postgresql(settings.database_url.reveal()):
         problems.append(
-            "BROKER_DATABASE_URL: this version keeps its books in SQLite in BROKER_DATA_DIR; leave it empty"
+            "BROKER_DATABASE_URL must be postgresql+asyncpg://USER:PASSWORD@HOST/DATABASE; empty, it is SQLite's file"
         )
     return problems
+
+
+def is_address_of_postgresql(text: str) -> bool:
+    """Whether it is a whole postgresql+asyncpg://USER:PASSWORD@HOST/DATABASE."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme == "postgresql+asyncpg" and len(parts.path) > 1 and not parts.fragment
 
 
 def is_loopback(host: str) -> bool:

@@ -29,7 +29,12 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"trusted_proxies": "proxy.test"}, "'proxy.test' is no address and no network"),
         ({"tls_cert": "a.pem"}, "go together"),
         ({"tls_cert": "a.pem", "tls_key": "b.pem"}, "must begin with https:// where BROKER_TLS_CERT is set"),
-        ({"database_url": "postgresql://x"}, "leave it empty"),
+        ({"database_url": "postgresql://me:hidden@db/broker"}, "BROKER_DATABASE_URL must be postgresql+asyncpg://"),
+        ({"database_url": "postgresql+asyncpg://me:hidden@db"}, "BROKER_DATABASE_URL must be postgresql+asyncpg://"),
+        (
+            {"database_url": "postgresql+asyncpg://me:hidden@db:x/broker"},
+            "BROKER_DATABASE_URL must be postgresql+asyncpg://",
+        ),
         ({"workers": 0}, "BROKER_WORKERS: "),
         ({"max_budget": "5,00"}, "BROKER_MAX_BUDGET: must be an amount of dollars"),
         ({"max_budget": "0"}, "BROKER_MAX_BUDGET: "),
@@ -41,6 +46,13 @@ def test_what_is_wrong_is_named(given: dict[str, Any], problem: str) -> None:
     with pytest.raises(CannotStart) as refused:
         load_settings(**given)
     assert problem in refused.value.description
+    assert "hidden" not in refused.value.description
+
+
+def test_the_address_of_the_database_shows_itself_to_nobody() -> None:
+    settings = load_settings(database_url="postgresql+asyncpg://me:hidden@db/broker?ssl=verify-full")
+    assert settings.is_on_postgresql
+    assert "hidden" not in f"{settings!r} {settings}"
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:

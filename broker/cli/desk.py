@@ -85,6 +85,6 @@ def _make_ready(chosen: Settings) -> None:
             time.sleep(0.05)
             continue
         try:
-            bring_up_to_date(chosen)
+            bring_up_to_date(chosen, beside_others=False)
         finally:
             lock.release()

@@ -64,7 +64,7 @@ class Database:
         self.before_close: list[Callable[[], Awaitable[None]]] = []
         self.is_postgres = is_postgresql(url)
         if self.is_postgres:
-            self._writer = postgresql_engine(url, read_only=False, busy_ms=busy_ms, pool_size=WRITERS)
+            self._writer = postgresql_engine(url, busy_ms=busy_ms, pool_size=WRITERS)
             self._reader = postgresql_engine(url, read_only=True, busy_ms=busy_ms, pool_size=READERS)
         else:
             self._writer = sqlite_engine(url, "BEGIN IMMEDIATE", self.pragmas, pool_size=1)

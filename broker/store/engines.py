@@ -44,13 +44,15 @@ def sqlite_engine(url: str, begin: str, pragmas: list[str], *, pool_size: int) -
     return engine
 
 
-def postgresql_engine(url: str, *, read_only: bool, busy_ms: int, pool_size: int) -> AsyncEngine:
+def postgresql_engine(
+    url: str, *, pool_size: int, busy_ms: int, read_only: bool = False, statement_ms: int | None = None
+) -> AsyncEngine:
     from broker.store import postgresql  # the driver is an extra
 
     engine = create_async_engine(
         # The address, with its password, is known to this closure and not to the engine, whose errors are printed.
         f"{postgresql.SCHEME}://",
-        async_creator=lambda: postgresql.connect(url, read_only=read_only, busy_ms=busy_ms),
+        async_creator=lambda: postgresql.connect(url, read_only=read_only, busy_ms=busy_ms, statement_ms=statement_ms),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=busy_ms / 1000,

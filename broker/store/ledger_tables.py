@@ -15,6 +15,7 @@ MARKS = ("", "not_run", "reported", "estimated", "unresolved")
 NO_LIMIT = 2**62
 """The limit of a counter that only counts; above every sum of MAX_MONEY."""
 
+RUNNING = "state = 'held'"
 FAILED = "outcome <> '' AND outcome <> 'ok' AND outcome <> 'client_left'"
 """Of a call that began and did not end well: neither runs, nor ended well, nor was given up by the app itself."""
 
@@ -63,7 +64,7 @@ class Reservation(SQLModel, table=True):
             "ix_reservation_failed", "access_id", "admitted_at", sqlite_where=sql(FAILED), postgresql_where=sql(FAILED)
         ),
         # Few rows are held at once: counting them and sweeping them must not read the whole ledger.
-        Index("ix_reservation_held", "access_id", sqlite_where=sql("state = 'held'")),
+        Index("ix_reservation_held", "access_id", sqlite_where=sql(RUNNING), postgresql_where=sql(RUNNING)),
         STRICT,
     )
 

@@ -11,11 +11,15 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlmodel import SQLModel
 
 from broker.store import grant_tables, ledger_tables, tables
+from broker.store.engines import postgresql_engine
 
 SCRIPTS = Path(__file__).parent / "migrations"
 METADATA = SQLModel.metadata
 TABLE_MODULES = (tables, grant_tables, ledger_tables)
 """Named so that importing this module is importing every table."""
+
+TURN_MS = 60_000
+"""How long migrating waits for the brokers that write to the same database of PostgreSQL."""
 
 
 def head() -> str:
@@ -53,6 +57,26 @@ def upgrade(path: Path) -> bool:
             _run(connection)
     finally:
         engine.dispose()
+    return True
+
+
+async def upgrade_postgresql(url: str) -> bool:
+    """Migrates in one transaction, in its turn among all that write there; False if nothing was to do.
+
+    There is no backup: one that would be worth its name is the server's own.
+    """
+    engine = postgresql_engine(url, pool_size=1, busy_ms=TURN_MS, statement_ms=0)
+    try:
+        async with engine.begin() as connection:
+            return await connection.run_sync(_upgraded)
+    finally:
+        await engine.dispose()
+
+
+def _upgraded(connection: Connection) -> bool:
+    if MigrationContext.configure(connection).get_current_revision() == head():
+        return False
+    _run(connection)
     return True
 
 

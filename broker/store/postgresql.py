@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeAlias
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
@@ -10,6 +11,8 @@ from broker.core.errors import Unavailable
 
 SCHEME = "postgresql+asyncpg"
 
+BUSY_MS = 5_000
+"""A wait for a lock, the advisory one of writing included."""
 CONNECT_SECONDS = 5.0
 IDLE_MS = 10_000
 """A process that stopped in the middle of a transaction keeps all others waiting for no longer."""
@@ -28,24 +31,27 @@ class Clashed(Unavailable):
     """Two transactions stood in each other's way and this one was undone: it may be tried again."""
 
 
-Connection = asyncpg.Connection
+Connection: TypeAlias = asyncpg.Connection
 
 
-async def connect(url: str, *, read_only: bool = False, busy_ms: int) -> Connection:
-    """Raises Unavailable; what it says never holds the address, which holds a password."""
+async def connect(
+    url: str, *, read_only: bool = False, busy_ms: int = BUSY_MS, statement_ms: int | None = None
+) -> Connection:
+    """Raises Unavailable; what it says never holds the address, which holds a password. 0 statement_ms: no end."""
+    longest = statement_ms if statement_ms is not None else READ_MS if read_only else WRITE_MS
     settings = {
         "application_name": "broker",
         "timezone": "UTC",
         "jit": "off",
         "lock_timeout": str(busy_ms),
-        "statement_timeout": str(READ_MS if read_only else WRITE_MS),
+        "statement_timeout": str(longest),
         "idle_in_transaction_session_timeout": str(IDLE_MS),
         "default_transaction_read_only": "on" if read_only else "off",
         # A page reads one moment of the books, as it does on SQLite; a writer must see what was written before its turn.
         "default_transaction_isolation": "repeatable read" if read_only else "read committed",
     }
     # The server ends what takes too long; this ends what no server answers any more.
-    patience = (READ_MS if read_only else WRITE_MS) / 1000 + CONNECT_SECONDS
+    patience = longest / 1000 + CONNECT_SECONDS if longest else None
     try:
         return await asyncpg.connect(
             dsn(url), timeout=CONNECT_SECONDS, command_timeout=patience, server_settings=settings

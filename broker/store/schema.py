@@ -1,11 +1,16 @@
 """Which schema a database has, asked without the machinery that migrates it."""
 
 import sqlite3
-from contextlib import closing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
+
+if TYPE_CHECKING:
+    from broker.store.postgresql import Connection
 
 HEAD = "0005"
 """The revision this code is written for: the last of the migrations."""
@@ -25,6 +30,34 @@ def revision_of(path: Path) -> str | None:
                 return None
             raise
     return None if row is None else str(row[0])
+
+
+async def revision_at(url: str) -> str | None:
+    """The revision of a PostgreSQL database; None while it has no schema. Raises Unavailable."""
+    async with _asking(url) as connection:
+        if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
+            return None
+        found = await connection.fetchval(_QUESTION)
+        return None if found is None else str(found)
+
+
+async def is_served(url: str, now: int) -> bool:
+    """Whether a broker is alive on a PostgreSQL database that has a schema. Raises Unavailable."""
+    async with _asking(url) as connection:
+        live = "SELECT EXISTS (SELECT 1 FROM boot WHERE ended_at IS NULL AND lease_ends_at > $1)"
+        return bool(await connection.fetchval(live, now))
+
+
+@asynccontextmanager
+async def _asking(url: str) -> "AsyncIterator[Connection]":
+    from broker.store import postgresql  # the driver is an extra
+
+    with postgresql.translated():
+        connection = await postgresql.connect(url, read_only=True)
+        try:
+            yield connection
+        finally:
+            await connection.close()
 
 
 async def revision(tx: AsyncSession) -> str:

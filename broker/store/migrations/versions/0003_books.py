@@ -110,7 +110,8 @@ def _reservation_indexes() -> None:
     op.create_index("ix_reservation_access_id_admitted_at", "reservation", ["access_id", "admitted_at"], unique=False)
     op.create_index("ix_reservation_grant_id_admitted_at", "reservation", ["grant_id", "admitted_at"], unique=False)
     op.create_index("ix_reservation_jti_admitted_at", "reservation", ["jti", "admitted_at"], unique=False)
-    op.create_index("ix_reservation_held", "reservation", ["access_id"], sqlite_where=sa.text("state = 'held'"))
+    held = sa.text("state = 'held'")
+    op.create_index("ix_reservation_held", "reservation", ["access_id"], sqlite_where=held, postgresql_where=held)
 
 
 def upgrade() -> None:

@@ -1,4 +1,7 @@
-"""An epoch that every change to what tokens are worth moves on, whoever makes the change."""
+"""An epoch that every change to what tokens are worth moves on, whoever makes the change.
+
+PostgreSQL also tells whoever listens that something was taken away: `count` has moved on.
+"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -39,6 +42,14 @@ def _on_postgresql(table: str, name: str, event: str) -> None:
     op.execute(f'CREATE TRIGGER epoch_{table}_{name} AFTER {event} ON "{table}" {body}')
 
 
+def _tell() -> None:
+    notify = "BEGIN PERFORM pg_notify('broker_change', ''); RETURN NULL; END"
+    op.execute(f"CREATE FUNCTION tell_change() RETURNS trigger LANGUAGE plpgsql AS $$ {notify} $$")
+    op.execute(
+        "CREATE TRIGGER change_told AFTER UPDATE OF count ON change FOR EACH STATEMENT EXECUTE FUNCTION tell_change()"
+    )
+
+
 def upgrade() -> None:
     op.add_column("change", sa.Column("epoch", INT64, nullable=False, server_default=sa.text("0")))
     on_sqlite = op.get_bind().dialect.name == "sqlite"
@@ -46,6 +57,7 @@ def upgrade() -> None:
         op.execute(
             f"CREATE FUNCTION move_epoch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN {_MOVE}; RETURN NULL; END $$"
         )
+        _tell()
     for table, columns in WATCHED.items():
         for name, event in _events(table, columns):
             (_on_sqlite if on_sqlite else _on_postgresql)(table, name, event)
@@ -58,4 +70,6 @@ def downgrade() -> None:
             op.execute(f"DROP TRIGGER epoch_{table}_{name}" + ("" if on_sqlite else f' ON "{table}"'))
     if not on_sqlite:
         op.execute("DROP FUNCTION move_epoch()")
+        op.execute("DROP TRIGGER change_told ON change")
+        op.execute("DROP FUNCTION tell_change()")
     op.drop_column("change", "epoch")
