@@ -6,10 +6,10 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test prove check lint types format screenshots wheel lock clean
+.PHONY: help install demo run test prove bench bench-peers check lint types format screenshots wheel lock clean
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(INSTALLED): pyproject.toml requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Broker needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
@@ -31,6 +31,15 @@ test: $(INSTALLED) ## Run the tests (T=tests/core for some of them)
 
 prove: $(INSTALLED) ## Prove the books at length: 50 seeds of overspending, 8 rounds of kills, the promised seconds
 	PROOF=1 PROOF_SEEDS=50 PROOF_ROUNDS=8 $(BIN)/python -m pytest -n 0 tests/races tests/proxy/test_cut.py
+
+bench: $(INSTALLED) ## Measure Broker beside others, and print the table (QUICK=1, PART="compare grants ledger streams start limits")
+	$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(CHECK),--check) $(PART)
+
+bench-peers: ## Install what Broker is measured beside: LiteLLM and Portkey into build/bench, nginx where we are root
+	$(PYTHON) -m venv build/bench/litellm
+	build/bench/litellm/bin/pip install --quiet --disable-pip-version-check 'litellm[proxy]'
+	if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --prefix build/bench/portkey @portkey-ai/gateway; else echo "no npm here: without Portkey"; fi
+	if command -v nginx >/dev/null; then :; elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then RUNLEVEL=1 apt-get install -y --no-install-recommends nginx; else echo "no nginx here, and we are not root: without it"; fi
 
 check: lint types test ## Lint, types and tests: what CI runs
 

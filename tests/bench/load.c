@@ -61,9 +61,9 @@ static void prepare(void) {
             tokens[token_count++] = line;
         }
     }
-    int length = asprintf(&before_token, "POST %s HTTP/1.1\r\n%scontent-type: application/json\r\n%s", wanted.path,
-                          strcasestr(wanted.head, "host:") ? "" : "host: 127.0.0.1\r\n", wanted.head);
-    before_length = (size_t)length;
+    before_length = (size_t)asprintf(
+        &before_token, "POST %s HTTP/1.1\r\nhost: 127.0.0.1:%d\r\ncontent-type: application/json\r\n%s",
+        wanted.path, wanted.port, wanted.head);
     after_length = (size_t)asprintf(&after_token, "content-length: %zu\r\n\r\n%s", strlen(body), body);
 }
 

@@ -1,0 +1,93 @@
+"""What a call costs with few and many grants, and with an empty and a long ledger."""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+from tests.bench import brokers, rounds
+from tests.bench.brokers import Furnished
+from tests.bench.loading import Measured, load
+from tests.bench.programs import provider
+from tests.bench.rounds import MANY, Length, Plan
+
+MOST_GRANTS = 100_000
+MOST_ROWS = 10_000_000
+_A_BATCH = 500_000
+_SPREAD_US = 90 * 86_400 * 1_000_000
+
+
+def grants(length: Length, say: Callable[[str], object], most: int = MOST_GRANTS) -> dict[str, Any]:
+    """One server for each number of grants, each token used in turn."""
+    furnished = {}
+    for number in (1, brokers.GRANTS, most):
+        say(f"  making {number:,} grants")
+        furnished[number] = brokers.furnish(brokers.home() / f"grants-{number}", number)
+    with provider() as port, ExitStack() as stack:
+        targets = {
+            _grants(number): stack.enter_context(brokers.serve(place.folder, port))
+            for number, place in furnished.items()
+        }
+        taken = rounds.measure(targets, [Plan(MANY, targets.keys())], length, say)
+    rows = {name: scenes[MANY.name] for name, scenes in taken.items()}
+    one, thousand, many = (rows[_grants(number)].rps for number in furnished)
+    return {
+        "rows": {name: row.as_json() for name, row in rows.items()},
+        "thousand_to_one": thousand / one if one else None,
+        "most_to_thousand": many / thousand if thousand else None,
+    }
+
+
+def _grants(number: int) -> str:
+    return f"{number:,} grant{'s' if number > 1 else ''}"
+
+
+def ledger(length: Length, say: Callable[[str], object], most: int = MOST_ROWS) -> dict[str, Any]:
+    """The same folder before and after its ledger was filled with copies of one settled call."""
+    empty = brokers.furnish(brokers.home() / "ledger-empty")
+    grown = Furnished(empty.copy("ledger-full"))
+    with provider() as port:
+        with brokers.serve(grown.folder, port) as target:
+            load(target, MANY, 1, count=brokers.GRANTS)
+        fill(grown, most, say)
+        with ExitStack() as stack:
+            targets = {
+                _rows(0): stack.enter_context(brokers.serve(empty.folder, port)),
+                _rows(most): stack.enter_context(brokers.serve(grown.folder, port)),
+            }
+            taken = rounds.measure(targets, [Plan(MANY, targets.keys())], length, say)
+    rows: dict[str, Measured] = {name: scenes[MANY.name] for name, scenes in taken.items()}
+    return {
+        "rows": {name: row.as_json() for name, row in rows.items()},
+        "bytes_a_row": grown.database.stat().st_size / most,
+    }
+
+
+def _rows(number: int) -> str:
+    return f"{number:,} ledger rows"
+
+
+def fill(place: Furnished, most: int, say: Callable[[str], object]) -> None:
+    """Copies of the calls that are there, an id each, spread evenly over the last 90 days."""
+    connection = sqlite3.connect(place.database)
+    columns = [row[1] for row in connection.execute("PRAGMA table_info(reservation)")]
+    connection.executescript("PRAGMA synchronous=OFF; PRAGMA cache_size=-2000000;")
+    (there,) = connection.execute("SELECT count(*) FROM reservation").fetchone()
+    changed = {
+        "id": "'res_bench' || :made + n",
+        "admitted_at": f"old.admitted_at - (:made + n) * {_SPREAD_US // most}",
+        "ended_at": f"old.ended_at - (:made + n) * {_SPREAD_US // most}",
+    }
+    values = ", ".join(changed.get(name, f'old."{name}"') for name in columns)
+    names = ", ".join(f'"{name}"' for name in columns)
+    counting = "WITH RECURSIVE many(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM many WHERE n < :batch)"
+    source = "(SELECT *, row_number() OVER () - 1 AS place FROM reservation WHERE id NOT LIKE 'res_bench%') AS old"
+    for made in range(0, most, _A_BATCH):
+        batch = min(_A_BATCH, most - made)
+        with connection:
+            connection.execute(
+                f"{counting} INSERT INTO reservation ({names}) SELECT {values} FROM many JOIN {source} ON place = n % :there",
+                {"made": made, "batch": batch, "there": there},
+            )
+        say(f"  {made + batch:,} rows")
+    connection.close()
