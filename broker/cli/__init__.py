@@ -8,6 +8,7 @@ from importlib import import_module
 import typer
 
 from broker.cli import serve
+from broker.cli.cleanup import cleanup
 from broker.core.errors import BrokerError
 
 NOUNS = {
@@ -51,7 +52,7 @@ def commands(nouns: Collection[str]) -> typer.Typer:
         pretty_exceptions_enable=False,
         add_completion=False,
     )
-    for verb in (serve.serve, serve.migrate, serve.demo):
+    for verb in (serve.serve, serve.migrate, serve.demo, cleanup):
         app.command()(verb)
     for noun, about in NOUNS.items():
         group = getattr(import_module(f"broker.cli.{noun}"), noun) if noun in nouns else typer.Typer()

@@ -7,17 +7,16 @@ ended calls, in every snapshot. Nobody needs a watermark, and no clock is asked.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Row, Table, case, delete, func, select, union_all
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Row, delete, func, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.clock import MINUTE
-from broker.store import ledger_tables
+from broker.store import ledger_tables, sums
 from broker.store.database import Database
 
 TABLE_MODULES = (ledger_tables,)
@@ -52,8 +51,8 @@ async def fold(connection: AsyncConnection) -> int:
     taken = delete(ENTRY).where(ENTRY.c.seq.in_(first)).returning(ENTRY)
     entries = (await connection.execute(taken)).all()
     if entries:
-        await _add(connection, USAGE, _usage(entries))
-        await _add(connection, SPENDING, _spending(entries))
+        await sums.add(connection, USAGE, _usage(entries), latest="last_at")
+        await sums.add(connection, SPENDING, _spending(entries))
     return len(entries)
 
 
@@ -69,36 +68,19 @@ def quarter_of(instant: int) -> int:
     return instant - instant % QUARTER
 
 
-def _usage(entries: Iterable[Row[Any]]) -> list[dict[str, Any]]:
-    sums: dict[tuple[str, int, str, str], dict[str, int]] = defaultdict(lambda: dict.fromkeys((*_SUMS, "last_at"), 0))
+def _usage(entries: Iterable[Row[Any]]) -> dict[tuple[Any, ...], dict[str, int]]:
+    found: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: dict.fromkeys((*_SUMS, "last_at"), 0))
     for entry in entries:
-        found = sums[entry.grant_id, quarter_of(entry.admitted_at), entry.access_id, entry.model]
+        those = found[entry.grant_id, quarter_of(entry.admitted_at), entry.access_id, entry.model]
         for name in _SUMS:
-            found[name] += getattr(entry, name)
-        found["last_at"] = max(found["last_at"], entry.admitted_at)
-    return _rows(USAGE, sums)
+            those[name] += getattr(entry, name)
+        those["last_at"] = max(those["last_at"], entry.admitted_at)
+    return found
 
 
-def _spending(entries: Iterable[Row[Any]]) -> list[dict[str, Any]]:
-    sums: dict[tuple[str, int], dict[str, int]] = defaultdict(lambda: {"cost": 0})
+def _spending(entries: Iterable[Row[Any]]) -> dict[tuple[Any, ...], dict[str, int]]:
+    found: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: {"cost": 0})
     for entry in entries:
         if entry.cost:
-            sums[entry.user_id, quarter_of(entry.admitted_at)]["cost"] += entry.cost
-    return _rows(SPENDING, sums)
-
-
-def _rows(table: Table, sums: dict[Any, dict[str, int]]) -> list[dict[str, Any]]:
-    """In the order of their keys: two that fold at once wait for each other, and never in a circle."""
-    names = [column.name for column in table.primary_key]
-    return [dict(zip(names, key, strict=True)) | sums[key] for key in sorted(sums)]
-
-
-async def _add(connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
-    if not rows:
-        return
-    insert: Any = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}[connection.dialect.name](table)
-    there, new = table.c, insert.excluded
-    values = {name: there[name] + new[name] for name in _SUMS if name in there}
-    if "last_at" in there:
-        values["last_at"] = case((new.last_at > there.last_at, new.last_at), else_=there.last_at)
-    await connection.execute(insert.on_conflict_do_update(index_elements=table.primary_key, set_=values), list(rows))
+            found[entry.user_id, quarter_of(entry.admitted_at)]["cost"] += entry.cost
+    return found

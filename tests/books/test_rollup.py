@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import defaultdict
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -102,14 +103,15 @@ async def waiting(tx: AsyncSession) -> list[UsageEntry]:
 async def require_exact(books: Books, lents: list[Lent], since: int) -> None:
     every = await books.rows()
     for lent in lents:
-        grant_id = lent.grant_id
-        rows = [row for row in every if row.grant_id == grant_id]
-        assert await books.db.read(lambda tx, g=grant_id: history.cost_by_quarter(tx, g, since)) == by_quarter(
+        rows = [row for row in every if row.grant_id == lent.grant_id]
+        assert await books.db.read(partial(history.cost_by_quarter, grant_id=lent.grant_id, since=since)) == by_quarter(
             rows, since
-        )  # type: ignore[misc]
-        assert await books.db.read(lambda tx, g=grant_id: history.by_model(tx, g, since)) == by_model(rows, since)  # type: ignore[misc]
+        )
+        assert await books.db.read(partial(history.by_model, grant_id=lent.grant_id, since=since)) == by_model(
+            rows, since
+        )
         last = max((row.admitted_at for row in rows), default=None)
-        assert await books.db.read(lambda tx, g=grant_id: history.last_used(tx, g)) == last  # type: ignore[misc]
+        assert await books.db.read(partial(history.last_used, grant_id=lent.grant_id)) == last
     spent = sum(row.cost + row.overrun for row in every if row.admitted_at >= since)
     assert await books.db.read(lambda tx: history.spent_since(tx, books.user_id, since)) == spent
     totals = await books.db.read(lambda tx: history.total_costs(tx, books.user_id))

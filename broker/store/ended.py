@@ -1,0 +1,78 @@
+"""What ended long ago and serves nobody any more: sign-ins, tries, requests with their codes, refresh tokens."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table, and_, delete, func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel import SQLModel
+
+from broker.store import grant_tables, tables
+from broker.store.database import Database
+
+TABLE_MODULES = (grant_tables, tables)
+"""Named so that importing this module is importing the tables."""
+
+_TABLES = SQLModel.metadata.tables
+_ATTEMPT, _SESSION, _REFRESH = _TABLES["attempt"], _TABLES["session"], _TABLES["refresh_token"]
+_CODE, _REQUEST = _TABLES["code"], _TABLES["grant_request"]
+
+READ = 1_000
+WRITE = 200
+PAUSE = 0.02
+"""Seconds between two transactions, in which a server writes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    words: str
+    table: Table
+    old: Callable[[int], ColumnElement[bool]]
+
+    @property
+    def key(self) -> Any:
+        return next(iter(self.table.primary_key))
+
+
+def _has_code_after(until: int) -> ColumnElement[bool]:
+    return select(_CODE.c.digest).where(_CODE.c.request_id == _REQUEST.c.id, _CODE.c.ends_at > until).exists()
+
+
+KINDS = (
+    Kind("tries to sign in", _ATTEMPT, lambda until: _ATTEMPT.c.at <= until),
+    Kind("sessions", _SESSION, lambda until: _SESSION.c.ends_at <= until),
+    Kind("refresh tokens", _REFRESH, lambda until: _REFRESH.c.ends_at <= until),
+    Kind("codes", _CODE, lambda until: _CODE.c.ends_at <= until),
+    Kind("requests", _REQUEST, lambda until: and_(_REQUEST.c.ends_at <= until, ~_has_code_after(until))),
+)
+"""In this order: a request goes after its code."""
+
+
+async def count(db: Database, kind: Kind, until: int) -> int:
+    async def work(connection: AsyncConnection) -> int:
+        return int((await connection.execute(select(func.count(kind.key)).where(kind.old(until)))).scalar_one())
+
+    return await db.read_core(work)
+
+
+async def remove(db: Database, kind: Kind, until: int, pause: float = PAUSE) -> int:
+    """Deletes what ended up to an instant, in short transactions; gives the number of rows."""
+    removed, last = 0, ""
+    while keys := await db.read_core(partial(_keys, kind=kind, until=until, last=last)):
+        for start in range(0, len(keys), WRITE):
+            removed += await db.write_core(partial(_delete, kind=kind, until=until, keys=keys[start : start + WRITE]))
+            await asyncio.sleep(pause)
+        last = keys[-1]
+    return removed
+
+
+async def _keys(connection: AsyncConnection, kind: Kind, until: int, last: str) -> list[str]:
+    query = select(kind.key).where(kind.key > last, kind.old(until)).order_by(kind.key).limit(READ)
+    return list((await connection.execute(query)).scalars())
+
+
+async def _delete(connection: AsyncConnection, kind: Kind, until: int, keys: list[str]) -> int:
+    return (await connection.execute(delete(kind.table).where(kind.key.in_(keys), kind.old(until)))).rowcount

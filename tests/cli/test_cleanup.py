@@ -1,0 +1,109 @@
+"""broker cleanup."""
+
+import gzip
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Broker, refused, rows
+from tests.cli.test_grant import WHOLE
+
+_PERSON = "(SELECT id FROM user)"
+
+
+@pytest.fixture
+def used(broker: Broker, data: Path) -> str:
+    """A grant with two calls that ended in 1970 and one that runs since then; a request with its code, of then and of ever."""
+    broker("user", "add", "mia@example.com", "--password-stdin", said="a few plain words")
+    client = broker("client", "add", "Notes", "--public", "--json").json()["client_id"]
+    broker("key", "add", "--provider", "openai", "--no-check", said="sk-of-the-operator")
+    who = ("--user", "mia@example.com", "--client", client)
+    told = broker("grant", "add", *who, "--details", "-", "--token", "--json", said=json.dumps([WHOLE]))
+    grant = str(told.json()["grant_id"])
+    rows(data, "INSERT INTO boot VALUES ('boot', 1, 9223372036854775807, NULL)")
+    for number in range(3):
+        rows(data, _call(number))
+    rows(data, "UPDATE counter SET held = 30 WHERE measure = 'money'")
+    rows(data, "UPDATE counter SET held = 3 WHERE measure = 'requests'")
+    rows(
+        data,
+        "UPDATE reservation SET state = 'settled', mark = 'estimated', ended_at = 9, cost = 10 WHERE id <> 'res_0'",
+    )
+    rows(data, "UPDATE counter SET held = 10, settled = 20 WHERE measure = 'money'")
+    rows(data, "UPDATE counter SET held = 1, settled = 2 WHERE measure = 'requests'")
+    return grant
+
+
+def _call(number: int) -> str:
+    price = json.dumps({"source": "", "version": "", "tiers": []})
+    return (
+        "INSERT INTO reservation SELECT "
+        f"'res_{number}', a.grant_id, a.id, t.jti, g.user_id, a.credential_id, 'openai', 'gpt-4o-mini', 'chat', 0, 'held', '', 10, "
+        "json_array(json_array('access', a.id, 'money', a.budget_per, c.period_start), json_array('access', a.id, 'requests', 'grant', 0)), "
+        f"'{price}', 5, 5, 10, 'boot', {number + 1}, NULL, 0, 0, 0, 0, 0, 0, 0, '', 1 "
+        'FROM access AS a JOIN "grant" AS g ON g.id = a.grant_id JOIN access_token AS t ON t.grant_id = g.id '
+        "JOIN counter AS c ON c.scope_id = a.id AND c.measure = 'money'"
+    )
+
+
+def _ended(data: Path, at: int) -> None:
+    rows(data, f"INSERT INTO attempt VALUES ('att_{at}', 'person:x', {at})")
+    rows(data, f"INSERT INTO session VALUES ('ses_{at}', {_PERSON}, 1, 1, {at})")
+    rows(
+        data,
+        "INSERT INTO grant_request (id, client_id, redirect_uri, code_challenge, asked, state, created_at, ends_at, granted, "
+        f"sealed_code) VALUES ('grq_{at}', (SELECT id FROM client), 'x', 'x', '[]', 'denied', 1, {at}, '[]', '')",
+    )
+    rows(
+        data,
+        f"INSERT INTO code VALUES ('cod_{at}', 'grq_{at}', (SELECT id FROM \"grant\"), (SELECT id FROM client), 'x', 'x', {at}, 1, NULL)",
+    )
+
+
+def test_old_calls_go_to_a_file_and_the_books_are_right(broker: Broker, data: Path, used: str) -> None:
+    assert broker("ledger", "verify").out.startswith("OK: 3 calls, ")
+    told = broker("cleanup", "--older-than", "30d")
+    assert (told.status, told.err) == (0, "")
+    (file,) = (data / "archive").iterdir()
+    assert told.out == f"2 calls went to {Path('data') / 'archive' / file.name}.\n"
+    kept = [json.loads(line)["call"] for line in gzip.decompress(file.read_bytes()).splitlines()]
+    assert {call["id"] for call in kept} == {"res_1", "res_2"}
+    assert rows(data, "SELECT id FROM reservation") == [("res_0",)]
+    assert broker("ledger", "verify").out == "OK: 1 calls and 2 archived, 2 counters, $0.00002 settled\n"
+    assert broker("grant", "show", used, "--json").json()["access"][0]["budget"]["settled"] == 20
+    assert rows(data, "SELECT event, object_id FROM audit_entry ORDER BY seq DESC LIMIT 1") == [
+        ("ledger.archived", file.name)
+    ]
+
+
+def test_what_ended_long_ago_is_deleted_and_what_is_young_stays(broker: Broker, data: Path, used: str) -> None:
+    for at in (5, 2**62):
+        _ended(data, at)
+    out = broker("cleanup", "--older-than", "1d").out
+    for words in ("1 tries to sign in", "1 sessions", "1 codes", "1 requests"):
+        assert f"{words} were deleted." in out
+    for table, key in (("attempt", "id"), ("session", "digest"), ("grant_request", "id"), ("code", "digest")):
+        assert [row[0][4:] for row in rows(data, f"SELECT {key} FROM {table}")] == [str(2**62)]
+    assert "deleted" not in broker("cleanup", "--older-than", "1d").out
+
+
+def test_a_dry_run_only_counts(broker: Broker, data: Path, used: str) -> None:
+    _ended(data, 5)
+    out = broker("cleanup", "--older-than", "30d", "--dry-run").out
+    assert "2 calls would go to an archive.\n0 refused calls would go to an archive.\n" in out
+    assert "1 requests would be deleted." in out
+    assert rows(data, "SELECT count(*) FROM reservation") == [(3,)]
+    assert rows(data, "SELECT count(*) FROM code") == [(1,)]
+    assert not (data / "archive").exists()
+
+
+def test_where_nothing_is_old_nothing_happens(broker: Broker, data: Path) -> None:
+    assert broker("cleanup", "--older-than", "99999d").out == "Nothing is that old.\n"
+    assert not (data / "archive").exists()
+
+
+@pytest.mark.parametrize("typed", ["0d", "30", "1h", "-1d", "1.5d", "", "١d", "100000d"])
+def test_less_than_a_day_is_refused(broker: Broker, typed: str) -> None:
+    told = broker("cleanup", f"--older-than={typed}")
+    assert refused(told, f"{typed!r} is no number of days such as 30d; a day is the least.")
