@@ -1,6 +1,6 @@
 /* A load of so many connections for so many seconds, or so many requests, at a server on this computer.
 
-   Every connection sends a POST, reads the whole answer and sends the next one. After the last second nothing more is
+   The body comes from standard input. Every connection sends a POST, reads the whole answer and sends the next one. After the last second nothing more is
    sent, and what is under way is read to its end but not counted. Prints one JSON object; times are microseconds. */
 #define _GNU_SOURCE
 #include "load.h"
@@ -23,8 +23,8 @@ static struct {
     int port, connections;
     long count;
     double seconds;
-    const char *path, *body, *tail, *head, *tokens;
-} wanted = {.connections = 1, .count = -1, .seconds = 5, .path = "/", .body = "", .tail = "", .head = ""};
+    const char *path, *tail, *head, *tokens;
+} wanted = {.connections = 1, .count = -1, .seconds = 5, .path = "/", .tail = "", .head = ""};
 
 static int poller, alive;
 static long asked, under_way, next_token, token_count;
@@ -39,22 +39,23 @@ void die(const char *what) {
     exit(1);
 }
 
-static char *read_file(const char *name) {
-    FILE *file = fopen(name, "r");
-    if (file == NULL || fseek(file, 0, SEEK_END)) die(name);
-    long size = ftell(file);
-    rewind(file);
-    char *text = malloc((size_t)size + 1);
-    if (text == NULL || fread(text, 1, (size_t)size, file) != (size_t)size) die(name);
-    text[size] = 0;
+static char *read_all(FILE *file) {
+    size_t used = 0, size = 1 << 16, got;
+    char *text = malloc(size);
+    if (file == NULL || text == NULL) die("read");
+    while ((got = fread(text + used, 1, size - used - 1, file)) > 0) {
+        used += got;
+        if (used + 1 == size && (text = realloc(text, size *= 2)) == NULL) die("realloc");
+    }
+    text[used] = 0;
     fclose(file);
     return text;
 }
 
 static void prepare(void) {
-    char *body = *wanted.body ? read_file(wanted.body) : strdup("");
+    char *body = read_all(stdin);
     if (wanted.tokens) {
-        char *rest = read_file(wanted.tokens);
+        char *rest = read_all(fopen(wanted.tokens, "r"));
         for (char *line; (line = strsep(&rest, "\n")) != NULL;) {
             if (*line == 0) continue;
             tokens = realloc(tokens, sizeof *tokens * (size_t)(token_count + 1));
@@ -155,8 +156,8 @@ int main(int argc, char **argv) {
         {"port", required_argument, 0, 'p'},    {"connections", required_argument, 0, 'c'},
         {"seconds", required_argument, 0, 's'}, {"count", required_argument, 0, 'n'},
         {"path", required_argument, 0, 'u'},    {"head", required_argument, 0, 'h'},
-        {"tokens", required_argument, 0, 't'},  {"body", required_argument, 0, 'b'},
-        {"tail", required_argument, 0, 'e'},    {0, 0, 0, 0},
+        {"tokens", required_argument, 0, 't'},  {"tail", required_argument, 0, 'e'},
+        {0, 0, 0, 0},
     };
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (option) {
@@ -167,7 +168,6 @@ int main(int argc, char **argv) {
         case 'u': wanted.path = optarg; break;
         case 'h': add_head(optarg); break;
         case 't': wanted.tokens = optarg; break;
-        case 'b': wanted.body = optarg; break;
         case 'e': wanted.tail = optarg; break;
         default: return 2;
         }

@@ -66,20 +66,24 @@ class Measured:
 
 def load(target: Target, scene: Scene, seconds: float, *, count: int | None = None) -> Measured:
     """Ends by itself after `seconds`, or after `count` calls, plus the time that the last answers take."""
-    body = program("load").parent / f"body.{os.getpid()}"
-    body.write_bytes(scene.body())
     before = cpu_seconds(target.roots)
-    told = subprocess.run(
-        _command(target, scene, body, seconds, count), stdout=subprocess.PIPE, check=True, timeout=seconds + 60
-    )
-    used = cpu_seconds(target.roots) - before
-    body.unlink()
-    return read(json.loads(told.stdout), used)
+    told, _ = start(target, scene, seconds, count=count).communicate(timeout=seconds + 60)
+    return read(json.loads(told), cpu_seconds(target.roots) - before)
 
 
-def _command(target: Target, scene: Scene, body: Path, seconds: float, count: int | None) -> list[str]:
+def start(target: Target, scene: Scene, seconds: float, *, count: int | None = None) -> subprocess.Popen[bytes]:
+    """A load that runs; it prints what it measured."""
+    process = subprocess.Popen(_command(target, scene, seconds, count), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin is not None
+    process.stdin.write(scene.body())
+    process.stdin.close()
+    process.stdin = None
+    return process
+
+
+def _command(target: Target, scene: Scene, seconds: float, count: int | None) -> list[str]:
     command = [str(program("load")), "--port", str(target.port), "--connections", str(scene.connections)]
-    command += ["--seconds", str(seconds), "--path", target.path, "--body", str(body)]
+    command += ["--seconds", str(seconds), "--path", target.path]
     command += ["--tail", "data: [DONE]" if scene.streamed else "}"]
     command += [word for line in target.head for word in ("--head", line)]
     command += ["--tokens", str(target.tokens)] if target.tokens else []

@@ -1,0 +1,115 @@
+"""The arithmetic between what was measured and what is printed."""
+
+from typing import Any
+
+import pytest
+
+from tests.bench import table
+from tests.bench.compare import FULL, NORMAL, TWO
+from tests.bench.loading import Measured, Scene, read
+from tests.bench.rounds import MANY, MOST, ONE, median
+from tests.bench.targets import ROWS, Figures, missed
+
+TOLD: dict[str, Any] = {
+    "seconds": 2.0,
+    "good": 300,
+    "late": 60,
+    "incomplete": 2,
+    "unanswered": 1,
+    "whole": {"p50": 1500, "p90": 2000, "p99": 9000, "max": 9500},
+    "first": {"p50": 250, "p90": 300, "p99": 400, "max": 500},
+    "statuses": {"200": 300, "429": 40},
+}
+
+
+def _measured(**figures: float) -> dict[str, Any]:
+    row = read(TOLD, 0).as_json()
+    return row | figures
+
+
+def _result(**servers: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    return {"machine": {"fdatasync_ms": 0.5}, "compare": {"servers": servers}}
+
+
+def _value(name: str, result: dict[str, Any], variant: str = FULL) -> float | None:
+    (row,) = [row for row in ROWS if row.name == name]
+    return row.of(Figures(result), variant)
+
+
+def test_the_rate_is_of_good_answers_in_time() -> None:
+    assert read(TOLD, 0).rps == 150
+
+
+def test_processor_time_is_shared_by_every_answer_late_and_refused_ones_too() -> None:
+    assert read(TOLD, 0.4).cpu_us == pytest.approx(1000)
+
+
+def test_times_are_told_in_milliseconds() -> None:
+    measured = read(TOLD, 0)
+    assert (measured.p50, measured.p99, measured.first_p50) == (1.5, 9.0, 0.25)
+
+
+def test_refused_broken_and_missing_answers_have_failed() -> None:
+    assert read(TOLD, 0).failed == 43
+
+
+def test_a_load_that_got_nothing_is_no_division_by_zero() -> None:
+    nothing = TOLD | {"good": 0, "late": 0, "whole": {}, "first": {}, "statuses": {}}
+    assert (read(nothing, 1.0).rps, read(nothing, 1.0).cpu_us) == (0, 0)
+
+
+def test_the_median_is_of_each_figure_and_failures_add_up() -> None:
+    rows = [Measured(rps, cpu, 1, 1, 1, 1, 2, {"200": 5}) for rps, cpu in ((1, 30), (9, 10), (5, 20))]
+    middle = median(rows)
+    assert (middle.rps, middle.p50, middle.failed, middle.statuses) == (5, 20, 6, {"200": 15})
+
+
+def test_a_ratio_is_of_two_servers_in_the_same_scene() -> None:
+    result = _result(**{FULL: {MANY.name: _measured(rps=900)}, "LiteLLM": {MANY.name: _measured(rps=10)}})
+    assert _value("RPS ÷ LiteLLM, c=32", result) == 90
+
+
+def test_what_was_not_measured_has_no_figure_and_is_not_missed() -> None:
+    assert _value("RPS ÷ LiteLLM, c=32", {}) is None
+    assert missed({}) == []
+
+
+def test_added_time_is_above_that_of_the_provider_itself() -> None:
+    direct, ours = {ONE.name: _measured(p50=0.25)}, {ONE.name: _measured(p50=1.0)}
+    result = _result(**{"direct": direct, FULL: ours})
+    assert _value("added p50 over direct, c=1", result) == 0.75
+    assert _value("the same, less one fdatasync", result) == 0.25
+
+
+def test_two_workers_are_compared_with_one_of_the_same_kind() -> None:
+    result = _result(**{NORMAL: {MOST.name: _measured(rps=100)}, NORMAL + TWO: {MOST.name: _measured(rps=140)}})
+    assert _value("RPS of 2 workers ÷ of 1, c=256", result, NORMAL) == pytest.approx(1.4)
+
+
+def test_a_must_that_is_not_met_is_named() -> None:
+    result = _result(**{FULL: {MANY.name: _measured(cpu_us=301)}})
+    assert missed(result) == ["CPU a call, c=32"]
+    assert missed(_result(**{FULL: {MANY.name: _measured(cpu_us=300)}})) == []
+
+
+def test_one_call_over_a_limit_is_missed() -> None:
+    assert missed({"limits": {"beyond": 0}}) == []
+    assert missed({"limits": {"beyond": 1}}) == ["calls let through over any limit, of 1,400"]
+
+
+def test_each_aim_is_at_least_as_hard_as_its_must() -> None:
+    assert [row.name for row in ROWS if row.aim is not None and not row.meets(row.aim, row.must)] == []
+
+
+def test_the_printed_table_says_what_is_met() -> None:
+    result = _result(**{FULL: {MANY.name: _measured(cpu_us=200)}})
+    (line,) = [line for line in table.render(result).splitlines() if line.startswith("| CPU a call")]
+    assert [cell.strip() for cell in line.strip("|").split("|")] == [
+        "CPU a call, c=32", "≤ 300 µs", "≤ 120 µs", "200 µs", "must",
+    ]  # fmt: skip
+
+
+def test_the_body_of_a_scene_tells_the_provider_what_to_do() -> None:
+    body = Scene("paced", 1, streamed=True, delay_ms=5, gap_ms=10, chunks=50).body()
+    assert b"scene:d5,g10,n50" in body
+    assert b'"stream":true' in body

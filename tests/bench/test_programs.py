@@ -1,0 +1,99 @@
+"""The load and the provider, which are written in C: what one sends, the other counts."""
+
+import json
+import shutil
+import socket
+from collections.abc import Iterator
+from http.client import HTTPConnection
+from pathlib import Path
+
+import pytest
+
+from tests.bench import loading
+from tests.bench.loading import Scene, Target
+from tests.bench.programs import provider
+
+pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with provider() as opened:
+        yield opened
+
+
+def _calls(port: int) -> int:
+    asking = HTTPConnection("127.0.0.1", port)
+    asking.request("GET", "/")
+    told: dict[str, int] = json.loads(asking.getresponse().read())
+    asking.close()
+    return told["calls"]
+
+
+def _post(port: int, body: bytes) -> tuple[int, bytes]:
+    asking = HTTPConnection("127.0.0.1", port)
+    asking.request("POST", "/v1/chat/completions", body)
+    answered = asking.getresponse()
+    told = answered.status, answered.read()
+    asking.close()
+    return told
+
+
+def test_every_call_that_was_answered_has_reached_the_provider(port: int) -> None:
+    before = _calls(port)
+    measured = loading.load(Target(port), Scene("all", 20), 5, count=500)
+    assert (measured.statuses, measured.failed) == ({"200": 500}, 0)
+    assert _calls(port) - before == 500
+
+
+def test_a_stream_comes_in_so_many_pieces_and_ends(port: int) -> None:
+    status, body = _post(port, Scene("stream", 1, streamed=True, chunks=7, gap_ms=1).body())
+    assert (status, body.count(b'" word"')) == (200, 7)
+    assert body.endswith(b"data: [DONE]\n\n")
+    assert b'"usage":{"prompt_tokens":20' in body
+
+
+def test_a_paced_stream_takes_its_time_but_begins_at_once(port: int) -> None:
+    paced = Scene("paced", 4, streamed=True, gap_ms=10, chunks=6)
+    measured = loading.load(Target(port), paced, 5, count=8)
+    assert measured.failed == 0
+    assert measured.p50 >= 50
+    assert measured.first_p50 < measured.p50
+
+
+def test_an_answer_is_whole_json_with_its_usage(port: int) -> None:
+    status, body = _post(port, Scene("whole", 1).body())
+    assert (status, json.loads(body)["usage"]["total_tokens"]) == (200, 120)
+
+
+def test_a_delay_is_kept(port: int) -> None:
+    assert loading.load(Target(port), Scene("slow", 1, delay_ms=30), 5, count=2).p50 >= 29
+
+
+def test_a_stream_that_breaks_off_is_not_counted_as_good(tmp_path: Path) -> None:
+    """A server that promises more than it sends."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        process = loading.start(Target(server.getsockname()[1]), Scene("broken", 1), 1, count=1)
+        connection, _ = server.accept()
+        connection.recv(65_536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{}")
+        connection.close()
+        told = process.communicate(timeout=10)[0]
+    assert loading.read(json.loads(told), 0).failed == 1
+
+
+def test_tokens_are_used_in_turn(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("first\nsecond\n")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        target = Target(server.getsockname()[1], tokens=tokens)
+        process = loading.start(target, Scene("two", 1), 5, count=3)
+        connection, _ = server.accept()
+        asked = []
+        for _ in range(3):
+            asked.append(connection.recv(65_536))
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+        connection.close()
+        process.communicate(timeout=10)
+    words = [next(line for line in head.split(b"\r\n") if line.startswith(b"authorization")) for head in asked]
+    assert [word.rpartition(b" ")[2] for word in words] == [b"first", b"second", b"first"]
