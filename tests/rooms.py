@@ -50,7 +50,7 @@ LIBRARIES: dict[str, set[str]] = {
     "proxy": {"starlette", "anyio"},
     "web": {"starlette", "jinja2", "anyio"},
     "app": {"starlette", "anyio", "hypercorn"},
-    "serve": {"hypercorn", "uvloop", "starlette"},
+    "serve": {"hypercorn", "httptools", "uvloop", "starlette"},
     "cli": {"typer"},
     "demo": {"starlette", "hypercorn", "httpx", "jinja2", "anyio"},
 }
@@ -58,7 +58,7 @@ LIBRARIES: dict[str, set[str]] = {
 
 DOORS: dict[str, tuple[str, ...]] = {
     "httpx": ("broker.providers.transport", "broker.cli", "broker.demo"),
-    "httptools": ("broker.providers.http1",),
+    "httptools": ("broker.providers.http1", "broker.serve"),
     "jinja2": ("broker.web.pages", "broker.demo"),
     "joserfc": ("broker.oauth.signing",),
     "cryptography": ("broker.vault", "broker.oauth.signing"),

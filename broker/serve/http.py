@@ -1,14 +1,19 @@
-"""How connections are spoken to: hypercorn's settings, and HTTP/1.1 only."""
+"""How connections are spoken to: hypercorn's settings, HTTP/1.1 only, and which of two readers reads it."""
 
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
+from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from hypercorn.logging import Logger
 from hypercorn.protocol.h11 import H11Protocol
+from hypercorn.typing import ASGIFramework
+from starlette.types import ASGIApp
 
 from broker.core.errors import CannotStart
 from broker.ops.log import logger
+from broker.serve import http1
 from broker.settings import Settings
 
 BACKLOG = 4096
@@ -17,7 +22,7 @@ MARGIN_SECONDS = 5
 """After the drain: for running calls to be cut and settled."""
 
 _READ_BY_HAND = ("0.18.",)
-"""The releases of hypercorn whose check for HTTP/2 in clear text is known to be the one that is switched off here."""
+"""The releases of hypercorn whose insides are known: where it hands over a connection, and looks for HTTP/2 in clear text."""
 
 
 class _Log(Logger):
@@ -54,6 +59,23 @@ def listen_config(settings: Settings, descriptor: int) -> Config:
         config.certfile = str(settings.tls_cert)
         config.keyfile = str(settings.tls_key)
     return config
+
+
+async def serve_http(app: ASGIApp, config: Config, parser: str, until: Callable[[], Awaitable[None]]) -> None:
+    """Serves until `until` returns and the last request is answered, or the grace that the config gives has passed."""
+    speak(parser)
+    await serve(cast("ASGIFramework", app), config, shutdown_trigger=until)
+
+
+def speak(parser: str) -> None:
+    """For every server of this process: BROKER_HTTP_PARSER, where this release of hypercorn lets it."""
+    if parser == "httptools":
+        if version("hypercorn").startswith(_READ_BY_HAND) and http1.fits():
+            http1.install()
+            return
+        logger("http").warning("another hypercorn than the known one", reads_http="h11")
+    http1.uninstall()
+    speak_http1_only()
 
 
 def speak_http1_only() -> None:

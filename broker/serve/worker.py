@@ -5,18 +5,16 @@ import os
 import signal
 import socket
 import sys
-from typing import cast
 
 import uvloop
-from hypercorn.asyncio import serve
-from hypercorn.typing import ASGIFramework
 
 from broker.app import create_app
 from broker.core.errors import CannotStart
+from broker.ledger.distant import DistantBooks
 from broker.ops import log
 from broker.serve import control
 from broker.serve.drain import Drain
-from broker.serve.http import listen_config, speak_http1_only
+from broker.serve.http import listen_config, serve_http, speak
 from broker.serve.newer import watch_schema
 from broker.settings import environment, load_settings
 from broker.start import system_clock
@@ -24,9 +22,9 @@ from broker.start import system_clock
 
 async def _serve(listening: int, line: socket.socket) -> int:
     settings = load_settings()
-    speak_http1_only()
+    speak(settings.http_parser)
     loop = asyncio.get_running_loop()
-    app = await create_app(settings, clock=system_clock, environ=environment())
+    app = await create_app(settings, clock=system_clock, environ=environment(), line=await _line_to_books())
     drain = Drain(app, app.end_calls, settings.drain_seconds)
     orders = {control.DRAIN: drain.begin, control.NOW: drain.hurry}
     control.follow(line, lambda word: loop.call_soon_threadsafe(orders[word]))
@@ -37,9 +35,18 @@ async def _serve(listening: int, line: socket.socket) -> int:
         line.send(control.READY)
         await drain.begun.wait()
 
-    await serve(cast("ASGIFramework", drain), listen_config(settings, listening), shutdown_trigger=told)
+    await serve_http(drain, listen_config(settings, listening), settings.http_parser, told)
     watching.cancel()
     return control.NEWER_SCHEMA if drain.closed else 0
+
+
+async def _line_to_books() -> DistantBooks | None:
+    descriptor = os.environ[control.BOOKS_VARIABLE]
+    if not descriptor:
+        return None
+    line = socket.socket(fileno=int(descriptor))
+    _, books = await asyncio.get_running_loop().create_unix_connection(DistantBooks, sock=line)
+    return books
 
 
 def main() -> None:

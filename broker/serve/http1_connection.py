@@ -1,0 +1,289 @@
+"""One connection: its requests strictly one after another, and a bound on all that is held or waited for."""
+
+import asyncio
+from collections import deque
+from typing import Any
+
+from broker.serve import http1_worker
+from broker.serve.http1_answer import refuse
+from broker.serve.http1_deadline import Deadline
+from broker.serve.http1_head import FAILED, SLOW, Framing, RawHeaders, Refusal
+from broker.serve.http1_reader import SLICE, Reader
+from broker.serve.http1_request import Request
+from broker.serve.http1_worker import Worker
+
+MOST_UNREAD = 65_536
+
+
+class Connection(asyncio.Protocol):
+    __slots__ = (
+        "_base", "_closing", "_current", "_deadline", "_eof", "_flushed", "_head_is_timed", "_held", "_last_word",
+        "_queue", "_reader", "_reading", "_receiving", "_transport", "_worker", "ended", "tasks",
+    )  # fmt: skip
+
+    def __init__(self, worker: Worker, transport: asyncio.Transport, base: dict[str, Any]) -> None:
+        self._worker = worker
+        self._transport = transport
+        self._base = base
+        self._reader = Reader(self, worker.most_head_bytes)
+        self._deadline = Deadline(worker.loop, self._expire)
+        self.ended: asyncio.Future[None] = worker.loop.create_future()
+        self.tasks: list[asyncio.Task[None]] = []
+        self._flushed: asyncio.Future[None] | None = None
+        self._reading = True
+        self._eof = False
+        self._closing = False
+        self._head_is_timed = False
+        self._receiving: Request | None = None
+        self._current: Request | None = None
+        self._queue: deque[Request] = deque()
+        self._held: deque[bytes] = deque()
+        """What came behind a request that waits, not looked at yet."""
+        self._last_word: Refusal | None = None
+
+    def begin(self, held: bytes, *, ended: bool) -> None:
+        """With what had come before this connection was ours."""
+        self._worker.connections.add(self)
+        self._deadline.within(self._worker.idle_seconds)
+        if self._worker.ending:
+            self._close()
+            return
+        if held:
+            self.data_received(held)
+        if ended and not self.eof_received():
+            self._close()
+
+    # What the transport tells
+
+    def data_received(self, data: bytes) -> None:
+        if self._reader.deaf:
+            return
+        if self._is_behind():
+            self._held.append(data)
+        else:
+            self._feed(data)
+        self._mind()
+
+    def eof_received(self) -> bool:
+        """True while an answer may still be wanted: who shuts down only the sending half gets it."""
+        self._eof = True
+        if self._current is None or self._closing:
+            return False
+        self._current.leave()
+        for request in self._queue:
+            request.leave()
+        return True
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closing = True
+        self._reader.deaf = True
+        self._deadline.end()
+        current, self._current = self._current, None
+        if current is not None:
+            current.mute()
+        self._queue.clear()
+        self._held.clear()
+        self.resume_writing()
+        self._worker.connections.discard(self)
+        if not self.ended.done():
+            self.ended.set_result(None)
+
+    def pause_writing(self) -> None:
+        self._flushed = self._worker.loop.create_future()
+        self._deadline.within(http1_worker.STALL_SECONDS)
+
+    def resume_writing(self) -> None:
+        flushed, self._flushed = self._flushed, None
+        if flushed is not None and not flushed.done():
+            flushed.set_result(None)
+        if self._current is not None and not self._closing:
+            self._deadline.lift()
+
+    # What the reader tells
+
+    def head_came(
+        self, method: bytes, version: str, target: bytes, headers: RawHeaders, framing: Framing, *, last: bool
+    ) -> None:
+        request = Request(self, method.decode(), framing, version, keep_alive=not last)
+        request.describe(self._base, target, headers, self._worker.state())
+        self._receiving = request
+        self._head_is_timed = False
+        if self._current is None:
+            self._start(request)
+        else:
+            self._queue.append(request)
+
+    def piece_came(self, piece: bytes) -> None:
+        if self._receiving is not None:
+            self._receiving.take(piece)
+
+    def body_ended(self) -> None:
+        request, self._receiving = self._receiving, None
+        if request is not None:
+            request.complete()
+
+    def was_refused(self, refusal: Refusal) -> None:
+        broken, self._receiving = self._receiving, None
+        if broken is not None and broken is self._current:
+            self._give_up(broken, refusal)
+            return
+        if broken is not None:
+            self._queue.pop()
+        self._last_word = refusal
+        if self._current is None:
+            self._refuse(refusal)
+
+    # Reading on
+
+    def _is_behind(self) -> bool:
+        return bool(self._queue or self._held or (self._reader.in_head and self._current is not None))
+
+    def _feed(self, data: bytes) -> None:
+        if len(data) <= SLICE:
+            self._reader.feed(data)
+            return
+        for at in range(0, len(data), SLICE):
+            if self._is_behind():
+                self._held.appendleft(data[at:])
+                return
+            self._reader.feed(data[at : at + SLICE])
+
+    def _mind(self) -> None:
+        """Reads on, or does not; and a head that has begun must come to its end."""
+        receiving = self._receiving
+        wanted = not self._is_behind() and (receiving is None or receiving.unread <= MOST_UNREAD)
+        if wanted is not self._reading and not self._transport.is_closing():
+            self._reading = wanted
+            if wanted:
+                self._transport.resume_reading()
+            else:
+                self._transport.pause_reading()
+        if self._reader.in_head and self._current is None and not self._head_is_timed:
+            self._head_is_timed = True
+            self._deadline.within(self._worker.head_seconds)
+
+    # Answering
+
+    def _start(self, request: Request) -> None:
+        self._current = request
+        self._deadline.lift()
+        if self.tasks:
+            self.tasks = [task for task in self.tasks if not task.done()]
+        self.tasks.append(self._worker.loop.create_task(self._run(request)))
+
+    async def _run(self, request: Request) -> None:
+        worker = self._worker
+        try:
+            await worker.app(request.scope, request.receive, request.send, worker.spawn, worker.call_soon)  # type: ignore[arg-type]
+        except Exception:
+            await worker.log.exception("Error in ASGI Framework")
+        finally:
+            if not request.whole:
+                self._give_up(request, FAILED)
+
+    def _give_up(self, request: Request, refusal: Refusal) -> None:
+        """Of a request whose answer will never be whole."""
+        if request is not self._current or self._transport.is_closing():
+            return
+        self._current = None
+        left = request.gone
+        request.mute()
+        if request.begun:
+            self.abort()
+        elif left:
+            self._close()
+        else:
+            self._refuse(refusal)
+
+    def answered(self, request: Request) -> None:
+        if request is not self._current:
+            return
+        self._current = None
+        if self._transport.is_closing():
+            return
+        if request.keep_alive and request.has_come and self.may_stay_open():
+            self._next()
+        elif request.has_come and not self._queue and not self._held:
+            self._close()
+        else:
+            self._linger()
+
+    def _next(self) -> None:
+        while self._current is None and not self._closing:
+            if self._queue:
+                self._start(self._queue.popleft())
+            elif self._last_word is not None:
+                self._refuse(self._last_word)
+            elif self._held:
+                self._feed(self._held.popleft())
+            elif self._eof:
+                self._close()
+            else:
+                self._deadline.within(self._worker.idle_seconds)
+                break
+        self._mind()
+
+    def may_stay_open(self) -> bool:
+        return not self._worker.ending
+
+    def common_lines(self) -> bytes:
+        return self._worker.common_lines()
+
+    def write(self, data: bytes) -> None:
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    def flushed(self) -> "asyncio.Future[None] | None":
+        return self._flushed
+
+    def body_was_read(self) -> None:
+        if not self._reading:
+            self._mind()
+
+    # Ending
+
+    def close_if_idle(self) -> None:
+        if self._current is None:
+            self._close()
+
+    def _expire(self) -> None:
+        if self._closing or self._transport.get_write_buffer_size():
+            self.abort()
+        elif self._reader.in_head:
+            self._refuse(SLOW)
+        else:
+            self._close()
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self.write(refuse(refusal, self._worker.common_lines()))
+        self._linger()
+
+    def _close(self) -> None:
+        if not self._closing:
+            self._stop()
+            self._deadline.within(http1_worker.STALL_SECONDS)
+        self._transport.close()
+
+    def _linger(self) -> None:
+        """RFC 9112 §9.6: a connection that is closed with bytes unread is reset, and the answer may be lost with it."""
+        if self._eof or self._transport.is_closing():
+            self._close()
+            return
+        self._stop()
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        if not self._reading:
+            self._reading = True
+            self._transport.resume_reading()
+        waits = self._transport.get_write_buffer_size() > 0
+        self._deadline.within(http1_worker.STALL_SECONDS if waits else http1_worker.LINGER_SECONDS)
+
+    def _stop(self) -> None:
+        self._closing = True
+        self._reader.deaf = True
+        self._queue.clear()
+        self._held.clear()
+
+    def abort(self) -> None:
+        self._stop()
+        self._transport.abort()
