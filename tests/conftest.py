@@ -3,29 +3,31 @@
 import logging
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
-from broker.store import migrate
 from tests.canary import pytest_runtest_logreport, pytest_sessionfinish
 from tests.sharing import pytest_xdist_make_scheduler
+from tests.stores import empty_postgresql, fresh_postgresql, fresh_sqlite, migrated, server, store, template
 
-__all__ = ["pytest_runtest_logreport", "pytest_sessionfinish", "pytest_xdist_make_scheduler"]
+__all__ = [
+    "empty_postgresql",
+    "fresh_postgresql",
+    "fresh_sqlite",
+    "migrated",
+    "pytest_runtest_logreport",
+    "pytest_sessionfinish",
+    "pytest_xdist_make_scheduler",
+    "server",
+    "store",
+    "template",
+]
 
 # A busy machine is no fault of the code, so nothing here has a time limit.
 settings.register_profile("broker", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("broker")
-
-
-@pytest.fixture(scope="session")
-def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database file with the newest schema, to be copied: migrating takes longer than most tests."""
-    path = tmp_path_factory.mktemp("migrated") / "broker.db"
-    migrate.upgrade(path)
-    return path
 
 
 def _log_to_where_the_test_looks() -> None:

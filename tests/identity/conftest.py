@@ -1,20 +1,18 @@
 """A database, and the cheapest argon2id."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
 from broker.identity.passwords import Passwords
-from broker.store import migrate
-from broker.store.database import Database, sqlite_url
+from broker.store.database import Database
+from tests.stores import Store
 from tests.turned_clock import TurnedClock
 
 
 @pytest.fixture
-async def db(tmp_path: Path) -> AsyncIterator[Database]:
-    migrate.upgrade(tmp_path / "broker.db")
-    database = Database(sqlite_url(tmp_path), synchronous="normal")
+async def db(store: Store) -> AsyncIterator[Database]:
+    database = store.open()
     yield database
     await database.close()
 

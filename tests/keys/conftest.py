@@ -1,21 +1,19 @@
-import shutil
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from broker.store.database import Database, sqlite_url
+from broker.store.database import Database
 from broker.store.tables import User
 from broker.vault.vault import Vault
+from tests.stores import Store
 
 NOW = 1_795_266_300_000_000
 
 
 @pytest.fixture
-async def db(tmp_path: Path, migrated: Path) -> AsyncIterator[Database]:
-    shutil.copy(migrated, tmp_path / "broker.db")
-    database = Database(sqlite_url(tmp_path), synchronous="normal")
+async def db(store: Store) -> AsyncIterator[Database]:
+    database = store.open()
     yield database
     await database.close()
 

@@ -1,6 +1,5 @@
 """The authorization server on a copy of the migrated database."""
 
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,9 +10,9 @@ from starlette.requests import Request
 from broker.oauth.server import AuthorizationServer
 from broker.oauth.signing import load_or_make_signing_keys
 from broker.settings import Settings
-from broker.store.database import Database, sqlite_url
 from broker.vault.vault import Vault
 from tests.oauth.world import ISSUER, TurnedClock, World, as_app, people
+from tests.stores import Store
 
 
 @pytest.fixture
@@ -22,9 +21,8 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def world(migrated: Path, tmp_path: Path, settings: Settings) -> AsyncIterator[World]:
-    shutil.copy(migrated, tmp_path / "broker.db")
-    db = Database(sqlite_url(tmp_path), synchronous="normal")
+async def world(store: Store, settings: Settings) -> AsyncIterator[World]:
+    db = store.open()
     clock, vault = TurnedClock(), Vault(b"k" * 32)
     signer = await db.write(
         lambda tx: load_or_make_signing_keys(tx, vault, clock(), issuer=ISSUER, resource=f"{ISSUER}/proxy")

@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from tests.oauth.world import VERIFIER, Registered, World, form, stored_client
+from tests.stores import Store
 
 
 def basic(name: str, secret: str) -> dict[str, str]:
@@ -108,9 +109,9 @@ async def test_more_requests_than_a_minute_allows_are_put_off(world: World) -> N
     assert (await world.refresh(client, "x")).json()["error"] == "invalid_grant"
 
 
-async def test_a_store_that_does_not_answer_is_said_so(world: World) -> None:
+async def test_a_store_that_does_not_answer_is_said_so(world: World, store: Store) -> None:
     client = await world.register()
-    (world.settings.data_dir / "broker.db").write_bytes(b"this is no database" * 100)
+    store.take_down()
     answer = await world.refresh(client, "x")
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
     assert answer.headers["retry-after"] == "1"

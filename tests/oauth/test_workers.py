@@ -7,13 +7,13 @@ import httpx
 import pytest
 
 from broker.oauth.server import AuthorizationServer
-from broker.store.database import Database, sqlite_url
 from tests.oauth.world import ISSUER, VERIFIER, World, as_app
+from tests.stores import Store
 
 
 @pytest.fixture
-async def other(world: World) -> AsyncIterator[httpx.AsyncClient]:
-    db = Database(sqlite_url(world.settings.data_dir), synchronous="normal")
+async def other(world: World, store: Store) -> AsyncIterator[httpx.AsyncClient]:
+    db = store.open()
     server = AuthorizationServer.build(
         db,
         world.clock,

@@ -1,8 +1,6 @@
 """Which price a model has: the operator's own first, then the packaged ones, by exact id."""
 
-import shutil
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -11,15 +9,15 @@ from broker.core.usage import Price
 from broker.prices import packaged
 from broker.prices.book import PriceBook, output_limit
 from broker.store import own_prices
-from broker.store.database import Database, sqlite_url
+from broker.store.database import Database
 from broker.store.tables import OwnPrice
+from tests.stores import Store
 from tests.turned_clock import NOON
 
 
 @pytest.fixture
-async def db(migrated: Path, tmp_path: Path) -> AsyncIterator[Database]:
-    shutil.copy(migrated, tmp_path / "broker.db")
-    opened = Database(sqlite_url(tmp_path), synchronous="normal")
+async def db(store: Store) -> AsyncIterator[Database]:
+    opened = store.open()
     yield opened
     await opened.close()
 

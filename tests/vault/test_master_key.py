@@ -1,6 +1,5 @@
 """The master key file: made once, while nothing is sealed; a wrong, missing or readable one refuses to start."""
 
-import shutil
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,17 +8,17 @@ import pytest
 
 from broker.core.errors import CannotStart, Unavailable
 from broker.core.secret import Secret
-from broker.store.database import Database, sqlite_url
+from broker.store.database import Database
 from broker.vault.master_key import check_value_opens, make_master_key, open_vault, read_master_key
 from broker.vault.vault import Place, Vault
+from tests.stores import Store
 
 PLACE = Place("t", "r", "o")
 
 
 @pytest.fixture
-async def db(migrated: Path, tmp_path: Path) -> AsyncIterator[Database]:
-    shutil.copy(migrated, tmp_path / "broker.db")
-    opened = Database(sqlite_url(tmp_path), synchronous="normal")
+async def db(store: Store) -> AsyncIterator[Database]:
+    opened = store.open()
     yield opened
     await opened.close()
 

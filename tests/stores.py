@@ -1,0 +1,139 @@
+"""The two stores, for tests that hold on each of them: a fresh database of the newest schema for every test."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import pytest
+
+from broker.start import asked
+from broker.store import migrate, postgresql
+from broker.store.database import Database, sqlite_url
+from tests import postgresql_server
+
+ANOTHER = "BROKER_TEST_DATABASE_URL"
+"""The address of a server to be used instead of the one the tests start; its user must be able to make databases."""
+
+
+_KEEPERS: list["subprocess.Popen[bytes]"] = []
+_END_ALL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    url: str
+    server: str = ""
+
+    @property
+    def is_postgresql(self) -> bool:
+        return self.url.startswith(postgresql.SCHEME)
+
+    def take_down(self) -> None:
+        """From now on it answers nobody."""
+        if not self.is_postgresql:
+            Path(urlsplit(self.url).path[1:]).write_bytes(b"this is no database" * 100)
+            return
+        asked(_told(self.server, f"ALTER DATABASE {_name(self.url)} ALLOW_CONNECTIONS false"))
+        asked(_told(self.server, _END_ALL.format(_name(self.url))))
+
+    def open(self, **options: Any) -> Database:
+        return Database(self.url, **({"synchronous": "normal"} | options))
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database file with the newest schema, to be copied: migrating takes longer than most tests."""
+    path = tmp_path_factory.mktemp("migrated") / "broker.db"
+    migrate.upgrade(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The address of a PostgreSQL server, the same for all workers of this run."""
+    if ANOTHER in os.environ:
+        return os.environ[ANOTHER]
+    is_worker = "PYTEST_XDIST_WORKER" in os.environ
+    place = tmp_path_factory.getbasetemp().parent if is_worker else tmp_path_factory.getbasetemp()
+    with (place / "postgresql.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        note = place / "postgresql.folder"
+        if not note.exists():
+            note.write_text(str(_started(os.getppid() if is_worker else os.getpid())), "utf-8")
+    return postgresql_server.address(Path(note.read_text("utf-8")))
+
+
+@pytest.fixture(scope="session")
+def template(server: str) -> Iterator[str]:
+    """The name of a database with the newest schema, to be copied."""
+    with _database(server) as url:
+        asked(migrate.upgrade_postgresql(url))
+        yield _name(url)
+
+
+@pytest.fixture
+def empty_postgresql(server: str) -> Iterator[str]:
+    """The address of a database without a schema."""
+    with _database(server) as url:
+        yield url
+
+
+@pytest.fixture
+def fresh_postgresql(server: str, template: str) -> Iterator[Store]:
+    with _database(server, f"TEMPLATE {template} STRATEGY file_copy") as url:
+        yield Store(url, server)
+
+
+@pytest.fixture
+def fresh_sqlite(migrated: Path, tmp_path: Path) -> Store:
+    shutil.copy(migrated, tmp_path / "broker.db")
+    return Store(sqlite_url(tmp_path))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest) -> Store:
+    """What asks for it is run once on each store."""
+    chosen: Store = request.getfixturevalue(f"fresh_{request.param}")
+    return chosen
+
+
+def _started(session: int) -> Path:
+    """In a folder with a short name: the path of a socket holds some hundred bytes."""
+    folder = Path(tempfile.mkdtemp(prefix="broker-"))
+    checkout = Path(__file__).parents[1]
+    keeper = [sys.executable, "-m", postgresql_server.__name__, str(folder), str(session)]
+    _KEEPERS.append(subprocess.Popen(keeper, cwd=checkout, start_new_session=True, stdin=subprocess.DEVNULL))
+    postgresql_server.wait_until_up(folder)
+    return folder
+
+
+@contextmanager
+def _database(server: str, more: str = "") -> Iterator[str]:
+    name = f"test_{uuid4().hex}"
+    asked(_told(server, f"CREATE DATABASE {name} {more}"))
+    try:
+        yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
+    finally:
+        asked(_told(server, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def _told(server: str, statement: str) -> None:
+    connection = await postgresql.connect(server)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+def _name(url: str) -> str:
+    return urlsplit(url).path.removeprefix("/")
