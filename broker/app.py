@@ -17,9 +17,10 @@ from broker.core.errors import InvalidToken
 from broker.identity.passwords import Passwords
 from broker.identity.sign_in import SignIn
 from broker.identity.throttle import Throttle
+from broker.ledger.books import Books, OwnBooks
+from broker.ledger.distant import DistantBooks
 from broker.oauth.server import AuthorizationServer
 from broker.oauth.signing import Signer, load_or_make_signing_keys
-from broker.ledger.books import OwnBooks
 from broker.ops.health import Health
 from broker.prices.book import PriceBook
 from broker.providers.check import KeyCheck
@@ -59,6 +60,7 @@ class Parts:
     settings: Settings
     clock: Clock
     db: Database
+    books: Books
     vault: Vault
     signer: Signer
     registry: Registry
@@ -152,7 +154,7 @@ class App:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.proxy = ProxyService(
-            parts.db, OwnBooks(parts.db, parts.clock), parts.clock, monotonic, parts.settings, parts.vault, parts.client,
+            parts.db, parts.books, parts.clock, monotonic, parts.settings, parts.vault, parts.client,
             parts.registry, parts.prices, lambda token: _principal(parts, token),
         )  # fmt: skip
         self.routes = table(parts)
@@ -209,9 +211,11 @@ def _by_method(known: Mapping[str, Endpoint]) -> Endpoint:
     return answer
 
 
-async def create_app(settings: Settings, *, clock: Clock, environ: Mapping[str, str]) -> App:
-    """On a database that has the present schema."""
-    db = open_database(settings)
+async def create_app(
+    settings: Settings, *, clock: Clock, environ: Mapping[str, str], line: DistantBooks | None = None
+) -> App:
+    """On a database that has the present schema; with a line to the books where another process writes them."""
+    db = _open_database(settings, line)
 
     async def keys(tx: AsyncSession) -> tuple[Vault, Signer]:
         vault = await open_vault(tx, settings.key_file)
@@ -226,7 +230,16 @@ async def create_app(settings: Settings, *, clock: Clock, environ: Mapping[str, 
     registry, prices = Registry(environ), PriceBook()
     client = ProviderClient(_waits(settings))
     web = make_web(db, clock, settings, vault, registry, prices)
-    return App(Parts(settings, clock, db, vault, signer, registry, prices, client, web))
+    books = line or OwnBooks(db, clock)
+    return App(Parts(settings, clock, db, books, vault, signer, registry, prices, client, web))
+
+
+def _open_database(settings: Settings, line: DistantBooks | None) -> Database:
+    if line is None:
+        return open_database(settings)
+    db = open_database(settings, turn=line.turn, autocheckpoint=False)
+    db.before_read.append(line.settled)
+    return db
 
 
 def _waits(settings: Settings) -> Waits:

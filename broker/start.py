@@ -12,7 +12,7 @@ from broker.core.errors import CannotStart, Unavailable
 from broker.ops.folder import Lock, make_private, parent_lock
 from broker.settings import Settings
 from broker.store import schema
-from broker.store.database import Database, sqlite_url
+from broker.store.database import Database, Turn, sqlite_url
 from broker.vault.master_key import read_master_key
 
 NEWER = "The database was written by a newer version of Broker. Install that version, or a newer one."
@@ -27,9 +27,10 @@ def system_clock() -> int:
     return time.time_ns() // 1000
 
 
-def open_database(settings: Settings) -> Database:
+def open_database(settings: Settings, *, turn: Turn | None = None, autocheckpoint: bool = True) -> Database:
+    """Inside `serve` the parent gives the turn to write, and moves the log into the database."""
     url = settings.database_url.reveal() or sqlite_url(settings.data_dir)
-    return Database(url, synchronous=settings.sqlite_synchronous)
+    return Database(url, synchronous=settings.sqlite_synchronous, turn=turn, autocheckpoint=autocheckpoint)
 
 
 def look_over(settings: Settings) -> None:

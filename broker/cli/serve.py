@@ -1,6 +1,5 @@
 """broker serve, broker migrate and broker demo."""
 
-import asyncio
 import sys
 from pathlib import Path
 
@@ -12,13 +11,15 @@ from broker.settings import ENV_FILE
 
 def serve() -> None:
     """Serve until Ctrl-C."""
+    import uvloop
+
     from broker.ops import log
     from broker.serve.parent import run
     from broker.start import system_clock
 
     log.configure()
     _warn_of_open_settings()
-    raise typer.Exit(asyncio.run(run(settings(), system_clock)))
+    raise typer.Exit(uvloop.run(run(settings(), system_clock)))
 
 
 def migrate() -> None:

@@ -41,12 +41,20 @@ class Books(Protocol):
         """Returns once all that was submitted before is in the database."""
 
 
+def _runner(db: Database) -> Runner:
+    if not db.is_postgres:
+        return SqliteSteps(db)
+    from broker.store.postgres_steps import PostgresSteps  # its driver is an extra
+
+    return PostgresSteps(db)
+
+
 class OwnBooks:
     """The books as this process writes them."""
 
     def __init__(self, db: Database, clock: Clock, runner: Runner | None = None) -> None:
         self._clock = clock
-        self._runner: Runner = runner or SqliteSteps(db)
+        self._runner: Runner = runner or _runner(db)
         self._memory = Memory()
         self._group: Group[Operation, Reservation | Settled] = Group(self._run)
         db.before_read.append(self.settled)

@@ -11,7 +11,6 @@ from broker.ledger.statements import RESERVATIONS, TRUTH
 from broker.ledger.tally import Tallies
 from broker.store.steps import Steps
 
-
 Load = Callable[[Iterable[CounterKey]], Steps[None]]
 """Makes counters known that may not have been read in this transaction."""
 

@@ -1,6 +1,6 @@
 """A counter row as it is judged in memory, beside the figures that the database must still have when it is written."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from broker.ledger.keys import CounterKey

@@ -111,7 +111,7 @@ class Exchange:
             return Reply(forwarding.ending_if_cut(outcome), refusal=self._cut)
         except Exception as error:
             # Its message may quote what it choked on, even the key.
-            log.error("call.broke", reservation=reservation.id, exc_info=error)
+            log.exception("call.broke", reservation=reservation.id, exc_info=error)
             broke = CallRefused("unavailable", Unavailable.description)
             return Reply(forwarding.ending_if_cut("broker_error"), refusal=broke)
         finally:

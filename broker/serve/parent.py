@@ -14,6 +14,7 @@ from broker.serve import control
 from broker.serve.child import Child
 from broker.serve.http import BACKLOG
 from broker.serve.prepare import prepare
+from broker.serve.scribe import Scribe
 from broker.settings import Settings, environment
 from broker.start import NEWER, lock_folder, look_over
 
@@ -39,7 +40,12 @@ async def run(settings: Settings, clock: Clock) -> int:
         bound = settings.model_copy(update={"port": listening.getsockname()[1]})
         if setup_code is not None:
             _say(f"SETUP CODE  {setup_code.reveal()}")
-        return await _Parent(bound, listening).run()
+        scribe = None if settings.is_on_postgresql else Scribe(settings, clock)
+        try:
+            return await _Parent(bound, listening, scribe).run()
+        finally:
+            if scribe is not None:
+                await scribe.close()
     finally:
         lock.release()
 
@@ -60,9 +66,10 @@ def _say(line: str) -> None:
 class _Parent:
     """Runs `settings.workers` workers on one socket."""
 
-    def __init__(self, settings: Settings, listening: socket.socket) -> None:
+    def __init__(self, settings: Settings, listening: socket.socket, scribe: Scribe | None) -> None:
         self._settings = settings
         self._listening = listening
+        self._scribe = scribe
         self._children: dict[int, Child] = {}
         self._unready = set(range(settings.workers))
         """Slots whose first worker does not serve yet."""
@@ -99,7 +106,7 @@ class _Parent:
             await self._pause(min(0.1 * 2**failures, SLOWEST_RESTART_SECONDS) if failures else 0)
 
     async def _one_life(self, slot: int) -> int:
-        child = await Child.start(self._settings, self._listening)
+        child = await Child.start(self._settings, self._listening, self._scribe)
         self._children[slot] = child
         if self._stop.is_set():
             child.tell(control.DRAIN)

@@ -1,0 +1,80 @@
+"""The books of this process, kept for its workers too: what they ask of it, each over a line of its own."""
+
+import asyncio
+import socket
+from typing import Any
+
+from broker.core.errors import BrokerError
+from broker.ledger.books import OwnBooks
+from broker.ledger.distant import ASK, CLOSE, FLUSH, TURN, TURN_OVER
+from broker.ledger.wire import answer_to_plain, ask_of, close_of
+from broker.ops.log import logger
+from broker.store.database import Database
+from broker.store.frames import Frames
+
+log = logger("ledger")
+
+LONGEST_TURN = 10.0
+"""Seconds: a worker that hangs in its turn loses it, and SQLite's own lock then keeps the others out."""
+
+
+class Hosted(Frames):
+    """One worker's line to the books."""
+
+    def __init__(self, db: Database, books: OwnBooks) -> None:
+        super().__init__()
+        self._db = db
+        self._books = books
+        self._turn: asyncio.Task[None] | None = None
+        self._over = asyncio.Event()
+        self._flushes: set[asyncio.Task[None]] = set()
+
+    @classmethod
+    async def on(cls, line: socket.socket, db: Database, books: OwnBooks) -> "Hosted":
+        _, hosted = await asyncio.get_running_loop().create_unix_connection(lambda: cls(db, books), sock=line)
+        return hosted
+
+    def told(self, message: tuple[Any, ...]) -> None:
+        number, kind, what = message
+        if kind == ASK:
+            self._submit(number, ask_of(what))
+        elif kind == CLOSE:
+            self._submit(number, close_of(what))
+        elif kind == FLUSH:
+            task = asyncio.create_task(self._flushed(number))
+            self._flushes.add(task)
+            task.add_done_callback(self._flushes.discard)
+        elif kind == TURN:
+            self._over.clear()
+            self._turn = asyncio.create_task(self._in_turn(number))
+        elif kind == TURN_OVER:
+            self._over.set()
+
+    def gone(self) -> None:
+        self._over.set()
+
+    def _submit(self, number: int, operation: Any) -> None:
+        try:
+            answer = self._books.submit(operation)
+        except BrokerError as error:
+            self.tell(number, answer_to_plain(error))
+            return
+        answer.add_done_callback(lambda done: self._answer(number, done))
+
+    def _answer(self, number: int, done: "asyncio.Future[Any]") -> None:
+        self.tell(number, answer_to_plain(done.exception() or done.result()))
+
+    async def _flushed(self, number: int) -> None:
+        await self._books.settled()
+        self.tell(number, None)
+
+    async def _in_turn(self, number: int) -> None:
+        async with self._db.turn:
+            if self._over.is_set():
+                return
+            self.tell(number, None)
+            try:
+                async with asyncio.timeout(LONGEST_TURN):
+                    await self._over.wait()
+            except TimeoutError:
+                log.warning("turn.lost", seconds=LONGEST_TURN)

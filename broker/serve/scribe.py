@@ -1,0 +1,32 @@
+"""The parent as the one writer of SQLite: it keeps the books for all workers, and says whose turn it is to write."""
+
+import asyncio
+import socket
+from contextlib import suppress
+
+from broker.core.clock import Clock
+from broker.ledger.books import OwnBooks
+from broker.ledger.host import Hosted
+from broker.settings import Settings
+from broker.start import open_database
+from broker.store.checkpoint import Checkpointer
+
+
+class Scribe:
+    """Neither the parent nor a worker outlives the other by more than a second, so no line is ever mended."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._db = open_database(settings, autocheckpoint=False)
+        self._books = OwnBooks(self._db, clock)
+        self._checkpointer = Checkpointer(self._db)
+        self._checkpoints = asyncio.create_task(self._checkpointer.run())
+
+    async def host(self, line: socket.socket) -> Hosted:
+        return await Hosted.on(line, self._db, self._books)
+
+    async def close(self) -> None:
+        self._checkpoints.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._checkpoints
+        await self._db.close()
+        self._checkpointer.close()
