@@ -1,12 +1,13 @@
 """Proves that the counters are the sums of the rows and of what was archived, and the roll-ups those of the counters."""
 
 from collections import defaultdict
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, select
-from sqlmodel import select as every
+from sqlalchemy import Row, Select, select
+from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.errors import BrokerError
@@ -17,9 +18,10 @@ from broker.ledger.keys import CounterKey, load_keys
 from broker.ledger.rollup import used_by_access
 from broker.ledger.settle import Ending, Settled, price_of, read_price
 from broker.store.database import Database
-from broker.store.ledger_tables import ArchivedSum
 
-_MOST_LISTS = 10_000
+ARCHIVED = SQLModel.metadata.tables["archived_sum"]
+
+_AT_A_TIME = 1_000
 
 
 @dataclass(slots=True)
@@ -27,6 +29,26 @@ class _Sum:
     settled: int = 0
     held: int = 0
     overrun: int = 0
+
+    def __add__(self, other: "_Sum") -> "_Sum":
+        return _Sum(self.settled + other.settled, self.held + other.held, self.overrun + other.overrun)
+
+
+@dataclass(slots=True)
+class _Charged:
+    """What all calls that are charged to the same counters came to."""
+
+    money: _Sum = field(default_factory=_Sum)
+    requests: _Sum = field(default_factory=_Sum)
+
+    def add(self, row: Row[Any]) -> None:
+        if row.state == "held":
+            self.money.held += row.hold
+            self.requests.held += 1
+        elif row.state == "settled":
+            self.money.settled += row.cost
+            self.money.overrun += row.overrun
+            self.requests.settled += 1
 
 
 @dataclass(slots=True)
@@ -75,8 +97,8 @@ async def verify(db: Database) -> Verdict:
 
 
 async def _add_archived(tx: AsyncSession, verdict: Verdict) -> None:
-    for row in (await tx.exec(every(ArchivedSum))).all():
-        key = CounterKey(row.scope_kind, row.scope_id, row.measure, row.period_kind, row.period_start)
+    async for row in _rows(tx, select(ARCHIVED)):
+        key = CounterKey._make(row[:5])
         verdict.sums[key] = _Sum(row.settled, 0, row.overrun)
         if row.scope_kind == "access" and row.measure == "requests":
             verdict.archived += row.calls
@@ -85,26 +107,30 @@ async def _add_archived(tx: AsyncSession, verdict: Verdict) -> None:
 
 
 async def _add_up(tx: AsyncSession, verdict: Verdict) -> None:
-    # Few prices and few lists of counters stand in many rows.
-    prices, counters = cache(_price), lru_cache(_MOST_LISTS)(load_keys)
+    prices = cache(_price)  # few prices stand in many rows
+    by_counters: dict[str, _Charged] = defaultdict(_Charged)
     r = RESERVATION.c
-    rows = await (await tx.connection()).stream(
+    query = (
         select(r.id, r.state, r.mark, r.hold, r.cost, r.overrun, r.charged, r.price)
         .add_columns(r.input_tokens, r.output_tokens, r.cached_input_tokens, r.cache_write_tokens)
     )  # fmt: skip
-    async for row in rows:
+    async for row in _rows(tx, query):
         verdict.calls += 1
-        verdict.spent += row.cost + row.overrun
         if not verdict.fault and not _agrees(row, prices(row.price)):
             verdict.fault = f"Call {row.id}: cost {row.cost}, overrun {row.overrun}, hold {row.hold}, mark {row.mark} and usage do not agree."
-        for key in counters(row.charged):
-            entry = verdict.sums[key]
-            money = key.is_money()
-            if row.state == "held":
-                entry.held += row.hold if money else 1
-            elif row.state == "settled":
-                entry.settled += row.cost if money else 1
-                entry.overrun += row.overrun if money else 0
+        by_counters[row.charged].add(row)
+    for charged, found in by_counters.items():
+        verdict.spent += found.money.settled + found.money.overrun
+        for key in load_keys(charged):
+            verdict.sums[key] += found.money if key.is_money() else found.requests
+
+
+async def _rows(tx: AsyncSession, query: Select[Any]) -> AsyncIterator[Row[Any]]:
+    """All at once would not fit into memory; one at a time is a change of task for each."""
+    found = await (await tx.connection()).stream(query.execution_options(yield_per=_AT_A_TIME))
+    async for some in found.partitions(_AT_A_TIME):
+        for row in some:
+            yield row
 
 
 def _price(stored: str) -> Price | None:
@@ -130,9 +156,9 @@ def _agrees(row: Row[Any], price: Price | None) -> bool:
 async def _compare(tx: AsyncSession, verdict: Verdict) -> dict[str, _Used]:
     """What each access used in all, as its counters say."""
     totals: dict[str, _Used] = defaultdict(_Used)
-    async for counter in await (await tx.connection()).stream(select(COUNTER)):
+    async for counter in _rows(tx, select(COUNTER)):
         verdict.counters += 1
-        key = CounterKey(*counter[:5])
+        key = CounterKey._make(counter[:5])
         if key.scope_kind == "access":
             totals[key.scope_id].add(counter)
         summed = verdict.sums.pop(key, _Sum())
