@@ -32,28 +32,22 @@ class Connections:
         return len(self._open) + self._opening
 
     def idle(self) -> Connection | None:
-        """One that is open and at rest; what has ended meanwhile is dropped."""
-        while self._idle:
-            connection = self._idle.pop()
-            if connection.is_fit():
-                return connection
-        return None
+        """One that is open and at rest, unless others came first."""
+        return None if self._waiting else self._rested()
 
     async def another(self, patience: float) -> Connection:
         """A new one, or one that others have done with; raises NotReached after so many seconds."""
         try:
             async with asyncio.timeout(patience):
+                came_first = False
                 while len(self) >= self._most and not self._closed:
-                    await self._turn()
-                    if (connection := self.idle()) is not None:
+                    await self._turn(came_first=came_first)
+                    if (connection := self._rested()) is not None:
                         return connection
-                connection = await self._connect()
+                    came_first = True
+                return await self._connect()
         except (OSError, UnicodeError) as error:  # OSError is also what TLS and time raise
             raise NotReached(type(error).__name__) from error
-        if self._closed or not connection.is_open:
-            connection.hang_up()
-            raise NotReached("the connection ended at once")
-        return connection
 
     async def close(self) -> None:
         """Whoever still waits or reads is told; returns when the last one is closed."""
@@ -69,16 +63,26 @@ class Connections:
             self._empty.clear()
             await self._empty.wait()
 
-    async def _turn(self) -> None:
+    def _rested(self) -> Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.is_fit():
+                return connection
+        return None
+
+    async def _turn(self, *, came_first: bool) -> None:
         waiter = self._loop.create_future()
-        self._waiting.append(waiter)
+        if came_first:
+            self._waiting.appendleft(waiter)
+        else:
+            self._waiting.append(waiter)
         try:
             await waiter
         except asyncio.CancelledError:
-            if waiter.cancelled():
-                self._waiting.remove(waiter)
-            else:
+            if not waiter.cancelled():
                 self._wake()  # its turn is another's
+            elif waiter in self._waiting:
+                self._waiting.remove(waiter)
             raise
 
     def _wake(self) -> None:
@@ -101,12 +105,14 @@ class Connections:
         finally:
             self._opening -= 1
             self._wake()  # there may be room now
+        # Not before: a loop that is cancelled while it connects may close a connection without telling it.
+        if self._closed or not connection.is_open:
+            connection.hang_up()
+            raise NotReached("the connection ended at once")
+        self._open.add(connection)
         return connection
 
     # What connections say of themselves.
-
-    def joined(self, connection: Connection) -> None:
-        self._open.add(connection)
 
     def free(self, connection: Connection) -> None:
         if self._closed or len(self._idle) >= self._most_idle:

@@ -22,8 +22,6 @@ _LOOKED_AT = 0.5
 class Home(Protocol):
     """Where connections come back to."""
 
-    def joined(self, connection: "Connection") -> None: ...
-
     def free(self, connection: "Connection") -> None: ...
 
     def lost(self, connection: "Connection") -> None: ...
@@ -92,7 +90,6 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are none by their type
         self.idle_since = self._now()
-        self._home.joined(self)
 
     def data_received(self, data: bytes) -> None:
         answer = self._answer

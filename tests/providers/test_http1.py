@@ -60,9 +60,6 @@ class Rest:
         self.connection = Connection(asyncio.get_running_loop(), self)
         self.connection.connection_made(self.line)
 
-    def joined(self, connection: Connection) -> None:
-        assert not self.freed
-
     def free(self, connection: Connection) -> None:
         self.freed += 1
 

@@ -40,7 +40,8 @@ class Wire:
         assert task is not None
         self._serving.add(task)
         try:
-            with suppress(asyncio.IncompleteReadError, ConnectionError):
+            # uvloop says by a RuntimeError what asyncio says by a ConnectionError: nobody listens any more.
+            with suppress(asyncio.IncompleteReadError, ConnectionError, RuntimeError, asyncio.CancelledError):
                 await self.script(self, reader, writer)
         finally:
             self.open -= 1
@@ -50,8 +51,7 @@ class Wire:
     async def stop(self) -> None:
         for task in list(self._serving):
             task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait({task})
 
 
 Script = Callable[[Wire, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
