@@ -10,19 +10,19 @@ from hypothesis import HealthCheck, settings
 
 from tests.canary import pytest_runtest_logreport, pytest_sessionfinish
 from tests.sharing import pytest_xdist_make_scheduler
-from tests.stores import empty_postgresql, fresh_postgresql, fresh_sqlite, migrated, server, store, template
+from tests.stores import empty_postgresql, fresh_postgresql, fresh_sqlite, kept, migrated, server, store
 
 __all__ = [
     "empty_postgresql",
     "fresh_postgresql",
     "fresh_sqlite",
+    "kept",
     "migrated",
     "pytest_runtest_logreport",
     "pytest_sessionfinish",
     "pytest_xdist_make_scheduler",
     "server",
     "store",
-    "template",
 ]
 
 # A busy machine is no fault of the code, so nothing here has a time limit.

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,13 +25,23 @@ ANOTHER = "BROKER_TEST_DATABASE_URL"
 
 
 _KEEPERS: list["subprocess.Popen[bytes]"] = []
-_END_ALL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{}'"
+_END_ALL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}"
+_EMPTY = "; ".join(
+    [
+        f"{_END_ALL.format('current_database()')} AND pid <> pg_backend_pid()",
+        *(f'DELETE FROM "{table.name}"' for table in reversed(migrate.METADATA.sorted_tables)),
+        "INSERT INTO change (id, count, epoch) VALUES (1, 0, 0)",
+        "SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, 1, false) FROM pg_sequences",
+    ]
+)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Store:
     url: str
     server: str = ""
+    is_spoiled: bool = False
+    """Set by a test that leaves more behind than rows."""
 
     @property
     def is_postgresql(self) -> bool:
@@ -43,8 +52,9 @@ class Store:
         if not self.is_postgresql:
             Path(urlsplit(self.url).path[1:]).write_bytes(b"this is no database" * 100)
             return
+        self.is_spoiled = True
         asked(_told(self.server, f"ALTER DATABASE {_name(self.url)} ALLOW_CONNECTIONS false"))
-        asked(_told(self.server, _END_ALL.format(_name(self.url))))
+        asked(_told(self.server, _END_ALL.format(f"'{_name(self.url)}'")))
 
     def open(self, **options: Any) -> Database:
         return Database(self.url, **({"synchronous": "normal"} | options))
@@ -74,24 +84,34 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="session")
-def template(server: str) -> Iterator[str]:
-    """The name of a database with the newest schema, to be copied."""
-    with _database(server) as url:
-        asked(migrate.upgrade_postgresql(url))
-        yield _name(url)
+def kept(server: str) -> Iterator[list[Store]]:
+    """The database that the tests of this worker use one after the other: making one takes a second of a busy machine."""
+    stores: list[Store] = []
+    yield stores
+    for store in stores:
+        asked(_told(server, f"DROP DATABASE {_name(store.url)} WITH (FORCE)"))
 
 
 @pytest.fixture
 def empty_postgresql(server: str) -> Iterator[str]:
     """The address of a database without a schema."""
-    with _database(server) as url:
-        yield url
+    url = _made(server)
+    yield url
+    asked(_told(server, f"DROP DATABASE {_name(url)} WITH (FORCE)"))
 
 
 @pytest.fixture
-def fresh_postgresql(server: str, template: str) -> Iterator[Store]:
-    with _database(server, f"TEMPLATE {template} STRATEGY file_copy") as url:
-        yield Store(url, server)
+def fresh_postgresql(server: str, kept: list[Store]) -> Iterator[Store]:
+    """The newest schema without a row of anybody."""
+    if not kept:
+        store = Store(_made(server), server)
+        asked(migrate.upgrade_postgresql(store.url))
+        kept.append(store)
+    yield kept[0]
+    if kept[0].is_spoiled:
+        asked(_told(server, f"DROP DATABASE {_name(kept.pop().url)} WITH (FORCE)"))
+    else:
+        asked(_told(kept[0].url, _EMPTY))
 
 
 @pytest.fixture
@@ -117,14 +137,10 @@ def _started(session: int) -> Path:
     return folder
 
 
-@contextmanager
-def _database(server: str, more: str = "") -> Iterator[str]:
+def _made(server: str) -> str:
     name = f"test_{uuid4().hex}"
-    asked(_told(server, f"CREATE DATABASE {name} {more}"))
-    try:
-        yield urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
-    finally:
-        asked(_told(server, f"DROP DATABASE {name} WITH (FORCE)"))
+    asked(_told(server, f"CREATE DATABASE {name}"))
+    return urlunsplit(urlsplit(server)._replace(path=f"/{name}"))
 
 
 async def _told(server: str, statement: str) -> None:
