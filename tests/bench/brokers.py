@@ -3,7 +3,7 @@
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,16 +39,17 @@ class Furnished:
         return to
 
 
-def furnish(folder: Path, grants: int = GRANTS) -> Furnished:
+def furnish(folder: Path, grants: int = GRANTS, settings: Mapping[str, str] = {}) -> Furnished:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    place = Installation(folder, {"BROKER_ISSUER": ISSUER})
+    chosen = {**settings, "BROKER_ISSUER": ISSUER}
+    place = Installation(folder, dict(chosen))
     place.furnish()
     made = Furnished(folder)
     subprocess.run(
         [sys.executable, "-m", "tests.bench.grants", str(grants), made.tokens],
         cwd=folder,
-        env=bare_environment(PYTHONPATH=str(CHECKOUT), BROKER_ISSUER=ISSUER),
+        env=bare_environment(PYTHONPATH=str(CHECKOUT), **chosen),
         check=True,
     )
     return made

@@ -3,9 +3,10 @@
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import Any
 
-from tests.bench import brokers, rounds
+from tests.bench import brokers, postgres, rounds
 from tests.bench.loading import Target
 from tests.bench.peers import OTHERS
 from tests.bench.programs import provider
@@ -49,11 +50,13 @@ def run(length: Length, say: Callable[[str], object]) -> dict[str, Any]:
                 say(f"  skipped  {peer.name}: {missing}")
                 continue
             versions[peer.name] = peer.version()
-            targets[peer.name] = stack.enter_context(peer.start(brokers.home() / peer.name.replace(" ", "-"), port))
-        furnished = brokers.furnish(brokers.home() / "furnished")
-        for name, settings in VARIANTS.items():
-            folder = name.replace(",", "").replace(" ", "-")
-            targets[name] = stack.enter_context(brokers.serve(furnished.copy(folder), port, **settings))
+            targets[peer.name] = stack.enter_context(peer.start(brokers.home() / _folder(peer.name), port))
+        targets |= _on_sqlite(stack, port)
+        if postgres.is_there():
+            targets |= _on_postgres(stack, port)
+        else:
+            skipped[POSTGRES] = postgres.MISSING
+            say(f"  skipped  {POSTGRES}: {postgres.MISSING}")
         taken = rounds.measure(targets, plans(), length, say)
     return {
         "servers": {name: {scene: row.as_json() for scene, row in scenes.items()} for name, scenes in taken.items()},
@@ -63,3 +66,28 @@ def run(length: Length, say: Callable[[str], object]) -> dict[str, Any]:
         "seconds": length.seconds,
         "load_average": os.getloadavg()[1],
     }
+
+
+def _on_sqlite(stack: ExitStack, provider_port: int) -> dict[str, Target]:
+    furnished = brokers.furnish(brokers.home() / "furnished")
+    return {
+        name: stack.enter_context(brokers.serve(furnished.copy(_folder(name)), provider_port, **settings))
+        for name, settings in VARIANTS.items()
+    }
+
+
+def _on_postgres(stack: ExitStack, provider_port: int) -> dict[str, Target]:
+    """Both brokers on one database: that is what it is for."""
+    url, roots = stack.enter_context(postgres.database(brokers.home() / "postgres"))
+    settings = {"BROKER_DATABASE_URL": url}
+    furnished = brokers.furnish(brokers.home() / "furnished-postgres", settings=settings)
+    targets = {}
+    for name, workers in ((POSTGRES, "1"), (POSTGRES + TWO, "2")):
+        folder = furnished.copy(_folder(name))
+        target = stack.enter_context(brokers.serve(folder, provider_port, **settings, BROKER_WORKERS=workers))
+        targets[name] = replace(target, roots=(*target.roots, *roots))
+    return targets
+
+
+def _folder(name: str) -> str:
+    return name.replace(",", "").replace(" ", "-")

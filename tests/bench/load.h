@@ -25,7 +25,7 @@ struct times {
 
 struct tally {
     struct times whole, first;
-    long good, incomplete, late, unanswered;
+    long good, incomplete, unanswered;
     long long bytes;
     long statuses[600];
 };

@@ -50,8 +50,8 @@ static void print_times(const char *name, struct times *times) {
 }
 
 void print_tally(struct tally *tally, double seconds) {
-    printf("{\"seconds\":%.3f,\"good\":%ld,\"late\":%ld,\"incomplete\":%ld,\"unanswered\":%ld,\"bytes\":%lld,", seconds,
-           tally->good, tally->late, tally->incomplete, tally->unanswered, tally->bytes);
+    printf("{\"seconds\":%.3f,\"good\":%ld,\"incomplete\":%ld,\"unanswered\":%ld,\"bytes\":%lld,", seconds,
+           tally->good, tally->incomplete, tally->unanswered, tally->bytes);
     print_times("whole", &tally->whole);
     print_times("first", &tally->first);
     printf("\"statuses\":{");

@@ -65,7 +65,7 @@ class Measured:
 
 
 def load(target: Target, scene: Scene, seconds: float, *, count: int | None = None) -> Measured:
-    """Ends by itself after `seconds`, or after `count` calls, plus the time that the last answers take."""
+    """Ends by itself after `seconds`, or after `count` calls; the answers that are under way then are waited for."""
     before = cpu_seconds(target.roots)
     told, _ = start(target, scene, seconds, count=count).communicate(timeout=seconds + 60)
     return read(json.loads(told), cpu_seconds(target.roots) - before)
@@ -94,7 +94,7 @@ def read(told: dict[str, Any], cpu: float) -> Measured:
     """From what the load says and the seconds of processor time that were used meanwhile."""
     whole, first = told["whole"], told["first"]
     statuses = {str(status): int(number) for status, number in told["statuses"].items()}
-    answered = sum(statuses.values()) + told["late"]
+    answered = sum(statuses.values())
     failed = sum(number for status, number in statuses.items() if status != "200")
     return Measured(
         rps=told["good"] / told["seconds"] if told["seconds"] else 0.0,

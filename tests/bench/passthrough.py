@@ -3,15 +3,12 @@
 import asyncio
 import socket
 import sys
-from typing import cast
 
 import uvloop
-from hypercorn.asyncio import serve
-from hypercorn.typing import ASGIFramework
 from starlette.types import Receive, Scope, Send
 
 from broker.providers.client import Headers, ProviderClient, Waits
-from broker.serve.http import BACKLOG, listen_config, speak_http1_only
+from broker.serve.http import BACKLOG, listen_config, serve_http
 from broker.settings import Settings
 
 _SENT = (b"content-type", b"authorization")
@@ -61,11 +58,14 @@ async def live(receive: Receive, send: Send) -> None:
 
 
 async def _serve(port: int, provider: str) -> None:
-    speak_http1_only()
+    settings = Settings()
     listening = socket.create_server(("127.0.0.1", port), backlog=BACKLOG)
-    forever = asyncio.Event().wait
-    config = listen_config(Settings(), listening.fileno())
-    await serve(cast("ASGIFramework", Passthrough(provider)), config, shutdown_trigger=forever)
+    app, config = Passthrough(provider), listen_config(settings, listening.fileno())
+    await serve_http(app, config, settings.http_parser, _for_ever)
+
+
+async def _for_ever() -> None:
+    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":
