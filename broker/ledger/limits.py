@@ -1,15 +1,17 @@
 """Limits as people set and read them: opened with an access, raised or lowered later, shown as figures."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import case, func, update
+from sqlalchemy import and_, case, func, or_, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core import period
+from broker.core.access import PERIODS
 from broker.ledger.core_tables import HELD
-from broker.ledger.keys import CounterKey, money_key, requests_key
-from broker.store.grant_tables import Access
+from broker.ledger.keys import CounterKey, key_of, money_key, requests_key
+from broker.store.grant_tables import Access, Grant
 from broker.store.ledger_tables import NO_LIMIT, Counter, Reservation
 
 
@@ -62,16 +64,41 @@ async def figures(tx: AsyncSession, access: Access, now: int) -> Figures:
     money = await load(tx, money_key(access.id, access.budget_per, now))
     requests = await load(tx, requests_key(access.id))
     running = select(func.count()).where(Reservation.access_id == access.id, HELD)
-    return Figures(
-        money=_figure(money, access.budget),
-        requests=_figure(requests, _limit(access.max_requests)),
-        resets_at=period.end(access.budget_per, now),
-        running=(await tx.exec(running)).one(),
-    )
+    return _figures(access, money, requests, (await tx.exec(running)).one(), now)
+
+
+async def figures_of_user(tx: AsyncSession, user_id: str, accesses: Iterable[Access], now: int) -> dict[str, Figures]:
+    """The figures of many accesses of one user by their ids, in as many statements as of one."""
+    windows = {money_key("", per, now)[3:] for per in PERIODS}
+    now_or_ever = or_(*(and_(col(Counter.period_kind) == kind, col(Counter.period_start) == at) for kind, at in windows))
+    of_user = select(Access.id).join(Grant, col(Grant.id) == col(Access.grant_id)).where(Grant.user_id == user_id)
+    counters = select(Counter).where(Counter.scope_kind == "access", col(Counter.scope_id).in_(of_user), now_or_ever)
+    by_key = {key_of(counter): counter for counter in (await tx.exec(counters)).all()}
+    held = select(Reservation.access_id, func.count()).where(HELD, Reservation.user_id == user_id)
+    running = dict((await tx.exec(held.group_by(Reservation.access_id))).all())
+    return {
+        access.id: _figures(
+            access,
+            by_key.get(money_key(access.id, access.budget_per, now)),
+            by_key.get(requests_key(access.id)),
+            running.get(access.id, 0),
+            now,
+        )
+        for access in accesses
+    }
 
 
 async def load(tx: AsyncSession, key: CounterKey) -> Counter | None:
     return await tx.get(Counter, tuple(key), populate_existing=True)
+
+
+def _figures(access: Access, money: Counter | None, requests: Counter | None, running: int, now: int) -> Figures:
+    return Figures(
+        money=_figure(money, access.budget),
+        requests=_figure(requests, _limit(access.max_requests)),
+        resets_at=period.end(access.budget_per, now),
+        running=running,
+    )
 
 
 def _figure(counter: Counter | None, limit: int) -> Figure:

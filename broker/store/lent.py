@@ -31,6 +31,18 @@ async def accesses_of(tx: AsyncSession, grant_id: str) -> list[tuple[Access, Cre
     return list((await tx.exec(query)).all())
 
 
+async def accesses_of_user(tx: AsyncSession, user_id: str) -> list[tuple[Access, Credential]]:
+    """The same of all the user's grants, in the order of each."""
+    query = (
+        select(Access, Credential)
+        .join(Grant, col(Grant.id) == col(Access.grant_id))
+        .join(Credential, col(Credential.id) == col(Access.credential_id))
+        .where(Grant.user_id == user_id, col(Access.ended_at).is_(None))
+        .order_by(col(Access.position))
+    )
+    return list((await tx.exec(query)).all())
+
+
 async def borrowers(tx: AsyncSession, credential_id: str, now: int) -> list[tuple[Grant, Client]]:
     """Live grants that spend from this key."""
     spending = select(Access.grant_id).where(

@@ -19,7 +19,7 @@ from broker.store.tables import Client, User
 from broker.web.chart import start_of
 from broker.web.context import Web
 from broker.web.forms import read_form
-from broker.web.lent import Lent, app_name, read_lent
+from broker.web.lent import Lent, app_name, read_all_lent
 from broker.web.words import ago, clock_time, counted, listed, local, money, zone_of
 
 PAUSE_ALL = "grants:pause-all"
@@ -95,17 +95,13 @@ class GrantsPages:
         return paused
 
     async def _overview(self, tx: AsyncSession, user: User, now: int) -> Overview:
-        rows = await lent.grants_of(tx, user.id)
-        every = [await read_lent(tx, self._web.registry, grant, client, now) for grant, client in rows]
+        every = await read_all_lent(tx, self._web.registry, user.id, now)
+        costs = await history.total_costs(tx, user.id)
         today = local(now, user.zone)
         month = start_of(date(today.year, today.month, 1), zone_of(user.zone))
         return Overview(
             live=sorted((each for each in every if each.is_live), key=_urgency),
-            ended=[
-                (each, sum(usage.cost for usage in await history.by_model(tx, each.grant.id)))
-                for each in every
-                if not each.is_live
-            ],
+            ended=[(each, costs.get(each.grant.id, 0)) for each in every if not each.is_live],
             waiting=[_waiting(*row, user.zone) for row in await lent.waiting_for(tx, user.id, now)],
             spent=await history.spent_since(tx, user.id, month),
         )

@@ -1,5 +1,6 @@
 """A grant as its owner reads it: the app, the keys it spends from, its figures, and one word for how it stands."""
 
+from collections import defaultdict
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -12,7 +13,7 @@ from broker.core.errors import PageError
 from broker.core.grant import LIVE, GrantState
 from broker.core.strict_json import loads
 from broker.ledger import history
-from broker.ledger.limits import Figures, figures
+from broker.ledger.limits import Figures, figures, figures_of_user
 from broker.ledger.view import grant_state
 from broker.providers.registry import Registry, label
 from broker.store import lent
@@ -118,21 +119,45 @@ class Lent:
 
 async def read_lent(tx: AsyncSession, registry: Registry, grant: Grant, client: Client, now: int) -> Lent:
     rows = await lent.accesses_of(tx, grant.id)
+    known = {access.id: await figures(tx, access, now) for access, _ in rows}
+    return _lent(registry, grant, client, rows, known, await history.last_used(tx, grant.id), now)
+
+
+async def read_all_lent(tx: AsyncSession, registry: Registry, user_id: str, now: int) -> list[Lent]:
+    """Everything that a user lent, ended grants among it, in a few statements however much it is."""
+    rows = await lent.accesses_of_user(tx, user_id)
+    known = await figures_of_user(tx, user_id, [access for access, _ in rows], now)
+    used = await history.last_uses(tx, user_id)
+    by_grant: dict[str, list[tuple[Access, Credential]]] = defaultdict(list)
+    for access, credential in rows:
+        by_grant[access.grant_id].append((access, credential))
+    return [
+        _lent(registry, grant, client, by_grant[grant.id], known, used.get(grant.id), now)
+        for grant, client in await lent.grants_of(tx, user_id)
+    ]
+
+
+def _lent(
+    registry: Registry,
+    grant: Grant,
+    client: Client,
+    rows: list[tuple[Access, Credential]],
+    known: dict[str, Figures],
+    used: int | None,
+    now: int,
+) -> Lent:
     parts = tuple(
-        [
-            Part(
-                access,
-                as_granted(access, grant.client_id),
-                credential,
-                await figures(tx, access, now),
-                has_key(credential, registry),
-                access.ends_at <= now,
-            )
-            for access, credential in rows
-        ]
+        Part(
+            access,
+            as_granted(access, grant.client_id),
+            credential,
+            known[access.id],
+            has_key(credential, registry),
+            access.ends_at <= now,
+        )
+        for access, credential in rows
     )
     state = grant_state(grant, [part.access for part in parts], now)
-    used = await history.last_used(tx, grant.id)
     return Lent(grant, client, parts, state, used, _tag(grant, parts, state, used, now))
 
 
