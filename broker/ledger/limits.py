@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import and_, case, func, or_, update
+from sqlalchemy import Row, and_, case, func, or_, update
+from sqlalchemy import select as core_select
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core import period
 from broker.core.access import PERIODS
-from broker.ledger.core_tables import HELD
-from broker.ledger.keys import CounterKey, key_of, money_key, requests_key
+from broker.ledger.core_tables import COUNTER, HELD
+from broker.ledger.keys import CounterKey, money_key, requests_key
 from broker.store.grant_tables import Access, Grant
 from broker.store.ledger_tables import NO_LIMIT, Counter, Reservation
 
@@ -70,10 +72,12 @@ async def figures(tx: AsyncSession, access: Access, now: int) -> Figures:
 async def figures_of_user(tx: AsyncSession, user_id: str, accesses: Iterable[Access], now: int) -> dict[str, Figures]:
     """The figures of many accesses of one user by their ids, in as many statements as of one."""
     windows = {money_key("", per, now)[3:] for per in PERIODS}
-    now_or_ever = or_(*(and_(col(Counter.period_kind) == kind, col(Counter.period_start) == at) for kind, at in windows))
+    now_or_ever = or_(*(and_(COUNTER.c.period_kind == kind, COUNTER.c.period_start == at) for kind, at in windows))
     of_user = select(Access.id).join(Grant, col(Grant.id) == col(Access.grant_id)).where(Grant.user_id == user_id)
-    counters = select(Counter).where(Counter.scope_kind == "access", col(Counter.scope_id).in_(of_user), now_or_ever)
-    by_key = {key_of(counter): counter for counter in (await tx.exec(counters)).all()}
+    # Plain rows: making thousands of objects takes longer than reading them.
+    c = COUNTER.c
+    counters = core_select(COUNTER).where(c.scope_kind == "access", c.scope_id.in_(of_user), now_or_ever)
+    by_key = {row[:5]: row for row in (await (await tx.connection()).execute(counters)).all()}
     held = select(Reservation.access_id, func.count()).where(HELD, Reservation.user_id == user_id)
     running = dict((await tx.exec(held.group_by(Reservation.access_id))).all())
     return {
@@ -92,7 +96,9 @@ async def load(tx: AsyncSession, key: CounterKey) -> Counter | None:
     return await tx.get(Counter, tuple(key), populate_existing=True)
 
 
-def _figures(access: Access, money: Counter | None, requests: Counter | None, running: int, now: int) -> Figures:
+def _figures(
+    access: Access, money: Row[Any] | Counter | None, requests: Row[Any] | Counter | None, running: int, now: int
+) -> Figures:
     return Figures(
         money=_figure(money, access.budget),
         requests=_figure(requests, _limit(access.max_requests)),
@@ -101,7 +107,7 @@ def _figures(access: Access, money: Counter | None, requests: Counter | None, ru
     )
 
 
-def _figure(counter: Counter | None, limit: int) -> Figure:
+def _figure(counter: Row[Any] | Counter | None, limit: int) -> Figure:
     shown = None if limit == NO_LIMIT else limit
     if counter is None:
         return Figure(shown, 0, 0, 0, shown)

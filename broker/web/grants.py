@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
+from typing import Generic, Self, TypeVar
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
@@ -18,12 +19,17 @@ from broker.store.grant_tables import GrantRequest
 from broker.store.tables import Client, User
 from broker.web.chart import start_of
 from broker.web.context import Web
-from broker.web.forms import read_form
+from broker.web.forms import read_form, read_query
 from broker.web.lent import Lent, app_name, read_all_lent
 from broker.web.words import ago, clock_time, counted, listed, local, money, zone_of
 
 PAUSE_ALL = "grants:pause-all"
 _UNVERIFIED = 3
+
+ROWS = 100
+"""Apps a page; what needs a look is on the first."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,19 +57,43 @@ class Overview:
         return sum(part.spendable for each in self.active for part in each.parts)
 
 
+@dataclass(frozen=True, slots=True)
+class Leaf(Generic[T]):
+    """Some of a long list: the first ROWS, or those of a later page."""
+
+    rows: list[T]
+    number: int
+    has_more: bool
+
+    @classmethod
+    def of(cls, every: list[T], typed: str) -> Self:
+        last = max(0, len(every) - 1) // ROWS
+        number = min(int(typed), last) if typed.isascii() and typed.isdigit() and len(typed) < 10 else 0
+        return cls(every[number * ROWS : (number + 1) * ROWS], number, number < last)
+
+    def previous(self, name: str) -> str:
+        """The address of the page before; empty on the first."""
+        return f"/grants?{name}={self.number - 1}" if self.number else ""
+
+    def next(self, name: str) -> str:
+        return f"/grants?{name}={self.number + 1}" if self.has_more else ""
+
+
 class GrantsPages:
     def __init__(self, web: Web) -> None:
         self._web = web
 
     async def list(self, request: Request) -> Response:
         signed_in = await self._web.sessions.require(request)
-        now = self._web.clock()
+        query, now = read_query(request), self._web.clock()
         overview = await self._web.db.read(lambda tx: self._overview(tx, signed_in.user, now))
         return self._web.pages.render(
             request,
             "grants.html",
             signed_in=signed_in,
             overview=overview,
+            live=Leaf.of(overview.live, query.text("page")),
+            ended=Leaf.of(overview.ended, query.text("ended")),
             ago=partial(ago, now=now),
         )
 

@@ -35,12 +35,16 @@ class Part:
     """One access, with what it spends from and what is left of it."""
 
     access: Access
-    element: Element
+    client_id: str
     credential: Credential
     figures: Figures
     has_key: bool
     """False once its key was removed, was refused by the provider, or is missing in the environment."""
     has_ended: bool
+
+    @property
+    def element(self) -> Element:
+        return as_granted(self.access, self.client_id)
 
     @property
     def provider(self) -> str:
@@ -149,7 +153,7 @@ def _lent(
     parts = tuple(
         Part(
             access,
-            as_granted(access, grant.client_id),
+            grant.client_id,
             credential,
             known[access.id],
             has_key(credential, registry),

@@ -5,6 +5,7 @@ import pytest
 from broker.core.access import Access as Element
 from broker.core.access import Budget
 from broker.core.clock import DAY, MINUTE, to_seconds
+from broker.core.grant import GrantEvent
 from broker.core.money import MicroUSD
 from broker.store import grants
 from broker.store.database import Database
@@ -12,6 +13,7 @@ from broker.store.grant_tables import GrantRequest
 from broker.store.tables import Client, Credential, User
 from broker.web.words import HOUR
 from tests.browser import Browser
+from tests.html import Page
 from tests.turned_clock import NOON
 from tests.web_grants.conftest import BrowserOf
 from tests.web_grants.lending import Lending, at, element, words
@@ -206,3 +208,35 @@ async def test_a_form_from_elsewhere_is_refused(browser: Browser, path: str) -> 
     pairs = [("form_token", "forged")]
     await browser.post(path, pairs)
     assert browser.status == 403
+
+
+async def test_a_long_list_comes_in_pages_and_the_figures_are_of_all(
+    browser: Browser, lending: Lending, ana: User, key: Credential, db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.web.grants.ROWS", 2)
+    for number in range(5):
+        grant = await lending.grant(ana, await lending.client(f"App {number}"), NOON - DAY, (key, _month()))
+        await lending.call(grant, NOON - number * MINUTE, 1_000_000)
+    gone = [
+        await lending.grant(ana, await lending.client(f"Gone {n}"), NOON - DAY - n, (key, _month())) for n in range(3)
+    ]
+    for grant in gone:
+        await db.write(lambda tx, each=grant: grants.move(tx, each.id, GrantEvent.REVOKE, NOON, by="ana"))  # type: ignore[misc]
+    page = await browser.go("/grants")
+    said = words(browser.response.text)
+    assert "Active apps 5" in said
+    assert "Spent this month $5.00" in said
+    assert "Ended apps (3)" in said
+    assert _apps(page) == ["App 0", "App 1", "Gone 0", "Gone 1"]
+    assert dict(page.links)["More apps"] == "/grants?page=1"
+    assert _apps(await browser.go("/grants?page=1"))[:2] == ["App 2", "App 3"]
+    last = await browser.go("/grants?page=2")
+    assert _apps(last)[:1] == ["App 4"]
+    assert (dict(last.links)["Previous apps"], "More apps" in dict(last.links)) == ("/grants?page=1", False)
+    assert "Gone 2" in _apps(await browser.go("/grants?ended=1"))
+    assert _apps(await browser.go("/grants?page=999999999"))[:1] == ["App 4"]
+    assert _apps(await browser.go("/grants?page=x"))[:1] == ["App 0"]
+
+
+def _apps(page: Page) -> list[str]:
+    return [text for text, href in page.links if href.startswith("/grants/grt_") and not text.startswith("Revoke")]

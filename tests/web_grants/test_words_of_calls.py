@@ -3,7 +3,6 @@ from typing import Any
 
 import pytest
 
-from broker.core.access import Access as Element
 from broker.core.clock import MINUTE, SECOND
 from broker.core.usage import Price, Rates, Tier
 from broker.ledger.limits import Figure, Figures
@@ -16,7 +15,7 @@ from broker.web.lent import Part
 from broker.web.usage import Busy, cards, share
 from broker.web.words import HOUR
 from tests.turned_clock import NOON
-from tests.web_grants.lending import PRICE, element
+from tests.web_grants.lending import PRICE
 
 BEFORE_ANY_GRANT = {"invalid_token"}
 
@@ -106,7 +105,6 @@ def test_a_bar_is_full_only_once_nothing_is_left_and_empty_only_before_anything_
 
 
 def _part(now: int, budget_per: str = "grant", resets_at: int | None = None, **changed: Any) -> Part:
-    granted: Element = element(now)
     access = Access(
         **{
             "budget": 5_000_000,
@@ -120,7 +118,7 @@ def _part(now: int, budget_per: str = "grant", resets_at: int | None = None, **c
     )
     money = Figure(limit=5_000_000, settled=1_840_000, held=0, overrun=10_000, remaining=3_150_000)
     requests = Figure(limit=1000, settled=400, held=12, overrun=0, remaining=588)
-    return Part(access, granted, Credential(), Figures(money, requests, resets_at, 0), has_key=True, has_ended=False)
+    return Part(access, "cli", Credential(), Figures(money, requests, resets_at, 0), has_key=True, has_ended=False)
 
 
 def test_the_four_cards_say_figures_first() -> None:
