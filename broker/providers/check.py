@@ -24,7 +24,7 @@ class KeyCheck:
                 url = provider.base_url + _PATHS[provider.dialect]
                 answer = await self._client.send("GET", url, credential_headers(provider.dialect, key))
                 await answer.close()
-        except (NotReached, Broken, TimeoutError, UnicodeEncodeError):
+        except (NotReached, Broken, TimeoutError, ValueError):  # the last: it cannot stand in a header
             return "unreachable"
         if answer.status in (401, 403):
             return "refused"
