@@ -159,15 +159,12 @@ class App:
         )  # fmt: skip
         self.routes = table(parts)
         inner = Starlette(
-            routes=[
-                *_by_path(self.routes),
-                routing.Mount("/proxy", self.proxy.app),
-            ],
+            routes=list(_by_path(self.routes)),
             exception_handlers=Errors(parts.web).handlers(),
             lifespan=self._lifespan,
         )
         inner.router.redirect_slashes = False
-        self._edge = Edge(inner, parts.settings)
+        self._edge = Edge(inner, self.proxy.app, parts.settings)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._edge(scope, receive, send)

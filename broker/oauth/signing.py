@@ -2,6 +2,7 @@
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections import OrderedDict
 from hashlib import sha256
 
 from joserfc import jws
@@ -26,6 +27,9 @@ MAX_INSTANT = 10**11
 CLOCK_SKEW = 60
 """Seconds that `iat` may lie ahead: workers share no clock tick."""
 
+MOST_KEPT = 20_000
+"""Verified tokens: a few hundred bytes each."""
+
 _HEADER = {"typ", "alg", "kid"}
 
 
@@ -36,6 +40,7 @@ class Signer:
         self._newest = keys[-1]
         self._keys = {_kid(key): key for key in keys}
         self._subject_key = subject_key
+        self._verified: OrderedDict[bytes, Claims] = OrderedDict()
         self.issuer = issuer
         self.resource = resource
 
@@ -49,7 +54,26 @@ class Signer:
         return jws.serialize_compact(header, dumps(claims), self._newest, algorithms=[ALGORITHM])
 
     def verify_access_token(self, token: str, now: int) -> Claims:
-        """Raises InvalidToken. The live rows decide what the token may do; this only says which rows they are."""
+        """Raises InvalidToken. The live rows decide what the token may do; this only says which rows they are.
+
+        A signature is checked once: whoever shows the same bytes again shows what was checked, and its end is looked at
+        each time.
+        """
+        # By digest, so that no token lies about in memory; the whole token, so that another signature is another token.
+        name = sha256(token.encode("utf-8", "surrogatepass")).digest()
+        claims = self._verified.get(name)
+        if claims is None:
+            claims = self._verify(token, now)
+            self._verified[name] = claims
+            if len(self._verified) > MOST_KEPT:
+                self._verified.popitem(last=False)
+        elif claims.expires_at <= to_seconds(now):
+            raise InvalidToken(detail="exp")
+        else:
+            self._verified.move_to_end(name)
+        return claims
+
+    def _verify(self, token: str, now: int) -> Claims:
         if len(token) > MAX_TOKEN_BYTES or not token.isascii() or token.count(".") != 2:
             raise InvalidToken(detail="not a token of ours by its shape")
         try:

@@ -4,8 +4,9 @@ import asyncio
 
 from starlette.types import Receive, Scope, Send
 
-from broker.core.errors import BrokerError, CallRefused
+from broker.core.errors import BrokerError, CallRefused, Unavailable
 from broker.ledger.judge import NO_PRICE, Demand
+from broker.ops.log import logger
 from broker.prices.book import PriceBook, output_limit
 from broker.providers.client import Headers
 from broker.providers.dialect import Dialect
@@ -17,11 +18,16 @@ from broker.proxy.exchange import Exchange, Means
 from broker.proxy.forward import Work
 from broker.proxy.listing import Listing
 from broker.proxy.noted import Noted
-from broker.proxy.read import ClientLeft, check_framing, parse_body, read_body, read_route
+from broker.proxy.read import ClientLeft, Route, check_framing, parse_body, read_body, read_route
 from broker.proxy.refuse import refused
 from broker.proxy.respond import relay, send_whole
 
-DIALECTS: dict[str, Dialect] = {"openai": OpenAI()}
+log = logger("proxy")
+
+_USUAL = OpenAI()
+"""Of refusals where no provider was named."""
+
+DIALECTS: dict[str, Dialect] = {"openai": _USUAL}
 
 CALLS: dict[tuple[str, str], str] = {("openai", "/v1/chat/completions"): "POST"}
 """THE table of calls: (dialect, path) → method. What is not here is not forwarded."""
@@ -49,43 +55,48 @@ class Proxy:
         self._exchanges: set[asyncio.Task[None]] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        dialect: Dialect = DIALECTS["openai"]
-        headers: Headers = [(name.lower(), value) for name, value in scope["headers"]]
-        try:
-            check_framing(headers, self._max_header)
-            principal = authenticate(read_token(headers), self._verify)
-            if scope["raw_path"] == STATUS:
-                _require(scope, "GET")
-                await send_whole(send, await self._listing.status(principal))
-                return
-            provider, path = self._route(scope)
-            dialect = DIALECTS.get(provider.dialect, dialect)
-            if path == LISTINGS and provider.dialect in DIALECTS:
-                _require(scope, "GET")
-                await send_whole(send, await self._listing.models(principal, provider))
-                return
-            if (provider.dialect, path) not in CALLS:
-                await self._listing.require_granted(principal, provider)
-                raise not_found()
-            _require(scope, CALLS[provider.dialect, path])
-            raw = await read_body(headers, receive, self._max_body)
-            reading = dialect.read(parse_body(raw), len(raw), provider)
-            exchange = self._start(principal, Work(provider, dialect, path, reading))
-            await relay(exchange, receive, send)
-        except ClientLeft:
-            return
-        except BrokerError as error:
-            status, more, body = self._means.refuser.answer(
-                refused(error), dialect, no_token=isinstance(error, NoToken)
-            )
-            await send_whole(send, Head(status, more, body))
-
-    def _route(self, scope: Scope) -> tuple[Provider, str]:
         route = read_route(scope)
         provider = self._registry.get(route.provider) if route else None
+        dialect = DIALECTS.get(provider.dialect, _USUAL) if provider else _USUAL
+        try:
+            heard = await self._hear(scope, receive, route, provider, dialect)
+        except ClientLeft:
+            return
+        except Exception as error:  # whatever it is, nothing was forwarded, and somebody waits for an answer
+            if not isinstance(error, BrokerError):
+                log.exception("call.broke", exc_info=error)
+                error = Unavailable()
+            no_token = isinstance(error, NoToken)
+            status, more, body = self._means.refuser.answer(refused(error), dialect, no_token=no_token)
+            heard = Head(status, more, body)
+        if isinstance(heard, Head):
+            await send_whole(scope, send, heard)
+        else:
+            await relay(heard, scope, receive, send)
+
+    async def _hear(
+        self, scope: Scope, receive: Receive, route: Route | None, provider: Provider | None, dialect: Dialect
+    ) -> Exchange | Head:
+        """A call that has begun, or an answer of our own; raises BrokerError or ClientLeft."""
+        headers: Headers = scope["headers"]
+        check_framing(headers, self._max_header)
+        principal = authenticate(read_token(headers), self._verify)
+        if scope["raw_path"] == STATUS:
+            _require(scope, "GET")
+            return await self._listing.status(principal)
         if route is None or provider is None:
             raise not_found()
-        return provider, route.path
+        if route.path == LISTINGS and provider.dialect in DIALECTS:
+            _require(scope, "GET")
+            return await self._listing.models(principal, provider)
+        method = CALLS.get((provider.dialect, route.path))
+        if method is None:
+            await self._listing.require_granted(principal, provider)
+            raise not_found()
+        _require(scope, method)
+        raw = await read_body(headers, receive, self._max_body)
+        reading = dialect.read(parse_body(raw), len(raw), provider)
+        return self._start(principal, Work(provider, dialect, route.path, reading))
 
     def _start(self, principal: Principal, work: Work) -> Exchange:
         """From here on the call is its own task: the app may leave, the books may not."""

@@ -1,9 +1,9 @@
 """The app's side of a call: its head and pieces as they come, and the moment it hangs up."""
 
 import asyncio
-from contextlib import suppress
+from collections.abc import Callable
 
-from starlette.types import Receive, Send
+from starlette.types import Receive, Scope, Send
 
 from broker.core.handle import new_id
 from broker.providers.client import Headers
@@ -18,15 +18,21 @@ _SAFE: Headers = [
 ]
 
 
-async def relay(exchange: Exchange, receive: Receive, send: Send) -> None:
+HANGUP = "broker.hangup"
+"""The extension of our own server that calls back when the client hangs up: with it, nobody has to wait for that."""
+
+Stop = Callable[[], object]
+
+
+async def relay(exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
     """Sends the answer of a running call; however this ends, the call itself goes on to its settlement."""
-    watching = asyncio.create_task(_watch(receive, exchange))
+    stop_watching = _watch(exchange, scope, receive)
     try:
         head = await exchange.channel.head()
         if head.body is not None:
-            await send_whole(send, head)
+            await send_whole(scope, send, head)
             return
-        await send(_start(head.status, head.headers))
+        await send(_start(scope, head.status, head.headers))
         while (piece := await exchange.channel.piece()) is not None:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -36,25 +42,32 @@ async def relay(exchange: Exchange, receive: Receive, send: Send) -> None:
         exchange.leave()
         raise
     finally:
-        watching.cancel()
-        with suppress(asyncio.CancelledError):
-            await watching
+        stop_watching()
 
 
-async def send_whole(send: Send, head: Head) -> None:
+async def send_whole(scope: Scope, send: Send, head: Head) -> None:
     body = head.body or b""
-    length = (b"content-length", str(len(body)).encode())
-    await send(_start(head.status, [*head.headers, length]))
+    length = (b"content-length", b"%d" % len(body))
+    await send(_start(scope, head.status, [*head.headers, length]))
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def _start(status: int, headers: Headers) -> dict[str, object]:
-    request_id = new_id("req").encode()
+def _start(scope: Scope, status: int, headers: Headers) -> dict[str, object]:
+    request_id = (scope.get("state", {}).get("request_id") or new_id("req")).encode()
     ids: Headers = [(b"x-request-id", request_id), (b"request-id", request_id)]
     return {"type": "http.response.start", "status": status, "headers": [*headers, *_SAFE, *ids]}
 
 
-async def _watch(receive: Receive, exchange: Exchange) -> None:
+def _watch(exchange: Exchange, scope: Scope, receive: Receive) -> Stop:
+    """Gives what ends the watch."""
+    when_hung_up = scope.get("extensions", {}).get(HANGUP)
+    if when_hung_up is not None:
+        stop: Stop = when_hung_up(exchange.leave)
+        return stop
+    return asyncio.create_task(_listen(receive, exchange)).cancel
+
+
+async def _listen(receive: Receive, exchange: Exchange) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
     exchange.leave()

@@ -1,8 +1,9 @@
 """What is true of each request before any endpoint sees it: a number, a host that is ours, a head in bounds."""
 
+from functools import lru_cache
 from urllib.parse import urlsplit
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,13 +21,14 @@ _HSTS = "max-age=31536000"
 class Edge:
     """Pure ASGI around the whole app; the streams of the proxy pass through it untouched."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, entropy: Entropy = system_entropy) -> None:
+    def __init__(self, app: ASGIApp, proxy: ASGIApp, settings: Settings, entropy: Entropy = system_entropy) -> None:
         self._app = app
+        self._proxy = proxy
         self._entropy = entropy
         self._secure = settings.secure
         self._most_bytes = settings.max_header_bytes
         issuer = (urlsplit(settings.public_url).hostname or "").lower()
-        self._hosts = {issuer, *(_host_name(host) for host in settings.allowed_hosts)}
+        self._hosts = {issuer, *(_name_of(host) for host in settings.allowed_hosts)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -38,29 +40,32 @@ class Edge:
             return
         request_id = new_id("req", self._entropy)
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
-        answer = self._answering(send, request_id)
         refusal = self._refusal(scope)
+        if refusal is None and (scope["path"].startswith("/proxy/") or scope["path"] == "/proxy"):
+            # The way of the calls: what is between here and the provider is paid for by each of them.
+            await self._proxy(scope, receive, send)
+            return
+        answer = self._answering(send, request_id)
         if refusal is not None:
             await refusal(scope, receive, answer)
-        elif scope["path"] == "/proxy" or scope["path"].startswith("/proxy/"):
-            await self._app(scope, receive, send)
         else:
             await self._app(scope, in_time(receive), answer)
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
-        headers = Headers(scope=scope)
-        size = sum(len(name) + len(value) + 4 for name, value in headers.raw)
-        if len(headers.raw) > MOST_HEADERS or size > self._most_bytes:
+        headers = scope["headers"]
+        names = [name for name, _ in headers]
+        size = sum(map(len, names)) + sum([len(value) + 4 for _, value in headers])
+        if len(names) > MOST_HEADERS or size > self._most_bytes:
             return _refuse(431, "headers_too_large", "The headers of the request are too large.")
         if scope["method"] not in METHODS:
             return _refuse(501, "method_not_implemented", "This server does not know that method.")
-        if "content-length" in headers and "transfer-encoding" in headers:
+        if b"content-length" in names and b"transfer-encoding" in names:
             # RFC 9112 §6.1: "Regardless, the server MUST close the connection after responding to such a request": what
             # follows on it may be what a proxy before us took for the body.
             return _refuse(400, "invalid_request", "The request has two lengths.", connection="close")
-        hosts = headers.getlist("host")
         if scope["path"] in PROBES:
             return None
+        hosts = [value for name, value in headers if name == b"host"]
         if len(hosts) != 1 or not self._is_ours(_host_name(hosts[0])):
             return _refuse(421, "unknown_host", "This server does not answer to that host name.")
         return None
@@ -81,8 +86,13 @@ class Edge:
         return answer
 
 
-def _host_name(host: str) -> str:
+@lru_cache(maxsize=64)
+def _host_name(host: bytes) -> str:
     """Without its port, in lower case; empty for what is no host."""
+    return _name_of(host.decode("latin-1"))
+
+
+def _name_of(host: str) -> str:
     if any(character in host for character in "/@?#\\ "):
         return ""
     try:

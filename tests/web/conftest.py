@@ -105,7 +105,8 @@ def app(web: Web, settings: Settings, passwords: Passwords) -> ASGIApp:
         Route("/static/{name}", web.static.file),
         *_pages_for_tests(web),
     ]
-    return Edge(Starlette(routes=routes, exception_handlers=dict(Errors(web).handlers())), settings)
+    app = Starlette(routes=routes, exception_handlers=dict(Errors(web).handlers()))
+    return Edge(app, app, settings)
 
 
 @pytest.fixture
