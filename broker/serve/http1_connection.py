@@ -58,7 +58,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._reader.deaf:
             return
-        if self._is_behind():
+        if self._held:
             self._held.append(data)
         else:
             self._feed(data)
@@ -135,23 +135,30 @@ class Connection(asyncio.Protocol):
 
     # Reading on
 
-    def _is_behind(self) -> bool:
-        return bool(self._queue or self._held or (self._reader.in_head and self._current is not None))
+    def _has_enough(self) -> bool:
+        """A request waits for its turn, or a body for its reader."""
+        receiving = self._receiving
+        return (
+            bool(self._queue)
+            or (self._reader.in_head and self._current is not None)
+            or (receiving is not None and receiving.unread > MOST_UNREAD)
+        )
 
     def _feed(self, data: bytes) -> None:
-        if len(data) <= SLICE:
+        if len(data) <= SLICE and not self._has_enough():
             self._reader.feed(data)
             return
         for at in range(0, len(data), SLICE):
-            if self._is_behind():
+            if self._has_enough():
                 self._held.appendleft(data[at:])
                 return
             self._reader.feed(data[at : at + SLICE])
 
     def _mind(self) -> None:
         """Reads on, or does not; and a head that has begun must come to its end."""
-        receiving = self._receiving
-        wanted = not self._is_behind() and (receiving is None or receiving.unread <= MOST_UNREAD)
+        while self._held and not self._has_enough():
+            self._feed(self._held.popleft())
+        wanted = not self._held and not self._has_enough()
         if wanted is not self._reading and not self._transport.is_closing():
             self._reading = wanted
             if wanted:
