@@ -40,17 +40,29 @@ _EMPTY = "; ".join(
 class Store:
     url: str
     server: str = ""
+    template: Path | None = None
     is_spoiled: bool = False
     """Set by a test that leaves more behind than rows."""
+
+    @property
+    def _file(self) -> Path:
+        return Path(urlsplit(self.url).path[1:])
 
     @property
     def is_postgresql(self) -> bool:
         return self.url.startswith(postgresql.SCHEME)
 
+    def clear(self) -> None:
+        """As it was when the test began; to be called while nobody has it open."""
+        if self.template is not None:
+            shutil.copy(self.template, self._file)
+            return
+        asked(_told(self.url, _EMPTY))
+
     def take_down(self) -> None:
         """From now on it answers nobody."""
         if not self.is_postgresql:
-            Path(urlsplit(self.url).path[1:]).write_bytes(b"this is no database" * 100)
+            self._file.write_bytes(b"this is no database" * 100)
             return
         self.is_spoiled = True
         asked(_told(self.server, f"ALTER DATABASE {_name(self.url)} ALLOW_CONNECTIONS false"))
@@ -111,13 +123,13 @@ def fresh_postgresql(server: str, kept: list[Store]) -> Iterator[Store]:
     if kept[0].is_spoiled:
         asked(_told(server, f"DROP DATABASE {_name(kept.pop().url)} WITH (FORCE)"))
     else:
-        asked(_told(kept[0].url, _EMPTY))
+        kept[0].clear()
 
 
 @pytest.fixture
 def fresh_sqlite(migrated: Path, tmp_path: Path) -> Store:
     shutil.copy(migrated, tmp_path / "broker.db")
-    return Store(sqlite_url(tmp_path))
+    return Store(sqlite_url(tmp_path), template=migrated)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

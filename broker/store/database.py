@@ -30,7 +30,8 @@ WRITERS = 4
 """Connections to PostgreSQL on which a process writes: one in its turn, the others with raw statements."""
 TRIES = 3
 """A transaction that PostgreSQL undid because of another one is run anew: what it does is a closure over arguments."""
-_CLASHES = {"40001", "40P01"}
+_CLASHES = {"40001", "40P01", "23505"}
+"""The last is a row that the books, which do not wait for a turn, made since it was looked for."""
 
 
 def sqlite_url(data_dir: Path) -> str:

@@ -1,22 +1,31 @@
-import shutil
 from collections.abc import AsyncIterator
-from pathlib import Path
+from contextlib import asynccontextmanager
 
 import pytest
 
-from broker.store.database import Database, sqlite_url
 from tests.books.world import Books
+from tests.stores import Store
 from tests.turned_clock import TurnedClock
 
 
 @pytest.fixture
-async def books(migrated: Path, tmp_path: Path) -> AsyncIterator[Books]:
+async def books(store: Store) -> AsyncIterator[Books]:
     """Each test leaves its books right, whatever it did to them."""
-    shutil.copy(migrated, tmp_path / "broker.db")
-    db = Database(sqlite_url(tmp_path), synchronous="normal")
-    opened = Books(db, TurnedClock())
+    async with _right(store) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def books_on_sqlite(fresh_sqlite: Store) -> AsyncIterator[Books]:
+    async with _right(fresh_sqlite) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def _right(store: Store) -> AsyncIterator[Books]:
+    opened = Books(store.open(), TurnedClock())
     await opened.open()
     yield opened
     fault = await opened.fault()
-    await db.close()
+    await opened.db.close()
     assert not fault, fault

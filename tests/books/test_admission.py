@@ -12,6 +12,8 @@ from broker.ledger.judge import NO_PRICE, foremost
 from broker.ledger.reserve import Reserver
 from broker.store.database import Database, sqlite_url
 from tests.books.world import ESTIMATED, NOT_RUN, Books, demand, reported, standing
+from tests.stores import Store
+from tests.turned_clock import TurnedClock
 
 
 async def test_a_call_that_fits_takes_its_hold_from_every_limit(books: Books) -> None:
@@ -187,7 +189,10 @@ async def test_a_limit_that_refuses_last_gives_back_what_the_others_took(books: 
     assert standing(await books.requests(lent.access_id)) == (0, 1, 0)
 
 
-async def test_a_locked_database_admits_nothing_and_serves_again_once_it_is_free(books: Books, tmp_path: Path) -> None:
+async def test_a_locked_database_admits_nothing_and_serves_again_once_it_is_free(
+    books_on_sqlite: Books, tmp_path: Path
+) -> None:
+    books = books_on_sqlite
     lent = await books.lend()
     hasty = Database(sqlite_url(tmp_path), busy_ms=50)
     reserve = Reserver(OwnBooks(hasty, books.clock), books.lease)
@@ -202,3 +207,18 @@ async def test_a_locked_database_admits_nothing_and_serves_again_once_it_is_free
     finally:
         locking.close()
         await hasty.close()
+
+
+async def test_a_locked_counter_admits_nothing_and_serves_again_once_it_is_free(fresh_postgresql: Store) -> None:
+    books, hasty = Books(fresh_postgresql.open(), TurnedClock()), fresh_postgresql.open(busy_ms=50)
+    await books.open()
+    lent = await books.lend()
+    reserve = Reserver(OwnBooks(hasty, books.clock), books.lease)
+    async with books.db.driver() as connection, connection.transaction():
+        await connection.execute("SELECT 1 FROM counter FOR UPDATE")
+        with pytest.raises(Unavailable):
+            await reserve(lent.jti, demand())
+    assert await books.rows() == []
+    assert (await reserve(lent.jti, demand())).hold == 200
+    await hasty.close()
+    await books.db.close()

@@ -46,8 +46,8 @@ async def said(books: Books) -> list[tuple[str, Any]]:
     return spoken
 
 
-async def test_no_statement_of_a_call_reads_the_whole_ledger(books: Books) -> None:
-    steps = await plans(books, await said(books))
+async def test_no_statement_of_a_call_reads_the_whole_ledger(books_on_sqlite: Books) -> None:
+    steps = await plans(books_on_sqlite, await said(books_on_sqlite))
     scans = [step for step in steps if step.startswith("SCAN reservation") and "ix_reservation_held" not in step]
     assert scans == []
     assert any("ix_reservation_held (access_id=?)" in step for step in steps)

@@ -1,10 +1,7 @@
 """Whatever is done to the books, in whatever order: they say what the model says, and no limit is passed."""
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import Any, TypeVar
 
 from hypothesis import settings
@@ -26,9 +23,9 @@ from broker.core.grant import GrantEvent
 from broker.ledger.judge import Demand
 from broker.ledger.reserve import Reservation, Reserver
 from broker.ledger.settle import Ending
-from broker.store.database import Database, sqlite_url
 from tests.books.model import Line, Model
 from tests.books.world import ESTIMATED, NOT_RUN, Books, demand, reported
+from tests.stores import Store
 from tests.turned_clock import TurnedClock
 
 T = TypeVar("T")
@@ -46,16 +43,15 @@ MOVES = st.sampled_from([GrantEvent.PAUSE, GrantEvent.RESUME, GrantEvent.UNFREEZ
 
 
 class Ledger(RuleBasedStateMachine):
-    """Two workers on one file: one lives, the other is doomed to lose its lease whenever the clock is turned."""
+    """Two workers on one database: one lives, the other is doomed to lose its lease whenever the clock is turned."""
 
-    template: Path
+    store: Store
     calls = Bundle("calls")
 
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.folder = tempfile.TemporaryDirectory()
-        shutil.copy(self.template, Path(self.folder.name) / "broker.db")
+        self.store.clear()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(coroutine)
@@ -69,7 +65,7 @@ class Ledger(RuleBasedStateMachine):
         self.doom()
 
     async def _open(self) -> Books:
-        books = Books(Database(sqlite_url(Path(self.folder.name)), synchronous="normal"), TurnedClock())
+        books = Books(self.store.open(), TurnedClock())
         await books.open()
         return books
 
@@ -174,11 +170,11 @@ class Ledger(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.run(self.books.db.close())
         self.runner.close()
-        self.folder.cleanup()
 
 
-def test_the_books_are_right_after_every_step(migrated: Path) -> None:
-    class OnTemplate(Ledger):
-        template = migrated
+def test_the_books_are_right_after_every_step(store: Store) -> None:
+    class OnStore(Ledger):
+        pass
 
-    run_state_machine_as_test(OnTemplate, settings=settings(max_examples=EXAMPLES, stateful_step_count=STEPS))
+    OnStore.store = store
+    run_state_machine_as_test(OnStore, settings=settings(max_examples=EXAMPLES, stateful_step_count=STEPS))

@@ -1,4 +1,4 @@
-"""Two processes on one file, many calls at once, and one of them killed."""
+"""Two processes on one database, many calls at once, and one of them killed."""
 
 import asyncio
 import signal
@@ -7,19 +7,19 @@ import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from tests import rooms
 from tests.books.world import LONG_LEASE, Books, Lent, standing
+from tests.stores import Store
 
 SHORT_LEASE = 20
 """Seconds: longer than the test, which turns its own clock."""
 
 
 @asynccontextmanager
-async def worker(folder: Path, lent: Lent, lease: int, task: str, number: int) -> AsyncIterator[Process]:
+async def worker(store: Store, lent: Lent, lease: int, task: str, number: int) -> AsyncIterator[Process]:
     """Ready to begin, and gone at the end whatever happened."""
-    words = [str(folder), lent.jti, str(lease), task, str(number)]
+    words = [store.url, lent.jti, str(lease), task, str(number)]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "tests.books.worker", *words, cwd=rooms.CHECKOUT, stdin=PIPE, stdout=PIPE
     )
@@ -43,12 +43,12 @@ def go(*processes: Process) -> None:
         process.stdin.write(b"go\n")
 
 
-async def test_a_budget_for_ten_admits_exactly_ten_of_forty_over_two_processes(books: Books, tmp_path: Path) -> None:
+async def test_a_budget_for_ten_admits_exactly_ten_of_forty_over_two_processes(books: Books, store: Store) -> None:
     books.clock.now = time.time_ns() // 1_000
     lent = await books.lend(budget=10 * 200)
     async with (
-        worker(tmp_path, lent, LONG_LEASE, "hold", 20) as one,
-        worker(tmp_path, lent, LONG_LEASE, "hold", 20) as other,
+        worker(store, lent, LONG_LEASE, "hold", 20) as one,
+        worker(store, lent, LONG_LEASE, "hold", 20) as other,
     ):
         go(one, other)
         admitted = [int(await said(one)), int(await said(other))]
@@ -57,13 +57,13 @@ async def test_a_budget_for_ten_admits_exactly_ten_of_forty_over_two_processes(b
 
 
 async def test_a_process_killed_in_the_middle_leaves_books_that_the_sweep_makes_right(
-    books: Books, tmp_path: Path
+    books: Books, store: Store
 ) -> None:
     books.clock.now = time.time_ns() // 1_000
     lent = await books.lend(budget=60 * 200)
     async with (
-        worker(tmp_path, lent, LONG_LEASE, "work", 64) as survivor,
-        worker(tmp_path, lent, SHORT_LEASE, "work", 4_000) as victim,
+        worker(store, lent, LONG_LEASE, "work", 64) as survivor,
+        worker(store, lent, SHORT_LEASE, "work", 4_000) as victim,
     ):
         go(survivor, victim)
         for _ in range(20):

@@ -4,7 +4,6 @@ import asyncio
 import random
 from collections import defaultdict
 from functools import partial
-from pathlib import Path
 
 import pytest
 from sqlmodel import select
@@ -16,10 +15,10 @@ from broker.ledger import history, rollup
 from broker.ledger.history import ModelUsage
 from broker.ledger.reserve import Reservation
 from broker.ledger.rollup import QUARTER, fold, roll_up
-from broker.store.database import Database, sqlite_url
 from broker.store.ledger_tables import Reservation as Row
 from broker.store.ledger_tables import UsageEntry
 from tests.books.world import ESTIMATED, NOT_RUN, Books, Lent, reported
+from tests.stores import Store
 
 MODELS = ("gpt-4o-mini", "o3", "gpt-4.1")
 RICH = {"models": '["*"]', "budget": 10**9}
@@ -134,11 +133,11 @@ async def test_the_history_is_the_sum_over_the_rows(books: Books, seed: int, mon
     await require_exact(books, lents, begin)
 
 
-async def test_processes_that_fold_at_once_fold_each_entry_once(books: Books, tmp_path: Path) -> None:
+async def test_processes_that_fold_at_once_fold_each_entry_once(books: Books, store: Store) -> None:
     lent = await books.lend(RICH)
     for _ in range(40):
         await books.settle(await books.reserve(lent), reported(7, 0))
-    other = Database(sqlite_url(tmp_path), synchronous="normal")
+    other = store.open()
     done = await asyncio.gather(*(roll_up(db) for db in (books.db, other, books.db, other)))
     await other.close()
     assert sum(done) == 40

@@ -61,7 +61,7 @@ async def test_a_resumed_grant_admits_again(books: Books) -> None:
 @pytest.mark.parametrize(
     "sql",
     [
-        "UPDATE user SET disabled_at = 1",
+        'UPDATE "user" SET disabled_at = 1',
         "UPDATE client SET removed_at = 1",
         "UPDATE access_token SET revoked_at = 1",
         "UPDATE token_family SET revoked_at = 1",

@@ -2,9 +2,7 @@
 
 import asyncio
 import random
-import shutil
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -12,26 +10,24 @@ from broker.core.clock import DAY
 from broker.core.usage import Price, Rates, Tier
 from broker.ledger.settle import Ending
 from broker.ledger.verify import verify
-from broker.store.database import Database, sqlite_url
 from tests.books.world import ESTIMATED, NOT_RUN, Books, Lent, reported, standing
+from tests.stores import Store
 from tests.turned_clock import TurnedClock
 
 THIRD = Price("test", "1", (Tier(-1, Rates(333_333, 333_333, 333_333, 333_333)),))
 
 
 @pytest.fixture
-async def spoiled(migrated: Path, tmp_path: Path) -> AsyncIterator[Books]:
+async def spoiled(store: Store) -> AsyncIterator[Books]:
     """Books that no one looks at in the end; with a call of each state."""
-    shutil.copy(migrated, tmp_path / "broker.db")
-    db = Database(sqlite_url(tmp_path), synchronous="normal")
-    opened = Books(db, TurnedClock())
+    opened = Books(store.open(), TurnedClock())
     await opened.open()
     lent = await opened.lend(max_requests=9)
     await opened.reserve(lent)
     await opened.settle(await opened.reserve(lent), reported(10, 5))
     await opened.settle(await opened.reserve(lent), NOT_RUN)
     yield opened
-    await db.close()
+    await opened.db.close()
 
 
 async def test_books_that_are_right_say_what_they_hold(spoiled: Books) -> None:

@@ -4,14 +4,13 @@ import asyncio
 import random
 import sys
 import time
-from pathlib import Path
 
 from broker.core.errors import CallRefused
 from broker.ledger.books import OwnBooks
 from broker.ledger.lease import Lease
 from broker.ledger.reserve import Reserver
 from broker.ledger.settle import Close
-from broker.store.database import Database, sqlite_url
+from broker.store.database import Database
 from tests.books.world import ESTIMATED, NOT_RUN, demand, reported
 
 
@@ -20,8 +19,8 @@ def now() -> int:
 
 
 class Worker:
-    def __init__(self, folder: Path, jti: str, lease_seconds: float) -> None:
-        self.db = Database(sqlite_url(folder), synchronous="normal", busy_ms=30_000)
+    def __init__(self, url: str, jti: str, lease_seconds: float) -> None:
+        self.db = Database(url, synchronous="normal", busy_ms=30_000)
         self.lease = Lease(self.db, now, time.monotonic, lease_seconds)
         self.books = OwnBooks(self.db, now)
         self.reserve = Reserver(self.books, self.lease)
@@ -57,8 +56,8 @@ def tell(line: str) -> None:
     print(line, flush=True)  # noqa: T201 - its parent reads it
 
 
-async def main(folder: str, jti: str, lease_seconds: str, task: str, number: str) -> None:
-    worker = Worker(Path(folder), jti, float(lease_seconds))
+async def main(url: str, jti: str, lease_seconds: str, task: str, number: str) -> None:
+    worker = Worker(url, jti, float(lease_seconds))
     await worker.lease.take()
     tell("ready")
     await asyncio.to_thread(sys.stdin.readline)
