@@ -2,6 +2,7 @@
 PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 UV ?= uv
 T ?= tests
+CALLS ?= 1000000
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
@@ -40,6 +41,9 @@ bench-peers: ## Install what Broker is measured beside: LiteLLM and Portkey into
 	build/bench/litellm/bin/pip install --quiet --disable-pip-version-check 'litellm[proxy]'
 	if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --prefix build/bench/portkey @portkey-ai/gateway; else echo "no npm here: without Portkey"; fi
 	if command -v nginx >/dev/null; then :; elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then RUNLEVEL=1 apt-get install -y --no-install-recommends nginx; else echo "no nginx here, and we are not root: without it"; fi
+
+growth: $(INSTALLED) ## Time every page on books of a million calls (CALLS=10000000 for more)
+	GROWTH=$(CALLS) $(BIN)/python -m pytest -n 0 -s tests/growth
 
 check: lint types test ## Lint, types and tests: what CI runs
 

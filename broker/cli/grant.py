@@ -9,10 +9,10 @@ from broker.audit.record import OPERATOR, record
 from broker.cli.command import AsJson, group, say, say_json, say_rows, wrong
 from broker.cli.desk import Desk, at_desk
 from broker.cli.grant_add import add
-from broker.core.grant import GrantEvent, GrantState
+from broker.core.grant import GrantEvent, GrantState, state_at
 from broker.core.money import MicroUSD, to_decimal
 from broker.ledger.view import Wire, grant_object, grant_state
-from broker.store import grants, users
+from broker.store import grants
 from broker.store.grant_tables import Grant
 
 grant = group()
@@ -26,15 +26,11 @@ def listed(as_json: AsJson = False) -> None:
     """List every grant, by person."""
 
     async def work(desk: Desk) -> list[tuple[str, ...]]:
-        async def read(tx: AsyncSession) -> list[tuple[str, ...]]:
-            people = await users.listed(tx)
-            return [
-                (row.id, person.email, row.client_id, await _state(tx, row, desk.now()), row.origin)
-                for person in people
-                for row in await grants.of_user(tx, person.id)
-            ]
-
-        return await desk.db.read(read)
+        now = desk.now()
+        return [
+            (row.id, email, row.client_id, state_at(row.state, ends_at, now).value, row.origin)
+            for row, email, ends_at in await desk.db.read(grants.listed)
+        ]
 
     say_rows(("grant_id", "user", "client_id", "state", "origin"), at_desk(work), as_json=as_json)
 

@@ -1,12 +1,13 @@
 """Grants and their accesses."""
 
-from sqlalchemy import update
+from sqlalchemy import func, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.grant import LIVE, GrantEvent, sources, target
 from broker.store import changes
 from broker.store.grant_tables import Access, Code, Grant, TokenFamily
+from broker.store.tables import User
 
 
 async def load(tx: AsyncSession, grant_id: str) -> Grant | None:
@@ -39,6 +40,17 @@ async def newest_live(tx: AsyncSession, user_id: str, client_id: str, now: int) 
 
 async def of_user(tx: AsyncSession, user_id: str) -> list[Grant]:
     query = select(Grant).where(Grant.user_id == user_id).order_by(col(Grant.created_at).desc())
+    return list((await tx.exec(query)).all())
+
+
+async def listed(tx: AsyncSession) -> list[tuple[Grant, str, int]]:
+    """Every grant with the email of its user and the end of its last access (0 if it has none left), by person, newest first."""
+    last = select(func.max(Access.ends_at)).where(col(Access.grant_id) == col(Grant.id), col(Access.ended_at).is_(None))
+    query = (
+        select(Grant, User.email, func.coalesce(last.scalar_subquery(), 0))
+        .join(User, col(User.id) == col(Grant.user_id))
+        .order_by(col(User.created_at), col(User.email), col(Grant.created_at).desc())
+    )
     return list((await tx.exec(query)).all())
 
 
