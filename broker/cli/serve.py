@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
@@ -22,11 +23,19 @@ def serve() -> None:
     raise typer.Exit(uvloop.run(run(settings(), system_clock)))
 
 
-def migrate() -> None:
-    """Migrate an older database, with a backup beside it."""
+To = Annotated[str, typer.Option("--to", metavar="postgresql+asyncpg://…", help="Copy everything there.")]
+
+
+def migrate(to: To = "") -> None:
+    """Migrate an older database, an SQLite file with a backup beside it; or move to PostgreSQL."""
     from broker.start import bring_up_to_date, lock_folder, look_over
 
     chosen = settings()
+    if to:
+        from broker.cli.move import move_to
+
+        move_to(chosen, to)
+        return
     look_over(chosen)
     lock = lock_folder(chosen)
     try:

@@ -84,16 +84,16 @@ class Verdict:
 
 async def verify(db: Database) -> Verdict:
     """Reads all books in one snapshot."""
+    return await db.read(prove)
 
-    async def work(tx: AsyncSession) -> Verdict:
-        verdict = Verdict()
-        await _add_archived(tx, verdict)
-        await _add_up(tx, verdict)
-        totals = await _compare(tx, verdict)
-        await _compare_roll_ups(tx, totals, verdict)
-        return verdict
 
-    return await db.read(work)
+async def prove(tx: AsyncSession) -> Verdict:
+    verdict = Verdict()
+    await _add_archived(tx, verdict)
+    await _add_up(tx, verdict)
+    totals = await _compare(tx, verdict)
+    await _compare_roll_ups(tx, totals, verdict)
+    return verdict
 
 
 async def _add_archived(tx: AsyncSession, verdict: Verdict) -> None:

@@ -68,12 +68,12 @@ async def upgrade_postgresql(url: str) -> bool:
     engine = postgresql_engine(url, pool_size=1, busy_ms=TURN_MS, statement_ms=0)
     try:
         async with engine.begin() as connection:
-            return await connection.run_sync(_upgraded)
+            return await connection.run_sync(upgraded)
     finally:
         await engine.dispose()
 
 
-def _upgraded(connection: Connection) -> bool:
+def upgraded(connection: Connection) -> bool:
     if MigrationContext.configure(connection).get_current_revision() == head():
         return False
     _run(connection)

@@ -31,6 +31,8 @@ class Clashed(Unavailable):
     """Two transactions stood in each other's way and this one was undone: it may be tried again."""
 
 
+Broken = asyncpg.IntegrityConstraintViolationError
+"""A constraint that was broken; every other error arrives as Unavailable."""
 Connection: TypeAlias = asyncpg.Connection
 
 
@@ -72,7 +74,7 @@ def translated() -> Iterator[None]:
     """What the driver raises, as the rest of the program knows it."""
     try:
         yield
-    except asyncpg.IntegrityConstraintViolationError:
+    except Broken:
         raise
     except (asyncpg.PostgresError, asyncpg.InterfaceError, ConnectionError, TimeoutError) as error:
         raise unavailable(error) from error
