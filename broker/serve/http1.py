@@ -16,7 +16,7 @@ from broker.serve.http1_connection import Connection
 from broker.serve.http1_worker import Worker
 
 _NAME = "TCPServer"
-_SEAM = ["app", "loop", "config", "context", "state", "reader", "writer"]
+SEAM = ["app", "loop", "config", "context", "state", "reader", "writer"]
 _workers: WeakKeyDictionary[WorkerContext, Worker] = WeakKeyDictionary()
 
 
@@ -73,7 +73,7 @@ def _base(transport: asyncio.WriteTransport, config: Config) -> dict[str, object
 
 def fits() -> bool:
     """Whether this release of hypercorn hands its connections over as the one that this was written for."""
-    return hasattr(accepting, _NAME) and list(signature(TCPServer).parameters) == _SEAM
+    return hasattr(accepting, _NAME) and list(signature(TCPServer).parameters) == SEAM
 
 
 def install() -> None:

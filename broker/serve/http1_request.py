@@ -139,11 +139,12 @@ class Request:
             if self._pieces or not (self._more or self._told):
                 body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
                 self._pieces.clear()
+                message = {"type": "http.request", "body": body, "more_body": self._more}
                 self._told = not self._more
                 if self.unread:
                     self.unread = 0
-                    self._wire.body_was_read()
-                return {"type": "http.request", "body": body, "more_body": self._more}
+                    self._wire.body_was_read()  # and more of it may come, and its end, within this call
+                return message
             if self.gone or self.whole:
                 return {"type": "http.disconnect"}
             if self._expects and self._more:

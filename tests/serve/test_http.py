@@ -1,42 +1,23 @@
 """What hypercorn is told."""
 
-import datetime as dt
 import ssl
 from pathlib import Path
 
+import hypercorn.asyncio.run as accepting
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.protocol.h11 import H11Protocol
 
 from broker.core.errors import CannotStart
-from broker.serve import http
+from broker.serve import http, http1
 from broker.settings import Settings
-
-NAME = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "broker.test")])
+from tests.serve.certificate import write_certificate
 
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Settings:
-    key = ec.generate_private_key(ec.SECP256R1())
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(NAME)
-        .issuer_name(NAME)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now)
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .sign(key, hashes.SHA256())
-    )
-    (tmp_path / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    (tmp_path / "key.pem").write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    return Settings(tls_cert=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem", issuer="https://broker.test")
+    cert, key = write_certificate(tmp_path)
+    return Settings(tls_cert=cert, tls_key=key, issuer="https://broker.test")
 
 
 def test_over_tls_only_http1_is_offered(certificate: Settings) -> None:
@@ -64,6 +45,39 @@ def test_another_release_of_hypercorn_must_be_read_first(monkeypatch: pytest.Mon
         http.speak_http1_only()
     monkeypatch.setattr(http, "version", lambda name: "0.18.7")
     http.speak_http1_only()
+
+
+@pytest.fixture
+def hypercorns_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it is before anything was said of how to speak."""
+    monkeypatch.setattr(H11Protocol, "_check_protocol", H11Protocol._check_protocol)
+    monkeypatch.setattr(accepting, "TCPServer", TCPServer)
+
+
+@pytest.mark.usefixtures("hypercorns_own")
+def test_the_setting_says_which_reader_reads() -> None:
+    http.speak("httptools")
+    assert vars(accepting)["TCPServer"] is http1.serve_connection
+    http.speak("h11")
+    assert vars(accepting)["TCPServer"] is TCPServer
+
+
+@pytest.mark.usefixtures("hypercorns_own")
+def test_where_connections_are_handed_over_in_another_way_hypercorn_reads_and_the_log_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(http1, "SEAM", [*http1.SEAM, "more"])
+    http.speak("httptools")
+    assert vars(accepting)["TCPServer"] is TCPServer
+    assert "another hypercorn" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("hypercorns_own")
+def test_neither_reader_is_used_with_a_release_that_nobody_has_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "version", lambda name: "0.99.0")
+    with pytest.raises(CannotStart):
+        http.speak("httptools")
+    assert vars(accepting)["TCPServer"] is TCPServer
 
 
 def test_nothing_is_logged_of_a_request() -> None:

@@ -59,11 +59,11 @@ class Line:
 
     async def _body(self, answer: Answer) -> bytes:
         if answer.header("transfer-encoding") == "chunked":
-            body = b""
+            pieces = []
             while size := int(await self.reader.readuntil(b"\r\n"), 16):
-                body += (await self.reader.readexactly(size + 2))[:-2]
+                pieces.append((await self.reader.readexactly(size + 2))[:-2])
             assert await self.reader.readexactly(2) == b"\r\n"
-            return body
+            return b"".join(pieces)
         length = answer.header("content-length")
         return await (self.reader.read() if length is None else self.reader.readexactly(int(length)))
 
