@@ -24,10 +24,10 @@ def loads(raw: bytes) -> JSONValue:
         text = raw.decode("utf-8")
         if _may_be_vast(raw):
             _check_shape(text)
-        value: JSONValue = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+        value: JSONValue = _decoder.decode(text)
         if "\\u" in text:
-            # A lone surrogate passes json.loads and then cannot be sent on as UTF-8.
-            json.dumps(value, ensure_ascii=False).encode("utf-8")
+            # A lone surrogate passes the decoder and then cannot be sent on as UTF-8.
+            _encoder.encode(value).encode("utf-8")
     except NotStrict:
         raise
     except (ValueError, RecursionError) as error:
@@ -37,7 +37,7 @@ def loads(raw: bytes) -> JSONValue:
 
 def dumps(value: object) -> bytes:
     """Compact UTF-8, in the order given."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8")
+    return _encoder.encode(value).encode("utf-8")
 
 
 def _unique(pairs: list[tuple[str, JSONValue]]) -> dict[str, JSONValue]:
@@ -56,6 +56,11 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise NotStrict("a number is too large")
     return number
+
+
+# Made once: what json.loads and json.dumps make for each value costs as much as reading a small one.
+_decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+_encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
 def _may_be_vast(raw: bytes) -> bool:

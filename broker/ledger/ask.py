@@ -43,11 +43,13 @@ class Reservation:
     admitted_at: int
     ends_at: int
     """When the access ends, whatever still runs."""
+    changes: int
+    """The counter of changes when it was admitted: what was taken away since, it has to be told."""
     rate: RateLeft | None = None
 
 
 def admitted(
-    ask: Ask, standing: Standing, planned: Plan, charges: list[Charge], rate: RateLeft | None, now: int
+    ask: Ask, standing: Standing, planned: Plan, charges: list[Charge], rate: RateLeft | None, now: int, changes: int
 ) -> Reservation:
     """To be called once the hold is taken from every charge."""
     tally = tightest(charges).tally
@@ -65,6 +67,7 @@ def admitted(
         money_held=MicroUSD(tally.held),
         admitted_at=now,
         ends_at=planned.allowance.ends_at,
+        changes=changes,
         rate=rate,
     )
 

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from broker.core.access import RateLimit, lesser, pattern_within
 from broker.core.clock import from_seconds
 from broker.core.credential import SealedKey
@@ -14,7 +12,7 @@ from broker.core.grant import GrantState
 from broker.core.money import parse_decimal
 from broker.ledger.statements import ACCESSES, TOKENS, AccessRow, TokenRow
 from broker.store.ledger_tables import NO_LIMIT
-from broker.store.steps import Steps, run_steps
+from broker.store.steps import Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +76,6 @@ class Standing:
         if not live:
             return None
         return self if len(live) == len(self.allowances) else replace(self, allowances=live)
-
-
-async def load_standing(
-    connection: AsyncConnection, jti: str, now: int, *, expired_token: bool = False
-) -> Standing | None:
-    """None when the token is worth nothing: unknown, revoked or expired, itself or all of its grant.
-
-    With `expired_token` the token's own end is not looked at: a running call outlives it, and only it.
-    """
-    standing = (await run_steps(connection, read_standings([jti]))).get(jti)
-    return None if standing is None else standing.at(now, expired_token=expired_token)
 
 
 def read_standings(jtis: Iterable[str]) -> Steps[dict[str, Standing]]:

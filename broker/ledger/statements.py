@@ -5,7 +5,7 @@ from typing import NamedTuple
 from broker.core.grant import GrantEvent, GrantState, sources
 from broker.store.steps import Statement, inserting, reading, updating
 
-EPOCH = reading("SELECT epoch FROM change", "")
+EPOCH = reading("SELECT epoch, count FROM change", "")
 
 STANDING_LEASES = reading("SELECT id FROM boot WHERE id = ? AND ended_at IS NULL AND lease_ends_at > ?", "tn")
 

@@ -56,6 +56,7 @@ class Transaction:
         self._answers: dict[int, Answer] = {}
         self._loaded: set[CounterKey] = set()
         self._touched: dict[CounterKey, None] = {}
+        self._changes = 0
         self._ended: list[str] = []
         self._began: dict[str, Held] = {}
         self._rows: list[tuple[object, ...]] = []
@@ -148,7 +149,7 @@ class Transaction:
 
     def _refresh(self, jtis: set[str]) -> Steps[None]:
         memory = self._memory
-        [(epoch,)] = yield EPOCH, [()]
+        [(epoch, self._changes)] = yield EPOCH, [()]
         if epoch != memory.epoch or len(memory.standings) > MOST_KEPT:
             memory.standings.clear()
             memory.epoch = epoch
@@ -192,7 +193,9 @@ class Transaction:
         for charge in charges:
             charge.tally.take(charge.amount(planned.hold))
         rates.add(planned.allowance, ask.jti, planned.tokens(ask.demand))
-        reservation = admitted(ask, wish.standing, planned, charges, rates.left(planned.allowance), self._now)
+        reservation = admitted(
+            ask, wish.standing, planned, charges, rates.left(planned.allowance), self._now, self._changes
+        )
         self._touch(reservation.charged)
         self._began[ask.id] = held(reservation, ask, planned)
         self._rows.append(row(reservation, ask, wish.standing, planned))

@@ -70,15 +70,29 @@ def _reservation_to_plain(r: Reservation) -> Plain:
     charged = tuple(tuple(key) for key in r.charged)
     return (
         r.id, r.jti, r.grant_id, r.access_id, credential, r.hold, r.output_max, stored_price(r.price), charged,
-        r.money_left, r.money_held, r.admitted_at, r.ends_at, rate,
+        r.money_left, r.money_held, r.admitted_at, r.ends_at, r.changes, rate,
     )  # fmt: skip
 
 
 def _reservation_of(*p: Any) -> Reservation:
     charged = tuple(CounterKey(*key) for key in p[8])
-    rate = None if p[13] is None else RateLeft(*p[13])
+    rate = None if p[14] is None else RateLeft(*p[14])
     return Reservation(
-        p[0], p[1], p[2], p[3], SealedKey(*p[4]), p[5], p[6], read_price(p[7]), charged, p[9], p[10], p[11], p[12], rate
+        p[0],
+        p[1],
+        p[2],
+        p[3],
+        SealedKey(*p[4]),
+        p[5],
+        p[6],
+        read_price(p[7]),
+        charged,
+        p[9],
+        p[10],
+        p[11],
+        p[12],
+        p[13],
+        rate,
     )
 
 

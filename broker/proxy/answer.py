@@ -13,7 +13,7 @@ _PASSED = frozenset(
 _RENAMED = {b"x-request-id": b"x-provider-request-id"}
 _ACCOUNT = re.compile(r"\b(?:sk|pk|rk|org|proj|user|key)[-_][A-Za-z0-9*_.-]{4,}|\bAIza[A-Za-z0-9_-]{10,}")
 _REMOVED = "[removed]"
-_LONGEST_HEADER = 256
+_PLAIN = re.compile(rb"[ -~]{0,256}")
 
 
 def passed_headers(headers: Headers, key: Secret) -> Headers:
@@ -76,5 +76,5 @@ def _scrubbed(value: JSONValue, key: str) -> JSONValue:
 
 def _is_harmless(value: bytes, key: Secret) -> bool:
     """Short printable ASCII that names no key and no account."""
-    plain = len(value) <= _LONGEST_HEADER and all(32 <= byte < 127 for byte in value)
+    plain = _PLAIN.fullmatch(value) is not None
     return plain and key.reveal().encode() not in value and not _ACCOUNT.search(value.decode("ascii"))

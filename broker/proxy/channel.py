@@ -28,12 +28,15 @@ class Channel:
         self.left = False
         """Whether the app has hung up."""
         self._head: asyncio.Future[Head] = asyncio.get_running_loop().create_future()
-        self._pieces: asyncio.Queue[bytes | None] = asyncio.Queue(_DEPTH)
+        self._pieces: asyncio.Queue[bytes | None] | None = None
+        """Made for the answers that come in pieces."""
 
     # The call's side.
 
     def give_head(self, head: Head) -> None:
         if not self._head.done():
+            if head.body is None:
+                self._pieces = asyncio.Queue(_DEPTH)
             self._head.set_result(head)
 
     @property
@@ -42,14 +45,15 @@ class Channel:
 
     async def give(self, piece: bytes | None, patience: float) -> None:
         """None ends the stream. A reader that takes nothing for so many seconds counts as gone."""
-        if self.left:
+        pieces = self._pieces
+        if self.left or pieces is None:
             return
         try:
-            self._pieces.put_nowait(piece)
+            pieces.put_nowait(piece)
         except asyncio.QueueFull:
             try:
                 async with asyncio.timeout(patience):
-                    await self._pieces.put(piece)
+                    await pieces.put(piece)
             except TimeoutError:
                 self.leave()
 
@@ -57,14 +61,14 @@ class Channel:
 
     async def head(self) -> Head:
         """Raises AppLeft."""
-        head = await asyncio.shield(self._head)
+        head = await self._head
         if self.left:
             raise AppLeft
         return head
 
     async def piece(self) -> bytes | None:
         """Raises AppLeft."""
-        piece = await self._pieces.get()
+        piece = None if self._pieces is None else await self._pieces.get()
         if self.left:
             raise AppLeft
         return piece
@@ -74,7 +78,8 @@ class Channel:
         if self.left:
             return
         self.left = True
-        while not self._pieces.empty():
-            self._pieces.get_nowait()
-        self._pieces.put_nowait(None)
-        self.give_head(Head(499, []))
+        if self._pieces is not None:
+            while not self._pieces.empty():
+                self._pieces.get_nowait()
+            self._pieces.put_nowait(None)
+        self.give_head(Head(499, [], b""))

@@ -53,6 +53,7 @@ class Exchange:
         self.jti = principal.jti
         self.access_id = ""
         self.ends_at = 0
+        self.changes = -1
         self._means = means
         self._principal = principal
         self._work = work
@@ -87,7 +88,7 @@ class Exchange:
             refusal = self._means.refuser.with_manage_url(refused(error), self._principal.grant_id)
             self._answer(refusal, [])
             return refusal
-        self.access_id, self.ends_at = reservation.access_id, reservation.ends_at
+        self.access_id, self.ends_at, self.changes = reservation.access_id, reservation.ends_at, reservation.changes
         self._means.running.add(reservation.id, self)
         try:
             reply = await self._forward(reservation)

@@ -148,6 +148,8 @@ class Forwarding:
         return self._failed(self._by_usage(seen.usage, "broken"), "provider_error")
 
     async def _gather(self, answer: Answer) -> bytes:
+        if answer.ended:
+            return await answer.whole(LONGEST_JSON)
         pieces, size = [], 0
         async for chunk in answer.chunks():
             size += len(chunk)

@@ -13,6 +13,7 @@ from broker.core.errors import BrokerError, CallRefused, Unavailable
 from broker.ledger.books import Books
 from broker.ledger.lease import Lease, Monotonic
 from broker.ledger.reserve import Reserver
+from broker.ledger.rollup import roll_up
 from broker.ledger.sweep import sweep
 from broker.ops.log import logger
 from broker.prices.book import PriceBook
@@ -106,6 +107,7 @@ class ProxyService:
         await self._lease.take()
 
     async def _sweep(self) -> None:
+        await roll_up(self._db)
         await sweep(self._db, self._books, self._clock)
         await self._db.write(lambda tx: grant_requests.erase_ended_codes(tx, self._clock()))
 
@@ -119,8 +121,9 @@ class ProxyService:
 
         async def work(tx: AsyncSession) -> None:
             now = self._clock()
-            await credentials.mark(tx, row, said, now)
-            await record(tx, now, f"credential.{said}", SYSTEM, row.id, provider=row.provider)
+            # Several calls may have learnt the same at once.
+            if await credentials.mark(tx, row, said, now):
+                await record(tx, now, f"credential.{said}", SYSTEM, row.id, provider=row.provider)
 
         with suppress(BrokerError):
             await self._db.write(work)

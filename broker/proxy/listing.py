@@ -1,12 +1,11 @@
 """What a token can use and what is left of it: answered by the broker itself, needing no action."""
 
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.clock import Clock
 from broker.core.strict_json import dumps
 from broker.ledger.judge import check_state, invalid_token, not_granted
-from broker.ledger.standing import Standing, load_standing
+from broker.ledger.standing import Standing, read_standings
 from broker.ledger.view import grant_object
 from broker.prices.book import PriceBook
 from broker.providers.client import Headers
@@ -58,7 +57,5 @@ class Listing:
         return Head(200, _JSON, dumps(found))
 
     async def _standing(self, principal: Principal) -> Standing | None:
-        async def load(connection: AsyncConnection) -> Standing | None:
-            return await load_standing(connection, principal.jti, self._clock())
-
-        return await self._db.read_core(load)
+        found = (await self._db.read_steps(read_standings([principal.jti]))).get(principal.jti)
+        return None if found is None else found.at(self._clock())

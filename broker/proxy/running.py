@@ -2,13 +2,11 @@
 
 from typing import Protocol
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from broker.core.clock import Clock
 from broker.core.errors import CallRefused, Unavailable
 from broker.ledger.judge import Demand, check_state, covering, invalid_token
 from broker.ledger.lease import Lease
-from broker.ledger.standing import Standing, load_standing
+from broker.ledger.standing import read_standings
 from broker.store import changes
 from broker.store.database import Database
 
@@ -21,6 +19,8 @@ class Call(Protocol):
     access_id: str
     demand: Demand
     ends_at: int
+    changes: int
+    """The counter of changes that it was judged at last."""
 
     def cut(self, why: CallRefused) -> None: ...
 
@@ -31,16 +31,13 @@ class Running:
         self._clock = clock
         self._lease = lease
         self._calls: dict[str, Call] = {}
-        self._fresh: dict[str, Call] = {}
-        """Those added since the last look: what was taken away between their reservation and now, no look has told them."""
         self._seen = -1
 
     def add(self, reservation_id: str, call: Call) -> None:
-        self._calls[reservation_id] = self._fresh[reservation_id] = call
+        self._calls[reservation_id] = call
 
     def remove(self, reservation_id: str) -> None:
         self._calls.pop(reservation_id, None)
-        self._fresh.pop(reservation_id, None)
 
     def __len__(self) -> int:
         return len(self._calls)
@@ -58,24 +55,21 @@ class Running:
             if call.ends_at <= now:
                 call.cut(invalid_token())
         count = await self._db.read(changes.count)
-        changed = count != self._seen
-        due = dict(self._calls if changed else self._fresh)
+        due = [call for call in self._calls.values() if call.changes != count]
         if due:
-            await self._judge(list(due.values()))
-        self._fresh = {key: call for key, call in self._fresh.items() if key not in due}
-        self._seen = count
+            await self._judge(due)
+            for call in due:
+                call.changes = count
+        changed, self._seen = count != self._seen, count
         return changed
 
     async def _judge(self, calls: list[Call]) -> None:
-        async def load(connection: AsyncConnection) -> dict[str, Standing | None]:
-            now = self._clock()
-            tokens = {call.jti for call in calls}
-            return {jti: await load_standing(connection, jti, now, expired_token=True) for jti in tokens}
-
-        standings = await self._db.read_core(load)
+        found = await self._db.read_steps(read_standings({call.jti for call in calls}))
+        now = self._clock()
+        standings = {jti: standing.at(now, expired_token=True) for jti, standing in found.items()}
         for call in calls:
             try:
-                allowed = covering(check_state(standings[call.jti]), call.demand)
+                allowed = covering(check_state(standings.get(call.jti)), call.demand)
             except CallRefused as refusal:
                 call.cut(refusal)
                 continue

@@ -39,11 +39,17 @@ def may_lend_operators(user: User, operator_keys: str) -> bool:
     return operator_keys == "everyone" or (operator_keys == "admins" and user.role == "admin")
 
 
-async def mark(tx: AsyncSession, seen: SealedKey | Credential, state: str, now: int) -> None:
-    """Notes what the provider said of a key, working or refused, unless the key was replaced since it was seen."""
+async def mark(tx: AsyncSession, seen: SealedKey | Credential, state: str, now: int) -> bool:
+    """Notes what the provider said of a key, working or refused, unless the key was replaced since it was seen.
+
+    False when that is no news.
+    """
     row = await tx.get(Credential, seen.id)
-    if row is not None and row.removed_at is None and row.version == seen.version:
-        row.state, row.checked_at = state, now
+    if row is None or row.removed_at is not None or row.version != seen.version:
+        return False
+    is_news = row.state != state
+    row.state, row.checked_at = state, now
+    return is_news
 
 
 async def erase(tx: AsyncSession, row: Credential, now: int) -> None:

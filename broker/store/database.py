@@ -13,6 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.errors import Unavailable
 from broker.store.engines import is_postgresql, postgresql_engine, pragmas, sqlite_engine
+from broker.store.steps import Steps, run_steps
 
 if TYPE_CHECKING:
     from broker.store.postgresql import Connection
@@ -82,6 +83,9 @@ class Database:
     async def read_core(self, work: CoreWork[T]) -> T:
         await self._ready_to_read()
         return await self._apart(self._in_connection(self._reader, work))
+
+    async def read_steps(self, steps: Steps[T]) -> T:
+        return await self.read_core(lambda connection: run_steps(connection, steps))
 
     async def read(self, work: Work[T]) -> T:
         await self._ready_to_read()

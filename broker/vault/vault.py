@@ -1,7 +1,7 @@
 """Seals and opens secrets: AES-256-GCM with a data key a record, wrapped by the master key."""
 
 from base64 import b64decode, b64encode
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -28,7 +28,7 @@ class Place:
     version: int = 1
 
     def bound(self) -> bytes:
-        return "\x1f".join(str(part) for part in astuple(self)).encode()
+        return f"{self.table}\x1f{self.row}\x1f{self.owner}\x1f{self.provider}\x1f{self.version}".encode()
 
 
 class Vault:
@@ -57,8 +57,9 @@ class Vault:
             form, wrapped, body = sealed.split(".")
             if form != _FORMAT:
                 raise ValueError(form)
-            data_key = _decrypt(self._master, b64decode(wrapped, validate=True), place.bound())
-            return Secret(_decrypt(AESGCM(data_key), b64decode(body, validate=True), place.bound()).decode())
+            bound = place.bound()
+            data_key = _decrypt(self._master, b64decode(wrapped, validate=True), bound)
+            return Secret(_decrypt(AESGCM(data_key), b64decode(body, validate=True), bound).decode())
         except (ValueError, InvalidTag) as error:
             raise Unavailable(detail=f"a sealed value of {place.table} {place.row} does not open") from error
 

@@ -22,6 +22,7 @@ class FakeCall:
     access_id: str
     demand: Demand
     ends_at: int
+    changes: int = 0
     cuts: list[str] = field(default_factory=list)
 
     def cut(self, why: CallRefused) -> None:

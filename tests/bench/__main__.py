@@ -21,7 +21,7 @@ QUICK_GRANTS, QUICK_ROWS = 5_000, 100_000
 
 def parts(length: Length, *, quick: bool) -> dict[str, Callable[[], dict[str, Any]]]:
     return {
-        "compare": lambda: compare.run(length, say),
+        "compare": lambda: compare.run(length, say, quick=quick),
         "grants": lambda: growth.grants(length, say, QUICK_GRANTS if quick else growth.MOST_GRANTS),
         "ledger": lambda: growth.ledger(length, say, QUICK_ROWS if quick else growth.MOST_ROWS),
         "streams": lambda: standing.streams(say),

@@ -28,9 +28,11 @@ NO_STREAMS = {"Portkey"}
 PACED = {"direct", "nginx", "bare passthrough", "LiteLLM", FULL, NORMAL, POSTGRES}
 
 
-def plans() -> list[Plan]:
+def plans(*, quick: bool = False) -> list[Plan]:
     names = {peer.name for peer in OTHERS} | set(VARIANTS) | {POSTGRES, POSTGRES + TWO}
     ours = {name for name in names if name.startswith("Broker")}
+    if quick:
+        return [Plan(scene, names) for scene in (rounds.ONE, rounds.MANY)]
     return [
         *(Plan(scene, names) for scene in (rounds.ONE, rounds.MANY, rounds.MOST)),
         Plan(rounds.STREAMS, names - NO_STREAMS),
@@ -39,7 +41,7 @@ def plans() -> list[Plan]:
     ]
 
 
-def run(length: Length, say: Callable[[str], object]) -> dict[str, Any]:
+def run(length: Length, say: Callable[[str], object], *, quick: bool = False) -> dict[str, Any]:
     with provider() as port, ExitStack() as stack:
         targets: dict[str, Target] = {}
         skipped, versions = {}, {}
@@ -57,7 +59,7 @@ def run(length: Length, say: Callable[[str], object]) -> dict[str, Any]:
         else:
             skipped[POSTGRES] = postgres.MISSING
             say(f"  skipped  {POSTGRES}: {postgres.MISSING}")
-        taken = rounds.measure(targets, plans(), length, say)
+        taken = rounds.measure(targets, plans(quick=quick), length, say)
     return {
         "servers": {name: {scene: row.as_json() for scene, row in scenes.items()} for name, scenes in taken.items()},
         "versions": {name: version for name, version in versions.items() if version},

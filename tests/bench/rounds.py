@@ -37,7 +37,7 @@ def measure(
 ) -> Results:
     for target in targets.values():
         for scene in _WARM_UP:
-            load(target, scene, length.seconds / 2)
+            load(target, scene, length.seconds / 4)
     taken: dict[str, dict[str, list[Measured]]] = {}
     for number in range(length.rounds):
         for plan in plans:

@@ -148,14 +148,14 @@ async def _live(receive: Receive, send: Send) -> None:
 
 
 async def read_all(receive: Receive) -> bytes:
-    body, more = b"", True
+    pieces, more = [], True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ConnectionResetError
-        body += message["body"]
+        pieces.append(message["body"])
         more = message["more_body"]
-    return body
+    return b"".join(pieces)
 
 
 async def reply(send: Send, body: bytes, status: int = 200, *headers: tuple[bytes, bytes]) -> None:
