@@ -1,7 +1,7 @@
 """Many grants with a token each, made in one process: `python -m tests.bench.grants COUNT TOKENS_FILE` in their folder.
 
-The first ones are made as `broker grant add` makes them; where thousands are wanted, the rest are copies of the rows of
-the last one under names of their own, each with a token that was really signed.
+The first ones are made as `broker grant add` makes them; on SQLite the rest are copies of the rows of the last one under
+names of their own, each with a token that was really signed.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from broker.store import clients, credentials, grants, users
 from broker.store.granting import Given, create_grant
 
 WEEK = 7 * 86_400
-MADE_ONE_BY_ONE = 1_000
+MADE_ONE_BY_ONE = 10
 _A_TRANSACTION = 100
 
 EVERY_LIMIT = Access(
@@ -58,7 +58,8 @@ async def make(desk: Desk, count: int) -> list[str]:
         return await load_or_make_signing_keys(tx, vault, desk.now(), **where)
 
     signer, owner = await desk.db.write(signer_of), await _owner(desk)
-    one_by_one, tokens = min(count, MADE_ONE_BY_ONE), list[str]()
+    one_by_one = count if settings.is_on_postgresql else min(count, MADE_ONE_BY_ONE)
+    tokens: list[str] = []
     while len(tokens) < one_by_one:
         many = min(_A_TRANSACTION, one_by_one - len(tokens))
         tokens += await desk.db.write(partial(_add, desk=desk, signer=signer, owner=owner, many=many))
