@@ -66,7 +66,7 @@ wheel: $(INSTALLED) ## Build a wheel into dist/
 
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
 lock: ## Lock the newest versions that pyproject.toml allows (needs uv)
-	$(COMPILE) --upgrade --extra build pyproject.toml -o requirements.lock
+	$(COMPILE) --upgrade --extra build --extra postgres pyproject.toml -o requirements.lock
 	$(COMPILE) --upgrade --extra build --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
 clean: ## Remove what was built and installed here; data/ stays
