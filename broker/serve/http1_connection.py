@@ -7,6 +7,7 @@ from typing import Any
 from broker.serve import http1_worker
 from broker.serve.http1_answer import refuse
 from broker.serve.http1_deadline import Deadline
+from broker.serve.http1_ending import Ending
 from broker.serve.http1_head import FAILED, SLOW, Framing, RawHeaders, Refusal
 from broker.serve.http1_reader import SLICE, Reader
 from broker.serve.http1_request import Request
@@ -17,7 +18,7 @@ MOST_UNREAD = 65_536
 
 class Connection(asyncio.Protocol):
     __slots__ = (
-        "_base", "_closing", "_current", "_deadline", "_eof", "_flushed", "_head_is_timed", "_held", "_last_word",
+        "_base", "_current", "_deadline", "_ending", "_eof", "_flushed", "_head_is_timed", "_held", "_last_word",
         "_queue", "_reader", "_reading", "_receiving", "_transport", "_worker", "ended", "tasks",
     )  # fmt: skip
 
@@ -32,7 +33,7 @@ class Connection(asyncio.Protocol):
         self._flushed: asyncio.Future[None] | None = None
         self._reading = True
         self._eof = False
-        self._closing = False
+        self._ending = Ending(transport, self._deadline)
         self._head_is_timed = False
         self._receiving: Request | None = None
         self._current: Request | None = None
@@ -67,7 +68,7 @@ class Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """True while an answer may still be wanted: who shuts down only the sending half gets it."""
         self._eof = True
-        if self._current is None or self._closing:
+        if self._current is None or self._ending.begun:
             return False
         self._current.leave()
         for request in self._queue:
@@ -75,14 +76,12 @@ class Connection(asyncio.Protocol):
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._closing = True
-        self._reader.deaf = True
+        self._ending.begun = True
         self._deadline.end()
         current, self._current = self._current, None
         if current is not None:
             current.mute()
-        self._queue.clear()
-        self._held.clear()
+        self._drop()
         self.resume_writing()
         self._worker.connections.discard(self)
         if not self.ended.done():
@@ -96,7 +95,7 @@ class Connection(asyncio.Protocol):
         flushed, self._flushed = self._flushed, None
         if flushed is not None and not flushed.done():
             flushed.set_result(None)
-        if self._current is not None and not self._closing:
+        if self._current is not None and not self._ending.begun:
             self._deadline.lift()
 
     # What the reader tells
@@ -156,6 +155,8 @@ class Connection(asyncio.Protocol):
 
     def _mind(self) -> None:
         """Reads on, or does not; and a head that has begun must come to its end."""
+        if self._ending.begun:
+            return
         while self._held and not self._has_enough():
             self._feed(self._held.popleft())
         wanted = not self._held and not self._has_enough()
@@ -216,7 +217,7 @@ class Connection(asyncio.Protocol):
             self._linger()
 
     def _next(self) -> None:
-        while self._current is None and not self._closing:
+        while self._current is None and not self._ending.begun:
             if self._queue:
                 self._start(self._queue.popleft())
             elif self._last_word is not None:
@@ -254,9 +255,9 @@ class Connection(asyncio.Protocol):
             self._close()
 
     def _expire(self) -> None:
-        if self._closing or self._transport.get_write_buffer_size():
-            self.abort()
-        elif self._reader.in_head:
+        if self._ending.expire():
+            return
+        if self._reader.in_head:
             self._refuse(SLOW)
         else:
             self._close()
@@ -266,31 +267,25 @@ class Connection(asyncio.Protocol):
         self._linger()
 
     def _close(self) -> None:
-        if not self._closing:
-            self._stop()
-            self._deadline.within(http1_worker.STALL_SECONDS)
-        self._transport.close()
+        self._drop()
+        self._ending.close()
 
     def _linger(self) -> None:
-        """RFC 9112 §9.6: a connection that is closed with bytes unread is reset, and the answer may be lost with it."""
         if self._eof or self._transport.is_closing():
             self._close()
             return
-        self._stop()
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
+        self._drop()
+        self._ending.linger()
         if not self._reading:
             self._reading = True
             self._transport.resume_reading()
-        waits = self._transport.get_write_buffer_size() > 0
-        self._deadline.within(http1_worker.STALL_SECONDS if waits else http1_worker.LINGER_SECONDS)
 
-    def _stop(self) -> None:
-        self._closing = True
+    def abort(self) -> None:
+        self._drop()
+        self._ending.abort()
+
+    def _drop(self) -> None:
+        """Nothing that came behind is looked at any more."""
         self._reader.deaf = True
         self._queue.clear()
         self._held.clear()
-
-    def abort(self) -> None:
-        self._stop()
-        self._transport.abort()

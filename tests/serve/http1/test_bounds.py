@@ -1,6 +1,7 @@
 """Nothing is waited for without end, and nothing is held without bound."""
 
 import asyncio
+import socket
 
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -145,14 +146,17 @@ async def test_an_answer_before_the_body_is_heard_by_a_client_that_sends_on(fram
 
 async def test_who_sends_on_after_the_last_answer_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http1_worker, "LINGER_SECONDS", 0.1)
+    loop = asyncio.get_running_loop()
     async with served(echo) as server:
-        line = await server.connect()
-        assert (await line.ask(b"nonsense\r\n\r\n")).status == 501
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.setblocking(False)
+            await loop.sock_sendall(client, b"nonsense\r\n\r\n")
+            assert (await loop.sock_recv(client, 65_536)).startswith(b"HTTP/1.1 501 ")
 
-        async def say_on() -> None:
-            while True:
-                await line.say(b"more")
-                await asyncio.sleep(0.01)
+            async def say_on() -> None:
+                while True:
+                    await loop.sock_sendall(client, b"more")
+                    await asyncio.sleep(0.01)
 
-        with pytest.raises(ConnectionError):
-            await asyncio.wait_for(say_on(), 10)
+            with pytest.raises(ConnectionError):
+                await asyncio.wait_for(say_on(), 10)
