@@ -20,9 +20,9 @@ class Usage:
     cache_write_tokens: int = 0
 
     def is_absurd(self) -> bool:
-        counts = (self.input_tokens, self.output_tokens, self.cached_input_tokens, self.cache_write_tokens)
-        if any(isinstance(n, bool) or not isinstance(n, int) or not 0 <= n < ABSURD_TOKENS for n in counts):
-            return True
+        for n in (self.input_tokens, self.output_tokens, self.cached_input_tokens, self.cache_write_tokens):
+            if type(n) is not int or not 0 <= n < ABSURD_TOKENS:
+                return True
         return self.cached_input_tokens + self.cache_write_tokens > self.input_tokens
 
 
@@ -71,6 +71,8 @@ class Price:
 
     def cost(self, usage: Usage) -> MicroUSD:
         """Rounded up once a call."""
+        if len(self.tiers) == 1:
+            return self.tiers[0].rates.cost(usage)
         reached = [tier.rates for tier in self.tiers if usage.input_tokens > tier.start]
         return reached[-1].cost(usage)
 

@@ -1,7 +1,7 @@
 """Which counters a call is charged to."""
 
 import json
-from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from broker.core import period
@@ -38,7 +38,8 @@ def key_of(counter: Counter) -> CounterKey:
     return CounterKey(counter.scope_kind, counter.scope_id, counter.measure, counter.period_kind, counter.period_start)
 
 
-def dump_keys(keys: Sequence[CounterKey]) -> str:
+@lru_cache(maxsize=4096)
+def dump_keys(keys: tuple[CounterKey, ...]) -> str:
     return json.dumps(keys, separators=(",", ":"))
 
 

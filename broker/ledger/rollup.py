@@ -6,11 +6,9 @@ however long they run, whenever somebody folds and in how many processes: sums a
 ended calls, in every snapshot. Nobody needs a watermark, and no clock is asked.
 """
 
-from collections import defaultdict
-from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Row, delete, func, select, union_all
+from sqlalchemy import ColumnElement, Select, delete, func, literal_column, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -32,7 +30,9 @@ SPENDING = SQLModel.metadata.tables["spending_quarter"]
 BATCH = 500
 """Entries a transaction: a few milliseconds in which nothing else is written."""
 
-_SUMS = ("calls", "input_tokens", "output_tokens", "cost")
+_E = ENTRY.c
+# A constant, so that PostgreSQL sees that it groups by what it selects.
+_QUARTER_OF = _E.admitted_at - _E.admitted_at % literal_column(str(QUARTER))
 
 
 async def roll_up(db: Database) -> int:
@@ -46,14 +46,12 @@ async def roll_up(db: Database) -> int:
 
 
 async def fold(connection: AsyncConnection) -> int:
-    """One batch, in the transaction that is open. Who deletes an entry adds it, and nobody else can have deleted it."""
-    first = select(ENTRY.c.seq).order_by(ENTRY.c.seq).limit(BATCH).with_for_update(skip_locked=True)
-    taken = delete(ENTRY).where(ENTRY.c.seq.in_(first)).returning(ENTRY)
-    entries = (await connection.execute(taken)).all()
-    if entries:
-        await sums.add(connection, USAGE, _usage(entries), latest="last_at")
-        await sums.add(connection, SPENDING, _spending(entries))
-    return len(entries)
+    """One batch, in the transaction that is open: entries that nobody else folds are added, and are gone."""
+    first = select(_E.seq).order_by(_E.seq).limit(BATCH).with_for_update(skip_locked=True)
+    taken = _E.seq.in_((await connection.execute(first)).scalars().all())
+    await sums.add_selected(connection, USAGE, _usage(taken), latest="last_at")
+    await sums.add_selected(connection, SPENDING, _spending(taken))
+    return (await connection.execute(delete(ENTRY).where(taken))).rowcount
 
 
 async def used_by_access(tx: AsyncSession) -> list[tuple[str, int, int]]:
@@ -64,23 +62,13 @@ async def used_by_access(tx: AsyncSession) -> list[tuple[str, int, int]]:
     return [(access_id, int(calls), int(cost)) for access_id, calls, cost in rows]
 
 
-def quarter_of(instant: int) -> int:
-    return instant - instant % QUARTER
+def _usage(taken: ColumnElement[bool]) -> Select[Any]:
+    keys = (_E.grant_id, _QUARTER_OF, _E.access_id, _E.model)
+    figures = (_E.calls, _E.input_tokens, _E.output_tokens, _E.cost)
+    query = select(*keys, *map(func.sum, figures), func.max(_E.admitted_at))
+    return query.where(taken).group_by(*keys).order_by(*keys)
 
 
-def _usage(entries: Iterable[Row[Any]]) -> dict[tuple[Any, ...], dict[str, int]]:
-    found: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: dict.fromkeys((*_SUMS, "last_at"), 0))
-    for entry in entries:
-        those = found[entry.grant_id, quarter_of(entry.admitted_at), entry.access_id, entry.model]
-        for name in _SUMS:
-            those[name] += getattr(entry, name)
-        those["last_at"] = max(those["last_at"], entry.admitted_at)
-    return found
-
-
-def _spending(entries: Iterable[Row[Any]]) -> dict[tuple[Any, ...], dict[str, int]]:
-    found: dict[tuple[Any, ...], dict[str, int]] = defaultdict(lambda: {"cost": 0})
-    for entry in entries:
-        if entry.cost:
-            found[entry.user_id, quarter_of(entry.admitted_at)]["cost"] += entry.cost
-    return found
+def _spending(taken: ColumnElement[bool]) -> Select[Any]:
+    keys = (_E.user_id, _QUARTER_OF)
+    return select(*keys, func.sum(_E.cost)).where(taken).group_by(*keys).order_by(*keys)

@@ -50,6 +50,9 @@ _PART_MEMBERS = frozenset(["type", "text", "refusal"])
 """Of a part that says it is text: chat templates have been seen that take an image_url beside it for a picture."""
 _SEARCHES = re.compile(r"(?:^|[-/])search(?:[-:]|$)|deep-research", re.ASCII)
 """Models that search the web whether asked to or not: the provider bills each search, and no token price says so."""
+_MAXIMA = ("max_tokens", "max_completion_tokens")
+_LONGEST_MAXIMUM = len(b',"max_completion_tokens":9007199254740992')
+_NOTHING: frozenset[str] = frozenset()
 _BYTE_LEVEL = frozenset(["openai", "sandbox"])
 """Providers whose tokenizers are byte-level, so that no token is shorter than a byte; and whose output maximum bounds reasoning."""
 
@@ -57,16 +60,17 @@ _BYTE_LEVEL = frozenset(["openai", "sandbox"])
 def read_chat(body: Body, size: int, provider: Provider) -> Reading:
     """Reads a request body of `size` bytes; raises CallRefused when it is not valid."""
     model = body.get("model")
+    maximum = b'"max_completion_tokens":' if provider.name in _BYTE_LEVEL else b'"max_tokens":'
     if not isinstance(model, str) or not 0 < len(model) <= 200:
         raise refuse_request("model must be a string.")
     messages = _messages(body)
-    needs = dict(_needs(body, messages, provider))
-    extra = frozenset(action for action in needs.values() if action)
+    needs = {} if _is_plain(body, model, messages) else dict(_needs(body, messages, provider))
+    extra = frozenset(action for action in needs.values() if action) if needs else _NOTHING
     factor = 1 if provider.name in _BYTE_LEVEL else NORMALISING_FACTOR
-    tools = [*_objects(body, "tools"), *_objects(body, "functions")]
-    constants = REQUEST_TOKENS + MESSAGE_TOKENS * len(messages) + TOOL_TOKENS * len(tools)
+    tools = len(_objects(body, "tools")) + len(_objects(body, "functions"))
+    constants = REQUEST_TOKENS + MESSAGE_TOKENS * len(messages) + TOOL_TOKENS * tools
     streamed = _flag(body, "stream")
-    fields = ", ".join(sorted(needs))
+    sent = _sent(body, provider, streamed=streamed)
     return Reading(
         model=model,
         action="chat",
@@ -77,15 +81,17 @@ def read_chat(body: Body, size: int, provider: Provider) -> Reading:
         choices=_choices(body),
         covers_reasoning=provider.name in _BYTE_LEVEL,
         # What is sent counts, too: 1e15 is four bytes of the app's and eighteen of ours.
-        input_bound=max(size, len(_dumps(body))) * factor + constants,
-        unbounded=f"The cost of this cannot be bounded here: {fields}." if needs else "",
-        render=lambda output_max: _render(body, provider, output_max, streamed=streamed),
+        input_bound=max(size, len(sent) + _LONGEST_MAXIMUM) * factor + constants,
+        unbounded=f"The cost of this cannot be bounded here: {', '.join(sorted(needs))}." if needs else "",
+        render=lambda output_max: b"%b,%b%d}" % (sent[:-1], maximum, output_max),
     )
 
 
-def _render(body: Body, provider: Provider, output_max: int, *, streamed: bool) -> bytes:
-    sent = {name: value for name, value in body.items() if name not in ("max_tokens", "max_completion_tokens")}
-    sent["max_tokens" if provider.name not in _BYTE_LEVEL else "max_completion_tokens"] = output_max
+def _sent(body: Body, provider: Provider, *, streamed: bool) -> bytes:
+    """All of it but for its output maximum, which only the reservation knows; never empty, since it has a model."""
+    sent = body.copy()
+    for name in _MAXIMA:
+        sent.pop(name, None)
     if provider.name == "openai":
         # Left out, a project's own setting would choose the tier, and with it the price.
         sent["service_tier"] = "default"
@@ -95,6 +101,16 @@ def _render(body: Body, provider: Provider, output_max: int, *, streamed: bool) 
     else:
         sent.pop("stream_options", None)
     return _dumps(sent)
+
+
+def _is_plain(body: Body, model: str, messages: list[Body]) -> bool:
+    """Whether it has nothing but harmless fields and texts, as most requests do; what has more is looked at closely."""
+    return (
+        body.keys() <= _HARMLESS
+        and body.get("tools") is None
+        and all(m.keys() <= _MESSAGE_FIELDS and isinstance(m.get("content"), str) for m in messages)
+        and not _SEARCHES.search(model)
+    )
 
 
 def _dumps(body: Body) -> bytes:
@@ -184,7 +200,7 @@ def _wants_usage(body: Body, *, streamed: bool) -> bool:
 
 def _own_output(body: Body) -> int | None:
     """The app's own maximum; of two spellings the smaller."""
-    found = [_count(body, name, 2**53) for name in ("max_tokens", "max_completion_tokens")]
+    found = [_count(body, name, 2**53) for name in _MAXIMA]
     return min((value for value in found if value is not None), default=None)
 
 

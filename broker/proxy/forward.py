@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from broker.core.errors import CallRefused, Unavailable
 from broker.core.secret import Secret
-from broker.core.strict_json import JSONValue, NotStrict, loads
+from broker.core.strict_json import JSONValue, NotStrict, loads_answer
 from broker.core.usage import Usage
 from broker.ledger.settle import Ending
 from broker.providers.check import credential_headers
@@ -182,7 +182,7 @@ def _provider_failure(code: str, error: Exception | None) -> CallRefused:
 
 def _parse(raw: bytes) -> tuple[bytes, JSONValue]:
     try:
-        return raw, loads(raw)
+        return raw, loads_answer(raw)
     except NotStrict:
         return raw, None
 

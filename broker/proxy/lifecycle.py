@@ -27,7 +27,7 @@ from broker.proxy.pipeline import Proxy
 from broker.proxy.refuse import Refuser
 from broker.proxy.running import LOOK_SECONDS, Running
 from broker.settings import Settings
-from broker.store import credentials, grant_requests
+from broker.store import changes, credentials, grant_requests
 from broker.store.database import Database
 from broker.vault.credentials import open_credential
 from broker.vault.vault import Vault
@@ -53,6 +53,9 @@ class ProxyService:
         self._prices = prices
         self._lease = Lease(db, clock, monotonic, settings.call_lease_seconds)
         self._running = Running(db, clock, self._lease)
+        self._told = asyncio.Event()
+        """Set when the store says that something was taken away; then nobody waits for the next look."""
+        self._listener = changes.listener(db, self._told.set)
         self._loops: list[asyncio.Task[None]] = []
         self._marking: set[asyncio.Task[None]] = set()
         means = Means(
@@ -77,12 +80,17 @@ class ProxyService:
         await self._lease.take()
         await self._look()
         await sweep(self._db, self._books, self._clock)
-        beats = ((LOOK_SECONDS, self._look), (self._heartbeat, self._renew), (SWEEP_SECONDS, self._sweep))
+        beats = ((self._heartbeat, self._renew), (SWEEP_SECONDS, self._sweep))
         self._loops = [asyncio.create_task(_every(seconds, work)) for seconds, work in beats]
+        self._loops.append(asyncio.create_task(_every(LOOK_SECONDS, self._look, self._told)))
+        if self._listener is not None:
+            self._listener.start()
 
     async def stop(self) -> None:
         """Cuts and settles what still runs; what cannot be settled in time is the sweep's."""
         await self.app.stop(_STOP_PATIENCE)
+        if self._listener is not None:
+            await self._listener.stop()
         for loop in self._loops:
             loop.cancel()
             with suppress(asyncio.CancelledError):
@@ -129,12 +137,21 @@ class ProxyService:
             await self._db.write(work)
 
 
-async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
+async def _every(seconds: float, work: Callable[[], Awaitable[object]], sooner: asyncio.Event | None = None) -> None:
     while True:
-        await asyncio.sleep(seconds)
+        await _pause(seconds, sooner)
         try:
             await work()
         except BrokerError as error:
             log.warning("loop.waits", work=getattr(work, "__name__", ""), detail=error.detail)
         except Exception as error:  # a loop that ends would end the promise it keeps
             log.exception("loop.broke", exc_info=error)
+
+
+async def _pause(seconds: float, sooner: asyncio.Event | None) -> None:
+    if sooner is None:
+        await asyncio.sleep(seconds)
+        return
+    with suppress(TimeoutError):
+        await asyncio.wait_for(sooner.wait(), seconds)
+    sooner.clear()

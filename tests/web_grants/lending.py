@@ -128,7 +128,7 @@ class Lending:
 
         async def work(tx: AsyncSession) -> None:
             keys = [money_key(access.id, access.budget_per, when), requests_key(access.id)]
-            row = self._reservation(grant, access, when, cost, dump_keys(keys), changed)
+            row = self._reservation(grant, access, when, cost, dump_keys(tuple(keys)), changed)
             if await tx.get(Boot, "boot") is None:
                 tx.add(Boot(id="boot", started_at=1, lease_ends_at=2))
             tx.add(AccessToken(jti=row.jti, grant_id=grant.id, client_id=grant.client_id, created_at=1, ends_at=2))
