@@ -7,7 +7,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test prove bench bench-peers check lint types format screenshots wheel lock clean
+.PHONY: help install demo run test test-stock prove bench bench-peers check lint types format screenshots wheel lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ run: $(INSTALLED) ## Serve for real, with the settings of .env
 
 test: $(INSTALLED) ## Run the tests (T=tests/core for some of them)
 	$(BIN)/python -m pytest -n 2 $(T)
+
+test-stock: $(INSTALLED) ## Run the tests of the server on hypercorn's own parser
+	BROKER_HTTP_PARSER=h11 $(BIN)/python -m pytest -n 2 tests/serve tests/attacks tests/sdk
 
 prove: $(INSTALLED) ## Prove the books at length: 50 seeds of overspending, 8 rounds of kills, the promised seconds
 	PROOF=1 PROOF_SEEDS=50 PROOF_ROUNDS=8 $(BIN)/python -m pytest -n 0 tests/races tests/proxy/test_cut.py

@@ -61,7 +61,7 @@ def listen_config(settings: Settings, descriptor: int) -> Config:
     return config
 
 
-async def serve_http(app: ASGIApp, config: Config, parser: str, until: Callable[[], Awaitable[None]]) -> None:
+async def serve_http(app: ASGIApp, config: Config, parser: str, until: Callable[[], Awaitable[object]]) -> None:
     """Serves until `until` returns and the last request is answered, or the grace that the config gives has passed."""
     speak(parser)
     await serve(cast("ASGIFramework", app), config, shutdown_trigger=until)

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from playwright.async_api import Browser as Chromium
 from playwright.async_api import Page, ViewportSize
 from starlette.types import ASGIApp
+
+from broker.serve.http import serve_http
+from tests.serve.running import PARSER
 
 
 @asynccontextmanager
@@ -16,7 +18,7 @@ async def served(app: ASGIApp, address: str) -> AsyncIterator[str]:
     config, stop = Config(), asyncio.Event()
     config.bind, config.errorlog = [address.removeprefix("http://")], None
     config.graceful_timeout = 0.1
-    server = asyncio.create_task(serve(app, config, shutdown_trigger=stop.wait))  # type: ignore[arg-type]
+    server = asyncio.create_task(serve_http(app, config, PARSER, stop.wait))
     try:
         yield address
     finally:

@@ -14,7 +14,6 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import httpx
 import pytest
-from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from playwright.async_api import Browser, BrowserContext, Page, ViewportSize
 from sqlmodel import col, select
@@ -24,6 +23,7 @@ from broker.app import App, create_app
 from broker.core.clock import DAY, from_seconds
 from broker.core.handle import digest, new_id
 from broker.demo.processes import hold_port
+from broker.serve.http import serve_http
 from broker.settings import Settings
 from broker.store import sessions
 from broker.store.database import Database
@@ -32,6 +32,7 @@ from broker.store.ledger_tables import Boot
 from broker.store.tables import Client, User
 from tests.chromium import needs_chromium
 from tests.fake_provider import Asked, FakeProvider, answer_chat, fake_provider, head
+from tests.serve.running import PARSER
 from tests.turned_clock import TurnedClock
 from tests.web_grants.lending import Lending
 
@@ -189,7 +190,7 @@ async def open_place(folder: Path, migrated: Path, chromium: Browser) -> AsyncIt
         config = Config()
         config.bind, config.errorlog, config.graceful_timeout = [url.removeprefix("http://")], None, 0.1
         port.give_up()
-        server = asyncio.create_task(serve(app, config, shutdown_trigger=stop.wait))  # type: ignore[arg-type]
+        server = asyncio.create_task(serve_http(app, config, PARSER, stop.wait))
         place = Place(app, url, clock, provider, elsewhere, chromium)
         # The process whose calls the tests write down lives on; else they would be settled while they are looked at.
         await place.lending.add(Boot(id="boot", started_at=1, lease_ends_at=clock() + 365 * DAY))

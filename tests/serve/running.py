@@ -16,7 +16,7 @@ import httpx
 
 CHECKOUT = Path(__file__).parents[2]
 PATIENCE = 60.0
-READER = {"BROKER_HTTP_PARSER": os.environ.get("BROKER_HTTP_PARSER", "httptools")}
+PARSER = os.environ.get("BROKER_HTTP_PARSER", "httptools")
 """The one setting that a run of the tests hands on to the servers it starts: `make test-stock` sets it."""
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ def is_alive(pid: int) -> bool:
 
 def environment(**settings: str) -> dict[str, str]:
     bare = {name: value for name, value in os.environ.items() if not name.startswith(("BROKER_", "COV"))}
-    return {**bare, **READER, "PYTHONPATH": str(CHECKOUT), "BROKER_PORT": "0", **settings}
+    return {**bare, "BROKER_HTTP_PARSER": PARSER, "PYTHONPATH": str(CHECKOUT), "BROKER_PORT": "0", **settings}
 
 
 def launch(folder: Path, *words: str, **settings: str) -> subprocess.Popen[str]:

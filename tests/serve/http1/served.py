@@ -115,11 +115,7 @@ async def served(
         assert hasattr(told, name)
         setattr(told, name, value)
     stop = asyncio.Event()
-
-    async def stopped() -> None:
-        await stop.wait()
-
-    serving = asyncio.create_task(serve_http(http_only(handler), told, parser, stopped))
+    serving = asyncio.create_task(serve_http(http_only(handler), told, parser, stop.wait))
     server = Served(port, stop, tls, serving)
     try:
         yield server
