@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,9 +108,8 @@ def kept(server: str) -> Iterator[list[Store]]:
 @pytest.fixture
 def empty_postgresql(server: str) -> Iterator[str]:
     """The address of a database without a schema."""
-    url = _made(server)
-    yield url
-    asked(_told(server, f"DROP DATABASE {_name(url)} WITH (FORCE)"))
+    with database(server) as url:
+        yield url
 
 
 @pytest.fixture
@@ -147,6 +147,16 @@ def _started(session: int) -> Path:
     _KEEPERS.append(subprocess.Popen(keeper, cwd=checkout, start_new_session=True, stdin=subprocess.DEVNULL))
     postgresql_server.wait_until_up(folder)
     return folder
+
+
+@contextmanager
+def database(server: str) -> Iterator[str]:
+    """The address of an empty one, for as long as it is needed."""
+    url = _made(server)
+    try:
+        yield url
+    finally:
+        asked(_told(server, f"DROP DATABASE {_name(url)} WITH (FORCE)"))
 
 
 def _made(server: str) -> str:

@@ -1,10 +1,17 @@
 """The counter of changes that may end running calls; each worker looks at it every half second."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
 from sqlalchemy import update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from broker.store.database import Database
 from broker.store.ledger_tables import Change
+
+if TYPE_CHECKING:
+    from broker.store.listen import Listener
 
 
 async def bump(tx: AsyncSession) -> None:
@@ -14,3 +21,12 @@ async def bump(tx: AsyncSession) -> None:
 
 async def count(tx: AsyncSession) -> int:
     return (await tx.exec(select(Change.count))).one()
+
+
+def listener(db: Database, on_change: Callable[[], None]) -> "Listener | None":
+    """Who calls back at once, whoever made the change; None on SQLite, where looking is all there is."""
+    if not db.is_postgres:
+        return None
+    from broker.store.listen import Listener  # its driver is an extra
+
+    return Listener(db.url, on_change)
