@@ -29,7 +29,7 @@ CALL, REFUSAL, SUM = _TABLES["reservation"], _TABLES["refusal"], _TABLES["archiv
 
 PARENTS = 200
 READ = 1_000
-WRITE = 200
+WRITE = 100
 """Rows a transaction: a few milliseconds in which nothing else is written."""
 PAUSE = 0.02
 """Seconds between two such transactions, in which a server writes."""

@@ -12,6 +12,9 @@ PERIOD_KINDS = ("grant", "day", "week", "month", "tier")
 CALL_STATES = ("held", "settled", "released")
 MARKS = ("", "not_run", "reported", "estimated", "unresolved")
 
+BY_KEY = STRICT | {"sqlite_with_rowid": False}
+"""Rows that are only ever found by their key stand in its index: half as many pages to write."""
+
 NO_LIMIT = 2**62
 """The limit of a counter that only counts; above every sum of MAX_MONEY."""
 
@@ -134,7 +137,7 @@ class UsageQuarter(SQLModel, table=True):
     """The calls of an access to a model that were admitted in one UTC quarter-hour, without those of `usage_entry`."""
 
     __tablename__ = "usage_quarter"
-    __table_args__ = (STRICT,)
+    __table_args__ = (BY_KEY,)
 
     grant_id: str = text(primary_key=True)
     quarter: int = number(primary_key=True)
@@ -153,7 +156,7 @@ class SpendingQuarter(SQLModel, table=True):
     """What all grants of a user cost in one UTC quarter-hour, without the entries of `usage_entry`."""
 
     __tablename__ = "spending_quarter"
-    __table_args__ = (STRICT,)
+    __table_args__ = (BY_KEY,)
 
     user_id: str = text(primary_key=True)
     quarter: int = number(primary_key=True)
@@ -164,7 +167,7 @@ class ArchivedSum(SQLModel, table=True):
     """What the calls that went to an archive were charged to one counter: with the rows left, they are its sum."""
 
     __tablename__ = "archived_sum"
-    __table_args__ = (STRICT,)
+    __table_args__ = (BY_KEY,)
 
     scope_kind: str = text(primary_key=True)
     scope_id: str = text(primary_key=True)

@@ -1,9 +1,9 @@
 """Sums that grow by addition: rows are added to what stands under their key, or begin it."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Table, case
+from sqlalchemy import Select, Table, case
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -17,19 +17,27 @@ async def add(
 
     They are written in the order of their keys: two that add at once wait for each other, and never in a circle.
     """
-    if not sums:
-        return
-    names = [column.name for column in table.primary_key]
-    insert = _INSERT[connection.dialect.name](table)
-    values = {column.name: _sum(column, insert.excluded, latest) for column in table.c if column.name not in names}
-    upsert = insert.on_conflict_do_update(index_elements=table.primary_key, set_=values)
-    await connection.execute(upsert, _rows(names, sums))
+    if sums:
+        names = [column.name for column in table.primary_key]
+        rows = [dict(zip(names, key, strict=True)) | dict(sums[key]) for key in sorted(sums)]
+        await connection.execute(_adding(_insert(connection, table), table, latest), rows)
+
+
+async def add_selected(connection: AsyncConnection, table: Table, query: Select[Any], *, latest: str = "") -> None:
+    """The same of what a query gives: a row for each key in the order of the table's columns, and of its keys."""
+    insert = _insert(connection, table).from_select([column.name for column in table.c], query)
+    await connection.execute(_adding(insert, table, latest))
+
+
+def _insert(connection: AsyncConnection, table: Table) -> Any:
+    return _INSERT[connection.dialect.name](table)
+
+
+def _adding(insert: Any, table: Table, latest: str) -> Any:
+    keys = set(table.primary_key)
+    values = {column.name: _sum(column, insert.excluded[column.name], latest) for column in set(table.c) - keys}
+    return insert.on_conflict_do_update(index_elements=table.primary_key, set_=values)
 
 
 def _sum(there: Any, new: Any, latest: str) -> Any:
-    other = new[there.name]
-    return case((other > there, other), else_=there) if there.name == latest else there + other
-
-
-def _rows(names: Collection[str], sums: Mapping[tuple[Any, ...], Mapping[str, int]]) -> Sequence[dict[str, Any]]:
-    return [dict(zip(names, key, strict=True)) | dict(sums[key]) for key in sorted(sums)]
+    return case((new > there, new), else_=there) if there.name == latest else there + new

@@ -26,7 +26,7 @@ from broker.web.words import ago, clock_time, counted, listed, local, money, zon
 PAUSE_ALL = "grants:pause-all"
 _UNVERIFIED = 3
 
-ROWS = 100
+ROWS = 50
 """Apps a page; what needs a look is on the first."""
 
 T = TypeVar("T")

@@ -73,6 +73,7 @@ def _quarters() -> None:
         sa.Column("last_at", INT64, nullable=False),
         sa.PrimaryKeyConstraint("grant_id", "quarter", "access_id", "model", name=op.f("pk_usage_quarter")),
         sqlite_strict=True,
+        sqlite_with_rowid=False,
     )
     op.create_table(
         "spending_quarter",
@@ -81,6 +82,7 @@ def _quarters() -> None:
         sa.Column("cost", INT64, nullable=False),
         sa.PrimaryKeyConstraint("user_id", "quarter", name=op.f("pk_spending_quarter")),
         sqlite_strict=True,
+        sqlite_with_rowid=False,
     )
 
 
@@ -99,6 +101,7 @@ def _archived() -> None:
             "scope_kind", "scope_id", "measure", "period_kind", "period_start", name=op.f("pk_archived_sum")
         ),
         sqlite_strict=True,
+        sqlite_with_rowid=False,
     )
 
 
