@@ -111,8 +111,7 @@ class ProxyService:
         if not await self._lease.renew():
             log.warning("lease.lapsed", running=len(self._running))
             self._running.cut_all(CallRefused("unavailable", Unavailable.description))
-            self._prices.warm()
-        await self._lease.take()
+            await self._lease.take()
 
     async def _sweep(self) -> None:
         await roll_up(self._db)
