@@ -9,7 +9,7 @@ import pytest
 
 from broker.providers.client import Broken, NotReached, Progress, ProviderClient, Waits
 from tests.providers.certificates import Authority
-from tests.providers.wire import OK, Wire, client_of, connected, get, serving, until
+from tests.providers.wire import OK, Wire, client_of, connected, get, saying, serving, until
 
 MOST_AWAITS = 60
 
@@ -156,6 +156,17 @@ async def test_a_turn_given_to_one_who_left_is_given_to_the_next(waits: Waits, n
 
 async def _got(client: ProviderClient, url: str) -> None:
     await get(client, url)
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\nhi"])
+async def test_a_provider_that_goes_on_talking_is_not_listened_to(waits: Waits, said: bytes) -> None:
+    async with serving(saying(said)) as wire, client_of(waits) as client:
+        call = asyncio.create_task(get(client, wire.url))
+        await until(lambda: len(wire.asked) == 1)
+        await asyncio.sleep(0.02)
+        call.cancel()
+        await until(lambda: wire.open == connected(client) == 0)
+        assert call.cancelled()
 
 
 async def test_many_cancelled_calls_leave_nothing(waits: Waits) -> None:

@@ -2,12 +2,13 @@
 
 import asyncio
 import socket
+import ssl
 
 import pytest
 
 from broker.providers import connections, http1
 from broker.providers.client import Broken, NotReached, Progress, ProviderClient, Waits
-from tests.providers.wire import OK, Wire, client_of, connected, ending_with, get, saying, serving, until
+from tests.providers.wire import OK, Wire, client_of, connected, ending_with, get, saying, serving, silent, until
 
 
 async def test_calls_one_after_another_share_a_connection(waits: Waits) -> None:
@@ -58,6 +59,12 @@ async def test_a_connection_at_rest_is_closed_in_time(waits: Waits, monkeypatch:
         await until(lambda: wire.open == 0 and connected(client) == 0)
 
 
+async def test_an_answer_to_head_is_only_a_head(waits: Waits) -> None:
+    async with serving(saying(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n")) as wire, client_of(waits) as client:
+        answer = await client.send("HEAD", wire.url, [])
+        assert (answer.header(b"content-length"), await answer.whole(9)) == (b"9", b"")
+
+
 async def test_no_more_rest_than_allowed(waits: Waits) -> None:
     async with serving(saying(OK)) as wire, client_of(waits, idle=2) as client:
         await asyncio.gather(*(get(client, wire.url) for _ in range(6)))
@@ -87,9 +94,26 @@ async def test_a_call_that_gets_no_turn_was_not_reached() -> None:
         with pytest.raises(NotReached):
             await client.send("POST", wire.url, [], b"", progress)
         assert not progress.wrote
+        [pool] = client._pools.values()
+        assert not pool._waiting
         await endless.close()
         await until(lambda: connected(client) == 0)
         await (await client.send("GET", wire.url, [])).close()
+
+
+async def test_a_turn_that_brought_no_connection_is_given_to_the_next() -> None:
+    trusts = ssl.create_default_context()
+    async with serving(silent) as wire, client_of(Waits(9, 9, 9), connections=1, trusts=trusts) as client:
+        url = f"https://127.0.0.1:{wire.port}/"
+        slow = asyncio.create_task(client.send("GET", url, [], waits=Waits(0.1, 9, 9)))
+        await until(lambda: wire.opened == 1)
+        patient = asyncio.create_task(client.send("GET", url, []))
+        with pytest.raises(NotReached):
+            await slow
+        await until(lambda: wire.opened == 2)
+        patient.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await patient
 
 
 class Sync:

@@ -102,7 +102,7 @@ async def test_an_answer_is_the_same_wherever_it_was_cut(said: bytes, kept: bool
         assert (answer.status, answer.header(b"x-one")) == (200, b"1")
         assert body_of(answer) == (b"" if b"length: 0" in said else b"hi you")
         assert (rest.freed, rest.line.aborted) == ((1, False) if kept else (0, True))
-        assert answer.header(b"trail") == b""
+        assert answer.header(b"trail") == answer.header(b"x") == b""
         rest.done()
 
 
@@ -175,6 +175,7 @@ REFUSED = {
     "a space before the colon": b"HTTP/1.1 200 OK\r\ncontent-length : 0\r\n\r\n",
     "too many headers": HEAD + b"a: b\r\n" * 256 + b"\r\n",
     "one header too long": HEAD + b"a: " + b"b" * LONGEST_HEAD + b"\r\n\r\n",
+    "one header too long, and a body": HEAD + b"a: " + b"b" * LONGEST_HEAD + b"\r\ncontent-length: 2\r\n\r\nhi",
     "endless interim answers": b"HTTP/1.1 100 Continue\r\n\r\n" * 3000,
     "an endless trailer": CHUNKED[:-4] + b"b" * (2 << 20),
 }  # fmt: skip
