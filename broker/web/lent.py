@@ -35,16 +35,13 @@ class Part:
     """One access, with what it spends from and what is left of it."""
 
     access: Access
-    client_id: str
+    element: Element
+    """As it stood when it was read, whatever becomes of its row."""
     credential: Credential
     figures: Figures
     has_key: bool
     """False once its key was removed, was refused by the provider, or is missing in the environment."""
     has_ended: bool
-
-    @property
-    def element(self) -> Element:
-        return as_granted(self.access, self.client_id)
 
     @property
     def provider(self) -> str:
@@ -153,7 +150,7 @@ def _lent(
     parts = tuple(
         Part(
             access,
-            grant.client_id,
+            as_granted(access, grant.client_id),
             credential,
             known[access.id],
             has_key(credential, registry),
