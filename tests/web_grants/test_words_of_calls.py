@@ -15,7 +15,7 @@ from broker.web.lent import Part
 from broker.web.usage import Busy, cards, share
 from broker.web.words import HOUR
 from tests.turned_clock import NOON
-from tests.web_grants.lending import PRICE
+from tests.web_grants.lending import PRICE, element
 
 BEFORE_ANY_GRANT = {"invalid_token"}
 
