@@ -98,8 +98,7 @@ class Exchange:
         return None
 
     async def _forward(self, reservation: Reservation) -> Reply:
-        limits = [budget_header(reservation, None), *rate_headers(reservation)]
-        forwarding = Forwarding(self._means.client, self._work, self.channel, self._means.silence, limits)
+        forwarding = Forwarding(self._means.client, self._work, self.channel, self._means.silence, reservation)
         self._forwarding = asyncio.current_task()
         if self.channel.left:
             self._end_soon()  # it left while the books were waited for, and what was set then may be over

@@ -6,6 +6,7 @@ from broker.core.errors import CallRefused, Unavailable
 from broker.core.secret import Secret
 from broker.core.strict_json import JSONValue, NotStrict, loads_answer
 from broker.core.usage import Usage
+from broker.ledger.reserve import Reservation
 from broker.ledger.settle import Ending
 from broker.providers.check import credential_headers
 from broker.providers.client import Answer, Broken, Headers, NotReached, Progress, ProviderClient, TimedOut
@@ -14,6 +15,7 @@ from broker.providers.registry import Provider
 from broker.providers.sse import EventSplitter, TooLong
 from broker.proxy.answer import KeyGuard, is_media_type, passed_headers, scrub
 from broker.proxy.channel import Channel, Head
+from broker.proxy.left import budget_header, rate_headers
 
 LONGEST_JSON = 32 * 1024 * 1024
 LONGEST_DRAIN = 2 * 1024 * 1024
@@ -21,6 +23,10 @@ LONGEST_DRAIN = 2 * 1024 * 1024
 
 _DID_NOT_RUN = frozenset([*range(400, 500), 500, 503, 529])
 """With a complete error in the dialect's own shape, before any content: the provider says that it did not run."""
+
+
+_JSON: Headers = [(b"content-type", b"application/json"), (b"accept", b"application/json")]
+_EVENTS: Headers = [(b"content-type", b"application/json"), (b"accept", b"text/event-stream")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +52,14 @@ class Reply:
 class Forwarding:
     """One attempt. At any moment `ending_if_cut` says what the books must take if it goes no further."""
 
-    def __init__(self, client: ProviderClient, work: Work, channel: Channel, patience: float, limits: Headers) -> None:
+    def __init__(
+        self, client: ProviderClient, work: Work, channel: Channel, patience: float, reservation: Reservation
+    ) -> None:
         self._client = client
         self._work = work
         self._channel = channel
         self._patience = patience
-        self._limits = limits
+        self._reservation = reservation
         self._meter: Meter = work.dialect.meter(wants_usage=work.reading.wants_usage)
         self._progress = Progress()
         self._status = 0
@@ -64,11 +72,8 @@ class Forwarding:
 
     async def run(self, key: Secret, body: bytes) -> Reply:
         """Never raises for what the provider does; cancelled, it closes the provider's connection."""
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"accept", b"text/event-stream" if self._work.reading.streamed else b"application/json"),
-            *credential_headers(self._work.provider.dialect, key),
-        ]
+        accepted = _EVENTS if self._work.reading.streamed else _JSON
+        headers = [*accepted, *credential_headers(self._work.provider.dialect, key)]
         try:
             url = self._work.provider.base_url + self._work.path
             answer = await self._client.send("POST", url, headers, body, self._progress)
@@ -121,7 +126,8 @@ class Forwarding:
 
     async def _stream(self, answer: Answer, key: Secret) -> Reply:
         headers = [(b"content-type", b"text/event-stream; charset=utf-8"), *passed_headers(answer.headers, key)]
-        self._channel.give_head(Head(200, [*headers, *self._limits]))
+        limits = [budget_header(self._reservation, None), *rate_headers(self._reservation)]
+        self._channel.give_head(Head(200, [*headers, *limits]))
         guard, splitter = KeyGuard(key), EventSplitter()
         async for arrived in answer.chunks():
             chunk = guard.feed(arrived)

@@ -94,7 +94,7 @@ class Proxy:
             await self._listing.require_granted(principal, provider)
             raise not_found()
         _require(scope, method)
-        raw = await read_body(headers, receive, self._max_body)
+        raw = await read_body(headers, scope, receive, self._max_body)
         reading = dialect.read(parse_body(raw), len(raw), provider)
         return self._start(principal, Work(provider, dialect, route.path, reading))
 

@@ -13,6 +13,9 @@ HANGUP = "broker.hangup"
 """The extension whose value takes a callback without arguments, to be called once if the client leaves before its answer
 is whole, and gives a function that takes the callback back: so nobody has to wait in `receive` for that."""
 
+BODY = "broker.body"
+"""The extension whose value gives the whole body if it has come already, so that nobody has to wait for it; else None."""
+
 Callback = Callable[[], None]
 Message = dict[str, Any]
 
@@ -87,7 +90,7 @@ class Request:
             "query_string": query,
             "headers": headers,
             "state": state,
-            "extensions": {HANGUP: self.when_hung_up},
+            "extensions": {HANGUP: self.when_hung_up, BODY: self.whole_body},
         }
 
     # What comes in
@@ -134,12 +137,24 @@ class Request:
         if callback in self._hangups:
             self._hangups.remove(callback)
 
+    def whole_body(self) -> bytes | None:
+        if self._more or self._told:
+            return None
+        self._told = True
+        if self.unread:
+            self.unread = 0
+            self._wire.body_was_read()
+        return self._taken()
+
+    def _taken(self) -> bytes:
+        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces.clear()
+        return body
+
     async def receive(self) -> Message:
         while True:
             if self._pieces or not (self._more or self._told):
-                body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-                self._pieces.clear()
-                message = {"type": "http.request", "body": body, "more_body": self._more}
+                message = {"type": "http.request", "body": self._taken(), "more_body": self._more}
                 self._told = not self._more
                 if self.unread:
                     self.unread = 0

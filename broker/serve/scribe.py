@@ -8,7 +8,7 @@ from broker.core.clock import Clock
 from broker.ledger.books import OwnBooks
 from broker.ledger.host import Hosted
 from broker.settings import Settings
-from broker.start import open_database
+from broker.start import calm_collector, open_database
 from broker.store.checkpoint import Checkpointer
 
 
@@ -20,6 +20,7 @@ class Scribe:
         self._books = OwnBooks(self._db, clock)
         self._checkpointer = Checkpointer(self._db)
         self._checkpoints = asyncio.create_task(self._checkpointer.run())
+        calm_collector()
 
     async def host(self, line: socket.socket) -> Hosted:
         return await Hosted.on(line, self._db, self._books)

@@ -17,7 +17,7 @@ from broker.serve.drain import Drain
 from broker.serve.http import listen_config, serve_http, speak
 from broker.serve.newer import watch_schema
 from broker.settings import environment, load_settings
-from broker.start import system_clock
+from broker.start import calm_collector, system_clock
 
 
 async def _serve(listening: int, line: socket.socket) -> int:
@@ -32,6 +32,7 @@ async def _serve(listening: int, line: socket.socket) -> int:
     watching = asyncio.create_task(watch_schema(app.schema_revision, drain.close))
 
     async def told() -> None:
+        calm_collector()
         line.send(control.READY)
         await drain.begun.wait()
 
