@@ -66,13 +66,17 @@ async def figures(tx: AsyncSession, access: Access, now: int) -> Figures:
     money = await load(tx, money_key(access.id, access.budget_per, now))
     requests = await load(tx, requests_key(access.id))
     running = select(func.count()).where(Reservation.access_id == access.id, HELD)
-    return _figures(access, money, requests, (await tx.exec(running)).one(), now)
+    resets_at = period.end(access.budget_per, now)
+    return _figures(access, money, requests, (await tx.exec(running)).one(), resets_at)
 
 
 async def figures_of_user(tx: AsyncSession, user_id: str, accesses: Iterable[Access], now: int) -> dict[str, Figures]:
     """The figures of many accesses of one user by their ids, in as many statements as of one."""
-    windows = {money_key("", per, now)[3:] for per in PERIODS}
-    now_or_ever = or_(*(and_(COUNTER.c.period_kind == kind, COUNTER.c.period_start == at) for kind, at in windows))
+    windows: dict[str, tuple[str, int]] = {per: money_key("", per, now)[3:] for per in PERIODS}
+    ends: dict[str, int | None] = {per: period.end(per, now) for per in PERIODS}
+    now_or_ever = or_(
+        *(and_(COUNTER.c.period_kind == kind, COUNTER.c.period_start == at) for kind, at in {*windows.values()})
+    )
     of_user = select(Access.id).join(Grant, col(Grant.id) == col(Access.grant_id)).where(Grant.user_id == user_id)
     # Plain rows: making thousands of objects takes longer than reading them.
     c = COUNTER.c
@@ -83,10 +87,10 @@ async def figures_of_user(tx: AsyncSession, user_id: str, accesses: Iterable[Acc
     return {
         access.id: _figures(
             access,
-            by_key.get(money_key(access.id, access.budget_per, now)),
-            by_key.get(requests_key(access.id)),
+            by_key.get(("access", access.id, "money", *windows[access.budget_per])),
+            by_key.get(("access", access.id, "requests", "grant", 0)),
             running.get(access.id, 0),
-            now,
+            ends[access.budget_per],
         )
         for access in accesses
     }
@@ -97,12 +101,16 @@ async def load(tx: AsyncSession, key: CounterKey) -> Counter | None:
 
 
 def _figures(
-    access: Access, money: Row[Any] | Counter | None, requests: Row[Any] | Counter | None, running: int, now: int
+    access: Access,
+    money: Row[Any] | Counter | None,
+    requests: Row[Any] | Counter | None,
+    running: int,
+    resets_at: int | None,
 ) -> Figures:
     return Figures(
         money=_figure(money, access.budget),
         requests=_figure(requests, _limit(access.max_requests)),
-        resets_at=period.end(access.budget_per, now),
+        resets_at=resets_at,
         running=running,
     )
 
