@@ -12,15 +12,13 @@ from broker.settings import ENV_FILE
 
 def serve() -> None:
     """Serve until Ctrl-C."""
-    import uvloop
-
     from broker.ops import log
-    from broker.serve.parent import run
+    from broker.serve.parent import run_until_told
     from broker.start import system_clock
 
     log.configure()
     _warn_of_open_settings()
-    raise typer.Exit(uvloop.run(run(settings(), system_clock)))
+    raise typer.Exit(run_until_told(settings(), system_clock))
 
 
 To = Annotated[str, typer.Option("--to", metavar="postgresql+asyncpg://…", help="Copy everything there.")]

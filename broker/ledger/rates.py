@@ -1,5 +1,6 @@
 """Requests and tokens a minute, and calls at once: judged over the reservation rows of the last minute."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -7,16 +8,22 @@ from typing import NamedTuple
 from broker.core.access import RateLimit
 from broker.core.clock import MINUTE, SECOND
 from broker.core.errors import CallRefused
+from broker.ledger.keys import CounterKey
 from broker.ledger.standing import Allowance
 from broker.ledger.statements import (
     MINUTE_OF_ACCESS,
     MINUTE_OF_TOKEN,
+    OTHERS,
     ROWS_OF_ACCESS,
     ROWS_OF_TOKEN,
     RUNNING_OF_ACCESS,
     RUNNING_OF_TOKEN,
+    SECONDS_OF_ACCESS,
+    SECONDS_OF_TOKEN,
 )
 from broker.store.steps import Statement, Steps
+
+MOST_KEPT = 20_000
 
 
 class Scope(NamedTuple):
@@ -27,28 +34,52 @@ class Scope(NamedTuple):
 
 
 @dataclass(slots=True)
+class Entry:
+    """Calls that leave the window together, when the last of them does."""
+
+    at: int
+    calls: int
+    tokens: int
+
+
+@dataclass(slots=True)
 class Window:
-    """The last minute of a scope: as it is stored, and what this transaction adds."""
+    """The last minute of a scope: what was stored when it was read, by the second, and each call admitted since.
 
-    count: int = 0
+    It may count a call for up to a second too long, and a call's bound for its usage; never less than there is.
+    """
+
+    entries: deque[Entry] = field(default_factory=deque)
+    calls: int = 0
     tokens: int = 0
-    oldest: int = 0
     running: int = 0
-    added: list[tuple[int, int]] = field(default_factory=list)
+    unwritten: list[tuple[int, int]] = field(default_factory=list)
+    """What the transaction that is open has added, as (admitted at, tokens)."""
 
-    def add(self, now: int, tokens: int) -> None:
-        self.oldest = self.oldest if self.count else now
-        self.count += 1
-        self.tokens += tokens
-        self.running += 1
-        self.added.append((now, tokens))
+    def add(self, entry: Entry) -> None:
+        self.entries.append(entry)
+        self.calls += entry.calls
+        self.tokens += entry.tokens
+
+    def leave_behind(self, now: int) -> None:
+        while self.entries and self.entries[0].at <= now - MINUTE:
+            gone = self.entries.popleft()
+            self.calls -= gone.calls
+            self.tokens -= gone.tokens
+
+    def holds(self, entry: Entry) -> bool:
+        return bool(self.entries) and entry.at >= self.entries[0].at
 
     def fits(self, limits: RateLimit, tokens: int) -> bool:
-        if limits.requests_per_minute is not None and self.count >= limits.requests_per_minute:
-            return False
-        if limits.tokens_per_minute is not None and self.tokens + tokens > limits.tokens_per_minute:
-            return False
-        return limits.concurrent is None or self.running < limits.concurrent
+        return fits(limits, tokens, self.calls, self.tokens, self.running)
+
+
+def fits(limits: RateLimit, tokens: int, calls: int, used: int, running: int) -> bool:
+    if limits.requests_per_minute is not None and calls >= limits.requests_per_minute:
+        return False
+    if limits.tokens_per_minute is not None and used + tokens > limits.tokens_per_minute:
+        return False
+    return limits.concurrent is None or running < limits.concurrent
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,55 +91,100 @@ class RateLeft:
     reset: int
 
 
+@dataclass(slots=True)
+class Kept:
+    """The windows of the transactions before, for as long as nobody else has written; and whose calls are in them."""
+
+    version: int = -1
+    windows: dict[Scope, Window] = field(default_factory=dict)
+    entries: dict[str, tuple[tuple[Scope, ...], Entry]] = field(default_factory=dict)
+    """Reservation id → where its call counts."""
+
+    def clear(self) -> None:
+        self.windows.clear()
+        self.entries.clear()
+
+
 class Rates:
     """The windows that one transaction judges."""
 
-    def __init__(self, now: int) -> None:
+    def __init__(self, kept: Kept, now: int) -> None:
+        self._kept = kept
         self._now = now
-        self._windows: dict[Scope, Window] = {}
+        self._changed: list[Window] = []
+
+    def refresh(self) -> Steps[None]:
+        """What others may have changed is forgotten. Raises nothing; on PostgreSQL that is all of it, each time."""
+        version = yield OTHERS, [()]
+        known = version[0][0] if version else -1
+        if known == -1 or known != self._kept.version or len(self._kept.windows) > MOST_KEPT:
+            self._kept.clear()
+            self._kept.version = known
 
     def load(self, allowances: Iterable[tuple[Allowance, str]]) -> Steps[None]:
         """Of allowances with the tokens that use them; where nothing is limited, nothing is read."""
         scopes = {scope: limits for each in allowances for scope, limits in scopes_of(*each) if limits != RateLimit()}
-        self._windows |= {scope: Window() for scope in scopes}
-        minutes = [s for s, limits in scopes.items() if limits.requests_per_minute or limits.tokens_per_minute]
-        for statement, some in _by_kind(minutes, MINUTE_OF_ACCESS, MINUTE_OF_TOKEN):
-            found = yield statement, [(*_parameters(scope), self._now - MINUTE) for scope in some]
-            for scope, (count, tokens, oldest) in zip(some, found, strict=True):
-                window = self._windows[scope]
-                window.count, window.tokens, window.oldest = count, tokens, oldest
-        crowds = [scope for scope, limits in scopes.items() if limits.concurrent]
-        for statement, some in _by_kind(crowds, RUNNING_OF_ACCESS, RUNNING_OF_TOKEN):
+        windows = self._kept.windows
+        missing = [scope for scope in scopes if scope not in windows]
+        for scope in missing:
+            windows[scope] = Window()
+        for statement, some in _by_kind(missing, SECONDS_OF_ACCESS, SECONDS_OF_TOKEN):
+            for scope in some:
+                for row in (yield statement, [(*_parameters(scope), self._now - MINUTE)]):
+                    windows[scope].add(Entry(*row))
+        for statement, some in _by_kind(missing, RUNNING_OF_ACCESS, RUNNING_OF_TOKEN):
             found = yield statement, [_parameters(scope) for scope in some]
             for scope, (running,) in zip(some, found, strict=True):
-                self._windows[scope].running = running
+                windows[scope].running = running
+        for scope in scopes:
+            windows[scope].leave_behind(self._now)
 
-    def fit(self, allowance: Allowance, jti: str, tokens: int) -> bool:
-        known = self._windows
-        return all(known[scope].fits(limits, tokens) for scope, limits in scopes_of(allowance, jti) if scope in known)
+    def fit(self, allowance: Allowance, jti: str, tokens: int) -> Steps[bool]:
+        """What does not fit into the windows as they are kept is judged once more by the rows."""
+        for scope, limits in scopes_of(allowance, jti):
+            window = self._kept.windows.get(scope)
+            if window is not None and not window.fits(limits, tokens):
+                calls, used = yield from self._exactly(scope, window)
+                if not fits(limits, tokens, calls, used, window.running):
+                    return False
+        return True
 
-    def add(self, allowance: Allowance, jti: str, tokens: int) -> None:
-        for scope, _ in scopes_of(allowance, jti):
-            if scope in self._windows:
-                self._windows[scope].add(self._now, tokens)
+    def _exactly(self, scope: Scope, window: Window) -> Steps[tuple[int, int]]:
+        statement = MINUTE_OF_TOKEN if scope.jti else MINUTE_OF_ACCESS
+        [(calls, tokens, _)] = yield statement, [(*_parameters(scope), self._now - MINUTE)]
+        return calls + len(window.unwritten), tokens + sum(tokens for _, tokens in window.unwritten)
+
+    def add(self, reservation_id: str, allowance: Allowance, jti: str, tokens: int) -> None:
+        scopes = tuple(scope for scope, _ in scopes_of(allowance, jti) if scope in self._kept.windows)
+        if not scopes:
+            return
+        entry = Entry(self._now, 1, tokens)
+        for scope in scopes:
+            window = self._kept.windows[scope]
+            window.add(entry)
+            window.running += 1
+            window.unwritten.append((self._now, tokens))
+            self._changed.append(window)
+        self._kept.entries[reservation_id] = scopes, entry
 
     def left(self, allowance: Allowance) -> RateLeft | None:
         """After a call was admitted; None where requests a minute are not limited."""
         limit = allowance.rate_limit.requests_per_minute
         if limit is None:
             return None
-        window = self._windows[Scope(allowance.access_id)]
-        reset = max(1, -(-(window.oldest + MINUTE - self._now) // SECOND))
-        return RateLeft(limit, max(0, limit - window.count), reset)
+        window = self._kept.windows[Scope(allowance.access_id)]
+        reset = max(1, -(-(window.entries[0].at + MINUTE - self._now) // SECOND))
+        return RateLeft(limit, max(0, limit - window.calls), reset)
 
     def too_fast(self, allowance: Allowance, jti: str, tokens: int) -> Steps[CallRefused]:
         """Says which rate is over, and in how many seconds enough rows have left the window."""
         wait = 0
         for scope, limits in scopes_of(allowance, jti):
-            if scope not in self._windows:
+            window = self._kept.windows.get(scope)
+            if window is None:
                 continue
             statement = ROWS_OF_TOKEN if scope.jti else ROWS_OF_ACCESS
-            rows = [*(yield statement, [(*_parameters(scope), self._now - MINUTE)]), *self._windows[scope].added]
+            rows = [*(yield statement, [(*_parameters(scope), self._now - MINUTE)]), *window.unwritten]
             if limits.requests_per_minute is not None:
                 wait = max(wait, until_fits([(at, 1) for at, _ in rows], 1, limits.requests_per_minute, self._now))
             if limits.tokens_per_minute is not None:
@@ -116,6 +192,30 @@ class Rates:
         if wait == 0:
             return CallRefused("too_many_concurrent", "Too many requests of this access are running.", retry_after=1)
         return CallRefused("rate_limited", "This access allows fewer requests or tokens a minute.", retry_after=wait)
+
+    def end(self, reservation_id: str, charged: Iterable[CounterKey], *, reached: bool, tokens: int) -> None:
+        """An ended call counts with its usage, or not at all if the provider has not seen it."""
+        scopes, entry = self._kept.entries.pop(reservation_id, (_NOWHERE, None))
+        if entry is None:
+            # It was admitted before its windows were read, so they are read again.
+            for scope in _charged_in(charged):
+                self._kept.windows.pop(scope, None)
+            return
+        calls, tokens = (1, tokens) if reached else (0, 0)
+        for scope in scopes:
+            window = self._kept.windows[scope]
+            window.running -= 1
+            if window.holds(entry):
+                window.calls += calls - entry.calls
+                window.tokens += tokens - entry.tokens
+        entry.calls, entry.tokens = calls, tokens
+
+    def committed(self) -> None:
+        for window in self._changed:
+            window.unwritten.clear()
+
+    def undone(self) -> None:
+        self._kept.clear()
 
 
 def until_fits(rows: Sequence[tuple[int, int]], wanted: int, limit: int, now: int) -> int:
@@ -137,6 +237,18 @@ def scopes_of(allowance: Allowance, jti: str) -> Iterator[tuple[Scope, RateLimit
     yield Scope(allowance.access_id), allowance.rate_limit
     if allowance.cap is not None:
         yield Scope(allowance.access_id, jti), allowance.cap.rate_limit
+
+
+_NOWHERE: tuple[Scope, ...] = ()
+
+
+def _charged_in(charged: Iterable[CounterKey]) -> Iterator[Scope]:
+    for key in charged:
+        if key.scope_kind == "access":
+            yield Scope(key.scope_id)
+        elif key.scope_kind == "token":
+            jti, _, access_id = key.scope_id.partition("/")
+            yield Scope(access_id, jti)
 
 
 def _parameters(scope: Scope) -> tuple[str, ...]:

@@ -69,12 +69,15 @@ class Held:
     charged: tuple[CounterKey, ...]
     rate_tokens: int
 
+    def counted(self, usage: Usage | None) -> int:
+        """What tokens a minute count once it has ended."""
+        return self.rate_tokens if usage is None else usage.input_tokens + usage.output_tokens
+
     def end(self, close: Close, now: int) -> "tuple[Settled, tuple[object, ...]]":
         """What it costs, and the parameters of the statement that says so."""
         ending = believed(close.ending)
         settled = price_of(ending, self.price, self.hold)
         usage = ending.usage or NO_USAGE
-        counted = self.rate_tokens if ending.usage is None else usage.input_tokens + usage.output_tokens
         return settled, (
             "released" if ending.mark == "not_run" else "settled",
             ending.mark,
@@ -85,7 +88,7 @@ class Held:
             usage.output_tokens,
             usage.cached_input_tokens,
             usage.cache_write_tokens,
-            counted,
+            self.counted(ending.usage),
             ending.status,
             ending.outcome,
             int(ending.reached),

@@ -7,6 +7,9 @@ from broker.store.steps import Statement, inserting, reading, updating
 
 EPOCH = reading("SELECT epoch, count FROM change", "")
 
+OTHERS = Statement("PRAGMA data_version", "SELECT 0 WHERE false", reads=True)
+"""A number that another one's COMMIT changes, and ours does not. PostgreSQL has none: there, nothing is known to be as it was."""
+
 STANDING_LEASES = reading("SELECT id FROM boot WHERE id = ? AND ended_at IS NULL AND lease_ends_at > ?", "tn")
 
 
@@ -126,9 +129,17 @@ BUMP = Statement(_BUMP, _BUMP)
 
 _SEEN = "admitted_at > ? AND (state <> 'released' OR reached = 1)"
 """A call that the provider saw counts here even if it did not run, and in no other limit."""
-_SUMS = "count(*), CAST(coalesce(sum(rate_tokens), 0) AS BIGINT), coalesce(min(admitted_at), 0)"
+_SUMS = "count(*) AS calls, CAST(coalesce(sum(rate_tokens), 0) AS BIGINT) AS tokens, coalesce(min(admitted_at), 0) AS oldest"
 _HELD = "state = 'held'"
 """Said as a constant, which is what lets SQLite answer from the index of the few rows that are held."""
+
+_BY_SECOND = (
+    "SELECT max(admitted_at) AS at, count(*) AS calls, CAST(sum(rate_tokens) AS BIGINT) AS tokens FROM reservation "
+    "WHERE {scope} AND " + _SEEN + " GROUP BY admitted_at / 1000000 ORDER BY at"
+)
+SECONDS_OF_ACCESS = reading(_BY_SECOND.format(scope="access_id = ?"), "tn")
+SECONDS_OF_TOKEN = reading(_BY_SECOND.format(scope="jti = ? AND access_id = ?"), "ttn")
+"""The last minute in at most 61 rows."""
 
 MINUTE_OF_ACCESS = reading(f"SELECT {_SUMS} FROM reservation WHERE access_id = ? AND {_SEEN}", "tn")
 MINUTE_OF_TOKEN = reading(f"SELECT {_SUMS} FROM reservation WHERE jti = ? AND access_id = ? AND {_SEEN}", "ttn")

@@ -11,8 +11,8 @@ from broker.ledger.frozen import freeze
 from broker.ledger.judge import Demand, Plan, check_state, covering, foremost, plan
 from broker.ledger.keys import CounterKey
 from broker.ledger.late import end_late, held_of
-from broker.ledger.rates import Rates
-from broker.ledger.settle import Close, Held, Settled
+from broker.ledger.rates import Kept, Rates
+from broker.ledger.settle import Close, Held, Settled, believed
 from broker.ledger.standing import Allowance, Standing, read_standings
 from broker.ledger.statements import END, EPOCH, HOLD, RESERVATIONS, STANDING_LEASES
 from broker.ledger.tally import Tallies
@@ -33,6 +33,7 @@ class Memory:
     epoch: int = -1
     running: dict[str, Held] = field(default_factory=dict)
     """Calls that were admitted here and have not ended."""
+    rates: Kept = field(default_factory=Kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Transaction:
         self._now = now
         self._anew = anew
         """Whether counters are read again, rather than believed until the write."""
+        self._rates = Rates(memory.rates, now)
         self._answers: dict[int, Answer] = {}
         self._loaded: set[CounterKey] = set()
         self._touched: dict[CounterKey, None] = {}
@@ -79,12 +81,14 @@ class Transaction:
         return [self._answers[place] for place in range(len(self._operations))]
 
     def committed(self) -> None:
+        self._rates.committed()
         self._memory.tallies.written(self._touched)
         for reservation_id in self._ended:
             self._memory.running.pop(reservation_id, None)
         self._memory.running |= self._began
 
     def undone(self) -> None:
+        self._rates.undone()
         self._memory.tallies.forget(self._touched)
 
     # Endings.
@@ -114,9 +118,15 @@ class Transaction:
         for place, close, each, settled in ended:
             self._memory.tallies.book(each.charged, each.hold, settled, ran=close.ending.mark != "not_run")
             self._touch(each.charged)
+            self._leave_rates(close, each)
             self._answers[place] = settled
             if settled.overrun:
                 yield from freeze(close.reservation_id, each, settled, self._now)
+
+    def _leave_rates(self, close: Close, each: Held) -> None:
+        ending = believed(close.ending)
+        reached = ending.mark != "not_run" or ending.reached
+        self._rates.end(close.reservation_id, each.charged, reached=reached, tokens=each.counted(ending.usage))
 
     def _end_late(self, late: list[tuple[int, Close]]) -> Steps[None]:
         """One after the other: what one has learnt, the next finds."""
@@ -164,37 +174,37 @@ class Transaction:
         return _Wish(ask, standing, [(each, counters_of(standing, each, self._now)) for each in allowances])
 
     def _admit(self, wishes: list[tuple[int, _Wish]]) -> Steps[None]:
-        rates = Rates(self._now)
-        yield from rates.load((each, wish.ask.jti) for _, wish in wishes for each, _ in wish.found)
+        yield from self._rates.refresh()
+        yield from self._rates.load((each, wish.ask.jti) for _, wish in wishes for each, _ in wish.found)
         for place, wish in wishes:
             try:
-                self._answers[place] = yield from self._judge(wish, rates)
+                self._answers[place] = yield from self._judge(wish)
             except (CallRefused, ArithmeticError, LookupError, TypeError, ValueError) as error:
                 self._answers[place] = error
 
-    def _judge(self, wish: _Wish, rates: Rates) -> Steps[Reservation | CallRefused]:
+    def _judge(self, wish: _Wish) -> Steps[Reservation | CallRefused]:
         demand, tallies = wish.ask.demand, self._memory.tallies
         found = [(each, [Charge(k, tallies.open(k, limit)) for k, limit in keys.items()]) for each, keys in wish.found]
         refusals = {}
         for allowance, charges, planned in _tries(found, demand):
             answer = planned if isinstance(planned, CallRefused) else _over(charges, planned, demand)
             if answer is None and isinstance(planned, Plan):
-                if rates.fit(allowance, wish.ask.jti, planned.tokens(demand)):
-                    return self._take(wish, planned, charges, rates)
-                answer = yield from rates.too_fast(allowance, wish.ask.jti, planned.tokens(demand))
+                if (yield from self._rates.fit(allowance, wish.ask.jti, planned.tokens(demand))):
+                    return self._take(wish, planned, charges)
+                answer = yield from self._rates.too_fast(allowance, wish.ask.jti, planned.tokens(demand))
             # What an access says to the call cut for its money stands, not what it said to the whole.
             refusals[allowance.access_id] = answer
         if not self._anew:
             yield from tallies.confirm([key for _, keys in wish.found for key in keys])
         return foremost(refusal for refusal in refusals.values() if refusal is not None)
 
-    def _take(self, wish: _Wish, planned: Plan, charges: list[Charge], rates: Rates) -> Reservation:
+    def _take(self, wish: _Wish, planned: Plan, charges: list[Charge]) -> Reservation:
         ask = wish.ask
         for charge in charges:
             charge.tally.take(charge.amount(planned.hold))
-        rates.add(planned.allowance, ask.jti, planned.tokens(ask.demand))
+        self._rates.add(ask.id, planned.allowance, ask.jti, planned.tokens(ask.demand))
         reservation = admitted(
-            ask, wish.standing, planned, charges, rates.left(planned.allowance), self._now, self._changes
+            ask, wish.standing, planned, charges, self._rates.left(planned.allowance), self._now, self._changes
         )
         self._touch(reservation.charged)
         self._began[ask.id] = held(reservation, ask, planned)
