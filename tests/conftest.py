@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.canary import pytest_runtest_logreport, pytest_sessionfinish
 from tests.sharing import pytest_xdist_make_scheduler
-from tests.stores import empty_postgresql, fresh_postgresql, fresh_sqlite, kept, migrated, server, store
+from tests.stores import empty_postgresql, fresh_postgresql, fresh_sqlite, kept, migrated, page_store, server, store
 
 __all__ = [
     "empty_postgresql",
@@ -18,6 +18,7 @@ __all__ = [
     "fresh_sqlite",
     "kept",
     "migrated",
+    "page_store",
     "pytest_runtest_logreport",
     "pytest_sessionfinish",
     "pytest_xdist_make_scheduler",

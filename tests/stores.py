@@ -36,6 +36,8 @@ _EMPTY = "; ".join(
     ]
 )
 
+PAGES = "TEST_PAGES_ON"
+
 
 @dataclass(slots=True)
 class Store:
@@ -136,6 +138,13 @@ def fresh_sqlite(migrated: Path, tmp_path: Path) -> Store:
 def store(request: pytest.FixtureRequest) -> Store:
     """What asks for it is run once on each store."""
     chosen: Store = request.getfixturevalue(f"fresh_{request.param}")
+    return chosen
+
+
+@pytest.fixture
+def page_store(request: pytest.FixtureRequest) -> Store:
+    """For tests of what is above the store: SQLite, or the other one where the environment asks for it."""
+    chosen: Store = request.getfixturevalue(f"fresh_{os.environ.get(PAGES, 'sqlite')}")
     return chosen
 
 

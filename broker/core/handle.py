@@ -17,6 +17,14 @@ def new_id(prefix: str, entropy: Entropy = system_entropy) -> str:
     return f"{prefix}_{_text(entropy(16))}"
 
 
+def new_ordered_id(prefix: str, now: int, entropy: Entropy = system_entropy) -> str:
+    """As `new_id`, with the instant before the random bits: where millions are stored, new ones lie side by side.
+
+    Random ids alone doubled what is written for a call.
+    """
+    return f"{prefix}_{now:014x}{_text(entropy(16))}"
+
+
 def new_handle(prefix: str, entropy: Entropy = system_entropy) -> str:
     """A bearer value of 256 random bits; only its digest is ever stored."""
     return f"{prefix}_{_text(entropy(32))}"

@@ -1,7 +1,8 @@
 """Reserve: every limit is judged by the write that takes from it, and the hold is durable before a byte leaves."""
 
+from broker.core.clock import Clock
 from broker.core.errors import Unavailable
-from broker.core.handle import Entropy, new_id, system_entropy
+from broker.core.handle import Entropy, new_ordered_id, system_entropy
 from broker.ledger.ask import Ask, Reservation
 from broker.ledger.books import Books
 from broker.ledger.judge import Demand
@@ -16,15 +17,16 @@ _LAPSED = Ending("not_run", "unavailable", reached=False)
 class Reserver:
     """Takes holds under the lease of this worker; a refused call leaves no trace in any limit."""
 
-    def __init__(self, books: Books, lease: Lease, entropy: Entropy = system_entropy) -> None:
+    def __init__(self, books: Books, clock: Clock, lease: Lease, entropy: Entropy = system_entropy) -> None:
         self._books = books
+        self._clock = clock
         self._lease = lease
         self._entropy = entropy
 
     async def __call__(self, jti: str, demand: Demand) -> Reservation:
         """Raises CallRefused, or Unavailable when the books cannot answer."""
         self._lease.require()
-        ask = Ask(new_id("res", self._entropy), jti, demand, self._lease.boot_id)
+        ask = Ask(new_ordered_id("res", self._clock(), self._entropy), jti, demand, self._lease.boot_id)
         reservation = await self._books.submit(ask)
         if not self._lease.is_good:
             # The wait for the books may have outlasted the lease: then nothing may be forwarded, and nothing is.

@@ -59,7 +59,7 @@ class ProxyService:
         self._loops: list[asyncio.Task[None]] = []
         self._marking: set[asyncio.Task[None]] = set()
         means = Means(
-            reserve=Reserver(books, self._lease),
+            reserve=Reserver(books, clock, self._lease),
             books=books,
             client=client,
             open_key=lambda row: open_credential(vault, row, registry.environment_key),

@@ -2,8 +2,8 @@
 
 import asyncio
 import os
+import signal
 import socket
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
@@ -11,41 +11,40 @@ from typing import Self
 from broker.ledger.host import Hosted
 from broker.ops.folder import Lock, workers_lock
 from broker.serve import control
+from broker.serve.nursery import Nursery
 from broker.serve.scribe import Scribe
 from broker.settings import Settings
+
+NEVER_LEARNT = 1
+"""The status of a worker that outlived the process that would have been told."""
 
 
 @dataclass(slots=True)
 class Child:
-    process: asyncio.subprocess.Process
+    pid: int
+    nursery: Nursery
     line: socket.socket
     hosted: Hosted | None
 
     @classmethod
-    async def start(cls, settings: Settings, listening: socket.socket, scribe: Scribe | None) -> Self:
+    async def start(cls, settings: Settings, nursery: Nursery, listening: socket.socket, scribe: Scribe | None) -> Self:
+        """Raises CannotStart when the nursery is gone."""
         ours, theirs = socket.socketpair()
         desk, seat = socket.socketpair()
-        # Held through the descriptor that the worker inherits, so that there is no moment at which it runs without.
+        # Held through the descriptor that the worker is given, so that there is no moment at which it runs without.
         lock = Lock.take(workers_lock(settings.data_dir), shared=True)
-        inherited = (listening.fileno(), theirs.fileno(), seat.fileno(), lock.descriptor)
-        environ = os.environ | {
-            "BROKER_PORT": str(settings.port),
-            control.SOCKET_VARIABLE: str(listening.fileno()),
-            control.LINE_VARIABLE: str(theirs.fileno()),
-            control.BOOKS_VARIABLE: "" if scribe is None else str(seat.fileno()),
-        }
+        given = [listening.fileno(), theirs.fileno(), lock.descriptor, *([] if scribe is None else [seat.fileno()])]
         ours.setblocking(False)
         try:
-            command = (sys.executable, "-m", "broker.serve.worker")
-            process = await asyncio.create_subprocess_exec(*command, env=environ, pass_fds=inherited)
+            pid = await nursery.worker(given)
         finally:
             theirs.close()
             seat.close()
             lock.release()
         if scribe is None:
             desk.close()
-            return cls(process, ours, None)
-        return cls(process, ours, await scribe.host(desk))
+            return cls(pid, nursery, ours, None)
+        return cls(pid, nursery, ours, await scribe.host(desk))
 
     def tell(self, word: bytes) -> None:
         with suppress(OSError):
@@ -53,19 +52,30 @@ class Child:
 
     async def is_ready(self) -> bool:
         """True once it serves; False when it ended before."""
-        try:
-            return await asyncio.get_running_loop().sock_recv(self.line, 1) == control.READY
-        except OSError:
-            return False
+        return await self._word() == control.READY
 
     async def ended(self) -> int:
         """Its exit status; negative for a signal."""
-        status = await self.process.wait()
+        status = await self.nursery.ended(self.pid)
+        if status is None:
+            status = NEVER_LEARNT
+            while await self._word():
+                pass
         self.line.close()
         if self.hosted is not None:
             self.hosted.close()
         return status
 
     def kill(self) -> None:
-        with suppress(ProcessLookupError):
-            self.process.kill()
+        with suppress(OSError):
+            self.line.shutdown(socket.SHUT_RDWR)
+        if self.nursery.lives(self.pid):
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+
+    async def _word(self) -> bytes:
+        """Empty at the end of its life."""
+        try:
+            return await asyncio.get_running_loop().sock_recv(self.line, 1)
+        except OSError:
+            return b""

@@ -9,11 +9,6 @@ READY = b"r"
 DRAIN = b"d"
 NOW = b"n"
 
-SOCKET_VARIABLE = "BROKER_WORKER_SOCKET"
-LINE_VARIABLE = "BROKER_WORKER_LINE"
-BOOKS_VARIABLE = "BROKER_WORKER_BOOKS"
-"""A second line, on which the worker asks the parent to write; absent where each worker writes by itself."""
-
 CANNOT_START = 2
 NEWER_SCHEMA = 3
 """Exit statuses of a worker after which another one would fare no better."""

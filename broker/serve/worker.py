@@ -1,30 +1,39 @@
-"""One process that serves: `python -m broker.serve.worker`, started by the parent with its socket and its line."""
+"""One process that serves, with the socket and the lines that its parent gave it."""
 
 import asyncio
 import os
 import signal
 import socket
 import sys
+from collections.abc import Sequence
 
 import uvloop
 
 from broker.app import create_app
 from broker.core.errors import CannotStart
 from broker.ledger.distant import DistantBooks
-from broker.ops import log
 from broker.serve import control
 from broker.serve.drain import Drain
 from broker.serve.http import listen_config, serve_http, speak
 from broker.serve.newer import watch_schema
-from broker.settings import environment, load_settings
+from broker.settings import Settings, environment
 from broker.start import calm_collector, system_clock
 
 
-async def _serve(listening: int, line: socket.socket) -> int:
-    settings = load_settings()
+def work(settings: Settings, descriptors: Sequence[int]) -> int:
+    """Gives the exit status. The descriptors: the listening socket, the line, the lock, and where the parent writes, its books."""
+    listening, line, _lock, *books = descriptors
+    try:
+        return uvloop.run(_serve(_bound(settings, listening), listening, socket.socket(fileno=line), *books))
+    except CannotStart as error:
+        sys.stderr.write(f"{error.description}\n")
+        return control.CANNOT_START
+
+
+async def _serve(settings: Settings, listening: int, line: socket.socket, books: int | None = None) -> int:
     speak(settings.http_parser)
     loop = asyncio.get_running_loop()
-    app = await create_app(settings, clock=system_clock, environ=environment(), line=await _line_to_books())
+    app = await create_app(settings, clock=system_clock, environ=environment(), line=await _line_to_books(books))
     drain = Drain(app, app.end_calls, settings.drain_seconds)
     orders = {control.DRAIN: drain.begin, control.NOW: drain.hurry}
     control.follow(line, lambda word: loop.call_soon_threadsafe(orders[word]))
@@ -41,28 +50,15 @@ async def _serve(listening: int, line: socket.socket) -> int:
     return control.NEWER_SCHEMA if drain.closed else 0
 
 
-async def _line_to_books() -> DistantBooks | None:
-    descriptor = os.environ[control.BOOKS_VARIABLE]
-    if not descriptor:
+def _bound(settings: Settings, listening: int) -> Settings:
+    """With the port that was found where any would do."""
+    with socket.socket(fileno=os.dup(listening)) as bound:
+        return settings.model_copy(update={"port": bound.getsockname()[1]})
+
+
+async def _line_to_books(descriptor: int | None) -> DistantBooks | None:
+    if descriptor is None:
         return None
-    line = socket.socket(fileno=int(descriptor))
+    line = socket.socket(fileno=descriptor)
     _, books = await asyncio.get_running_loop().create_unix_connection(DistantBooks, sock=line)
     return books
-
-
-def main() -> None:
-    os.umask(0o077)
-    # Ctrl-C reaches the whole group; the parent tells its workers what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    log.configure()
-    line = socket.socket(fileno=int(os.environ[control.LINE_VARIABLE]))
-    try:
-        status = uvloop.run(_serve(int(os.environ[control.SOCKET_VARIABLE]), line))
-    except CannotStart as error:
-        sys.stderr.write(f"{error.description}\n")
-        status = control.CANNOT_START
-    sys.exit(status)
-
-
-if __name__ == "__main__":
-    main()

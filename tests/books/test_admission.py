@@ -195,7 +195,7 @@ async def test_a_locked_database_admits_nothing_and_serves_again_once_it_is_free
     books = books_on_sqlite
     lent = await books.lend()
     hasty = Database(sqlite_url(tmp_path), busy_ms=50)
-    reserve = Reserver(OwnBooks(hasty, books.clock), books.lease)
+    reserve = Reserver(OwnBooks(hasty, books.clock), books.clock, books.lease)
     locking = sqlite3.connect(tmp_path / "broker.db", isolation_level=None)
     try:
         locking.execute("BEGIN IMMEDIATE")
@@ -213,7 +213,7 @@ async def test_a_locked_counter_admits_nothing_and_serves_again_once_it_is_free(
     books, hasty = Books(fresh_postgresql.open(), TurnedClock()), fresh_postgresql.open(busy_ms=50)
     await books.open()
     lent = await books.lend()
-    reserve = Reserver(OwnBooks(hasty, books.clock), books.lease)
+    reserve = Reserver(OwnBooks(hasty, books.clock), books.clock, books.lease)
     async with books.db.driver() as connection, connection.transaction():
         await connection.execute("SELECT 1 FROM counter FOR UPDATE")
         with pytest.raises(Unavailable):

@@ -21,7 +21,7 @@ class Worker:
         self.slept = 0.0
         self.books = books
         self.lease = Lease(books.db, books.clock, lambda: books.clock() / 1_000_000 - self.slept, 30)
-        self.reserve = Reserver(books.own, self.lease)
+        self.reserve = Reserver(books.own, books.clock, self.lease)
 
 
 @pytest.fixture

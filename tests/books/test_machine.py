@@ -72,7 +72,7 @@ class Ledger(RuleBasedStateMachine):
     def doom(self) -> None:
         lease = self.books.new_lease(LEASE)
         self.run(lease.take())
-        self.doomed = Reserver(self.books.own, lease)
+        self.doomed = Reserver(self.books.own, self.books.clock, lease)
 
     @rule(target=calls, read=st.integers(1, 120), written=st.integers(0, 60), doomed=st.booleans())
     def reserve(self, read: int, written: int, doomed: bool) -> Any:

@@ -23,7 +23,7 @@ class Worker:
         self.db = Database(url, synchronous="normal", busy_ms=30_000)
         self.lease = Lease(self.db, now, time.monotonic, lease_seconds)
         self.books = OwnBooks(self.db, now)
-        self.reserve = Reserver(self.books, self.lease)
+        self.reserve = Reserver(self.books, now, self.lease)
         self.jti = jti
         self.chance = random.Random(3)
 

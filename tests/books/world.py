@@ -90,7 +90,7 @@ class Books:
         self.own = OwnBooks(self.db, self.clock)
         self.others = OwnBooks(self.db, self.clock)
         """As another process writes them."""
-        self.reserver = Reserver(self.own, self.lease)
+        self.reserver = Reserver(self.own, self.clock, self.lease)
 
     def new_lease(self, seconds: float = LONG_LEASE) -> Lease:
         return Lease(self.db, self.clock, lambda: self.clock() / 1_000_000, seconds)

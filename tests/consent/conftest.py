@@ -1,7 +1,6 @@
 """The consent pages on a database of their own: a person, an app, a key, and a clock that can be turned."""
 
 import json
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from broker.prices.book import PriceBook
 from broker.providers.check import Verdict
 from broker.providers.registry import Provider, Registry
 from broker.settings import Settings
-from broker.store.database import Database, sqlite_url
+from broker.store.database import Database
 from broker.store.grant_tables import GrantRequest
 from broker.store.tables import Client, Credential, User
 from broker.vault.credentials import add_credential
@@ -31,6 +30,7 @@ from broker.web.errors import Errors
 from tests.browser import Browser
 from tests.canary import CONSENT_KEY
 from tests.html import Page
+from tests.stores import Store
 from tests.turned_clock import NOON, TurnedClock
 
 CANARY = CONSENT_KEY
@@ -79,9 +79,8 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 @pytest.fixture
-async def db(tmp_path: Path, migrated: Path) -> AsyncIterator[Database]:
-    shutil.copy(migrated, tmp_path / "broker.db")
-    database = Database(sqlite_url(tmp_path), synchronous="normal")
+async def db(page_store: Store) -> AsyncIterator[Database]:
+    database = page_store.open()
     yield database
     await database.close()
 

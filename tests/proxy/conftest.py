@@ -1,6 +1,5 @@
 """A world for each test; its provider is well-behaved until the test says otherwise."""
 
-import shutil
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -13,10 +12,10 @@ from broker.providers.client import ProviderClient, Waits
 from broker.providers.registry import Registry
 from broker.proxy.lifecycle import ProxyService
 from broker.settings import Settings
-from broker.store.database import Database, sqlite_url
 from broker.vault.vault import Vault
 from tests.fake_provider import answer_chat, fake_provider
 from tests.proxy.world import World, running, verify_by_name
+from tests.stores import Store
 from tests.turned_clock import TurnedClock
 
 
@@ -26,11 +25,12 @@ def waits() -> Waits:
 
 
 @pytest.fixture
-async def world(migrated: Path, tmp_path: Path, waits: Waits, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[World]:
+async def world(
+    page_store: Store, tmp_path: Path, waits: Waits, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[World]:
     monkeypatch.chdir(tmp_path)  # away from a developer's own .env
-    shutil.copy(migrated, tmp_path / "broker.db")
     settings = Settings(data_dir=tmp_path)
-    db, clock, vault = Database(sqlite_url(tmp_path), synchronous="normal"), TurnedClock(), Vault(b"k" * 32)
+    db, clock, vault = page_store.open(), TurnedClock(), Vault(b"k" * 32)
     client = ProviderClient(waits)
     books = OwnBooks(db, clock)
     async with fake_provider(answer_chat) as provider:

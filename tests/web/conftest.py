@@ -1,6 +1,5 @@
 """The pages of this part on a database of their own, with a clock that can be turned."""
 
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -20,8 +19,7 @@ from broker.oauth.request import UntrustedRequest
 from broker.prices.book import PriceBook
 from broker.providers.registry import Registry
 from broker.settings import Settings
-from broker.store import migrate
-from broker.store.database import Database, sqlite_url
+from broker.store.database import Database
 from broker.store.tables import User
 from broker.vault.vault import Vault
 from broker.web.address import Addresses
@@ -33,6 +31,7 @@ from broker.web.middleware import Edge
 from broker.web.setup import SetupPages
 from broker.web.sign_in import SignInPages
 from tests.browser import Browser
+from tests.stores import Store
 from tests.turned_clock import TurnedClock
 
 PASSWORD = "violet-kettle-orbit-47"
@@ -52,17 +51,9 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest
     return Settings(issuer=request.param, trusted_proxies=("10.0.0.0/8",), allowed_hosts=("inner",))
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("empty") / "broker.db"
-    migrate.upgrade(path)
-    return path
-
-
 @pytest.fixture
-async def db(tmp_path: Path, empty_database: Path) -> AsyncIterator[Database]:
-    shutil.copy(empty_database, tmp_path / "broker.db")
-    database = Database(sqlite_url(tmp_path), synchronous="normal", busy_ms=100)
+async def db(page_store: Store) -> AsyncIterator[Database]:
+    database = page_store.open(busy_ms=1_000 if page_store.is_postgresql else 100)
     yield database
     await database.close()
 

@@ -1,6 +1,4 @@
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
@@ -14,7 +12,7 @@ from broker.providers.check import Verdict
 from broker.providers.registry import Provider, Registry
 from broker.settings import Settings
 from broker.store import sessions
-from broker.store.database import Database, sqlite_url
+from broker.store.database import Database
 from broker.store.tables import User
 from broker.vault.vault import Vault
 from broker.web.context import Web, make_web
@@ -25,6 +23,7 @@ from broker.web.grants import GrantsPages
 from broker.web.keys import KeyPages
 from broker.web.limits import LimitsPages
 from tests.browser import Browser
+from tests.stores import Store
 from tests.turned_clock import TurnedClock
 from tests.web_grants.lending import Lending
 
@@ -49,9 +48,8 @@ def clock() -> TurnedClock:
 
 
 @pytest.fixture
-async def db(tmp_path: Path, migrated: Path) -> AsyncIterator[Database]:
-    shutil.copy(migrated, tmp_path / "broker.db")
-    database = Database(sqlite_url(tmp_path), synchronous="normal")
+async def db(page_store: Store) -> AsyncIterator[Database]:
+    database = page_store.open()
     yield database
     await database.close()
 
