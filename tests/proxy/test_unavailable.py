@@ -12,6 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from broker.store.sqlite_steps import SqliteSteps
 from tests.fake_provider import Asked, answer_chat
 from tests.proxy.world import World
+from tests.stores import Store
+
+
+@pytest.fixture
+def page_store(fresh_sqlite: Store) -> Store:
+    """These break a file."""
+    return fresh_sqlite
 
 
 @pytest.fixture

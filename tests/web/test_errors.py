@@ -7,6 +7,13 @@ import pytest
 
 from broker.store.tables import User
 from tests.browser import Browser
+from tests.stores import Store
+
+
+@pytest.fixture
+def page_store(fresh_sqlite: Store) -> Store:
+    """These break a file."""
+    return fresh_sqlite
 
 
 async def test_a_page_that_is_not_there(browser: Browser) -> None:
