@@ -23,7 +23,7 @@ class Idle(Protocol):
 class Worker:
     __slots__ = (
         "__weakref__", "_config", "_lines", "_second", "_state", "_watching", "app", "connections", "ending", "head_seconds",
-        "idle_seconds", "log", "loop", "most_head_bytes", "root_path", "spawn",
+        "idle_seconds", "log", "loop", "most_head_bytes", "spawn",
     )  # fmt: skip
 
     def __init__(
@@ -37,7 +37,6 @@ class Worker:
         self.app = app
         self.loop = loop
         self.log = config.log
-        self.root_path = config.root_path
         self.most_head_bytes = config.h11_max_incomplete_size
         self.idle_seconds = config.keep_alive_timeout
         self.head_seconds = HEAD_SECONDS
