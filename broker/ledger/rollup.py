@@ -8,7 +8,17 @@ ended calls, in every snapshot. Nobody needs a watermark, and no clock is asked.
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, func, literal_column, select, union_all
+from sqlalchemy import (
+    BigInteger,
+    Executable,
+    Select,
+    bindparam,
+    delete,
+    func,
+    literal_column,
+    select,
+    union_all,
+)
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -24,40 +34,51 @@ QUARTER = 15 * MINUTE
 """Every time zone's days begin at the beginning of one."""
 
 ENTRY = SQLModel.metadata.tables["usage_entry"]
+Columns = Any
+"""Those of the entries, or of a statement that gives entries."""
+
 USAGE = SQLModel.metadata.tables["usage_quarter"]
 SPENDING = SQLModel.metadata.tables["spending_quarter"]
 
-BATCH = 500
-"""Entries a transaction: a few milliseconds in which nothing else is written."""
+BATCH = 2_000
+"""Entries a transaction: some ten milliseconds in which nothing else is written, most of them the entries' own."""
 
 _E = ENTRY.c
-# A constant, so that PostgreSQL sees that it groups by what it selects.
-_QUARTER_OF = _E.admitted_at - _E.admitted_at % literal_column(str(QUARTER))
 
 
 async def roll_up(db: Database) -> int:
     """Folds all entries there are; gives their number. Several processes may do so at once."""
     total = 0
-    while done := await db.write_core(fold):
-        total += done
-        if done < BATCH:
-            break
+    # Nobody waits for a turn to write in order to learn that there is nothing to do.
+    if await db.read_core(_is_any):
+        while done := await db.write_core(fold):
+            total += done
+            if done < BATCH:
+                break
     return total
+
+
+async def _is_any(connection: AsyncConnection) -> bool:
+    return (await connection.execute(_ANY)).first() is not None
 
 
 async def fold(connection: AsyncConnection) -> int:
     """One batch, in the transaction that is open: entries that nobody else folds are added, and are gone."""
-    first = select(_E.seq).order_by(_E.seq).limit(BATCH).with_for_update(skip_locked=True)
-    numbers = (await connection.execute(first)).scalars().all()
-    if not numbers:
-        return 0
-    # SQLite writes one transaction at a time: there is no other below the last. Elsewhere one may be committed any moment.
-    alone = connection.dialect.name == "sqlite"
-    taken = _E.seq <= numbers[-1] if alone else _E.seq.in_(numbers)
-    await sums.add_selected(connection, USAGE, _usage(taken), latest="last_at")
-    await sums.add_selected(connection, SPENDING, _spending(taken))
-    await connection.execute(delete(ENTRY).where(taken))
-    return len(numbers)
+    return await _FOLDS[connection.dialect.name](connection)
+
+
+async def _fold_alone(connection: AsyncConnection) -> int:
+    """SQLite writes one transaction at a time: below the last entry there is none that another one will commit."""
+    number, last = (await connection.execute(_FIRST, {"most": BATCH})).one()
+    if number:
+        for statement in _ALONE:
+            await connection.execute(statement, {"last": last})
+    return int(number)
+
+
+async def _fold_among_others(connection: AsyncConnection) -> int:
+    """PostgreSQL: what this statement deletes is what it adds, and what another one is about to delete is passed over."""
+    return int((await connection.execute(_AMONG_OTHERS, {"most": BATCH})).scalar_one())
 
 
 async def used_by_access(tx: AsyncSession) -> list[tuple[str, int, int]]:
@@ -68,13 +89,43 @@ async def used_by_access(tx: AsyncSession) -> list[tuple[str, int, int]]:
     return [(access_id, int(calls), int(cost)) for access_id, calls, cost in rows]
 
 
-def _usage(taken: ColumnElement[bool]) -> Select[Any]:
-    keys = (_E.grant_id, _QUARTER_OF, _E.access_id, _E.model)
-    figures = (_E.calls, _E.input_tokens, _E.output_tokens, _E.cost)
-    query = select(*keys, *map(func.sum, figures), func.max(_E.admitted_at))
-    return query.where(taken).group_by(*keys).order_by(*keys)
+def _usage(e: Columns) -> Select[Any]:
+    keys = (e.grant_id, _quarter_of(e), e.access_id, e.model)
+    figures = (e.calls, e.input_tokens, e.output_tokens, e.cost)
+    return select(*keys, *map(func.sum, figures), func.max(e.admitted_at)).group_by(*keys).order_by(*keys)
 
 
-def _spending(taken: ColumnElement[bool]) -> Select[Any]:
-    keys = (_E.user_id, _QUARTER_OF)
-    return select(*keys, func.sum(_E.cost)).where(taken).group_by(*keys).order_by(*keys)
+def _spending(e: Columns) -> Select[Any]:
+    keys = (e.user_id, _quarter_of(e))
+    return select(*keys, func.sum(e.cost)).group_by(*keys).order_by(*keys)
+
+
+def _quarter_of(e: Columns) -> Any:
+    # A constant, so that PostgreSQL sees that it groups by what it selects.
+    return e.admitted_at - e.admitted_at % literal_column(str(QUARTER))
+
+
+def _alone() -> tuple[Executable, ...]:
+    taken = _E.seq <= bindparam("last", type_=BigInteger)
+    return (
+        sums.adding("sqlite", USAGE, _usage(_E).where(taken), latest="last_at"),
+        sums.adding("sqlite", SPENDING, _spending(_E).where(taken)),
+        delete(ENTRY).where(taken),
+    )
+
+
+def _among_others() -> Executable:
+    first = _OLDEST.with_for_update(skip_locked=True).cte("first")
+    taken = delete(ENTRY).where(_E.seq == first.c.seq).returning(*_E).cte("taken")
+    usage = sums.adding("postgresql", USAGE, _usage(taken.c), latest="last_at").cte("usage")
+    spending = sums.adding("postgresql", SPENDING, _spending(taken.c)).cte("spending")
+    return select(func.count()).select_from(taken).add_cte(usage, spending)
+
+
+# Built once: building one of these takes longer than running it.
+_OLDEST = select(_E.seq).order_by(_E.seq).limit(bindparam("most", type_=BigInteger))
+_ANY = select(_E.seq).limit(1)
+_FIRST: Executable = select(func.count(), func.max(literal_column("seq"))).select_from(_OLDEST.subquery())
+_ALONE = _alone()
+_AMONG_OTHERS = _among_others()
+_FOLDS = {"sqlite": _fold_alone, "postgresql": _fold_among_others}

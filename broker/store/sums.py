@@ -20,17 +20,13 @@ async def add(
     if sums:
         names = [column.name for column in table.primary_key]
         rows = [dict(zip(names, key, strict=True)) | dict(sums[key]) for key in sorted(sums)]
-        await connection.execute(_adding(_insert(connection, table), table, latest), rows)
+        await connection.execute(_adding(_INSERT[connection.dialect.name](table), table, latest), rows)
 
 
-async def add_selected(connection: AsyncConnection, table: Table, query: Select[Any], *, latest: str = "") -> None:
-    """The same of what a query gives: a row for each key in the order of the table's columns, and of its keys."""
-    insert = _insert(connection, table).from_select([column.name for column in table.c], query)
-    await connection.execute(_adding(insert, table, latest))
-
-
-def _insert(connection: AsyncConnection, table: Table) -> Any:
-    return _INSERT[connection.dialect.name](table)
+def adding(dialect: str, table: Table, query: Select[Any], *, latest: str = "") -> Any:
+    """The statement that adds what a query gives: a row for each key, in the order of the table's columns and of its keys."""
+    insert = _INSERT[dialect](table).from_select([column.name for column in table.c], query)
+    return _adding(insert, table, latest)
 
 
 def _adding(insert: Any, table: Table, latest: str) -> Any:
