@@ -91,8 +91,7 @@ async def _refuse_unless_empty(new: Connection) -> None:
 async def _moved(old: sqlite3.Connection, new: Connection, table: Table) -> int:
     columns = [column.name for column in table.columns]
     told, sent, kept = ", ".join(f'"{name}"' for name in columns), Tally(), Tally()
-    # In the order they were made: a row may refer to an older one of its own table.
-    rows = old.execute(f'SELECT {told} FROM "{table.name}" ORDER BY rowid')  # noqa: S608 - our own names
+    rows = old.execute(f'SELECT {told} FROM "{table.name}" {_as_made(table)}')  # noqa: S608 - our own names
     try:
         for batch in _batches(_counted(rows, sent)):
             with postgresql.translated():
@@ -105,6 +104,11 @@ async def _moved(old: sqlite3.Connection, new: Connection, table: Table) -> int:
     if kept != sent:
         raise NotMoved(f"The table {table.name} is not what it was: {sent.rows} rows were sent, {kept.rows} are there.")
     return kept.rows
+
+
+def _as_made(table: Table) -> str:
+    """In the order they were made: a row may refer to an older one of its own table. One without rowid never does."""
+    return "ORDER BY rowid" if table.dialect_options["sqlite"]["with_rowid"] else ""
 
 
 def _counted(rows: Iterable[Row], tally: Tally) -> Iterator[Row]:
