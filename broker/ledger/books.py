@@ -14,7 +14,7 @@ from broker.ops.log import logger
 from broker.store.database import Database
 from broker.store.group import Group
 from broker.store.sqlite_steps import SqliteSteps
-from broker.store.steps import Steps
+from broker.store.steps import Clashed, Steps
 
 T = TypeVar("T")
 log = logger("ledger")
@@ -94,11 +94,11 @@ class OwnBooks:
             return [error]
 
     async def _transact(self, batch: Sequence[Operation]) -> Sequence[Answer]:
-        for anew in (self._runner.locks_by_reading, True):
+        for anew in (self._runner.locks_by_reading, True, True):
             transaction = Transaction(batch, self._memory, self._clock(), anew=anew)
             try:
                 answers = await self._runner.run(transaction.steps())
-            except Stale:
+            except (Stale, Clashed):
                 transaction.undone()
             except BaseException:
                 transaction.undone()

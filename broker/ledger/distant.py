@@ -30,26 +30,27 @@ class DistantBooks(Frames):
     def submit(self, operation: Close) -> "asyncio.Future[Settled]": ...
     def submit(self, operation: Ask | Close) -> "asyncio.Future[Reservation] | asyncio.Future[Settled]":
         if isinstance(operation, Ask):
-            return self.ask(ASK, ask_to_plain(operation))
-        return self.ask(CLOSE, close_to_plain(operation))
+            return self.ask(ASK, ask_to_plain(operation))[1]
+        return self.ask(CLOSE, close_to_plain(operation))[1]
 
     async def settled(self) -> None:
-        await self.ask(FLUSH, ())
+        await self.ask(FLUSH, ())[1]
 
-    def ask(self, kind: int, what: tuple[Any, ...]) -> "asyncio.Future[Any]":
+    def ask(self, kind: int, what: tuple[Any, ...]) -> "tuple[int, asyncio.Future[Any]]":
+        """The number of what was asked, and its answer."""
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        if not self.is_open:
-            answer.set_exception(_away())
-            return answer
         self._last += 1
-        self._asked[self._last] = answer
-        self.tell(self._last, kind, what)
-        return answer
+        if self.is_open:
+            self._asked[self._last] = answer
+            self.tell(self._last, kind, what)
+        else:
+            answer.set_exception(_away())
+        return self._last, answer
 
     def told(self, message: tuple[Any, ...]) -> None:
         number, plain = message
-        answer = self._asked.pop(number)
-        if answer.cancelled():
+        answer = self._asked.pop(number, None)
+        if answer is None or answer.cancelled():
             return
         given = None if plain is None else answer_of(plain)
         if isinstance(given, BrokerError):
@@ -70,11 +71,13 @@ class _Turn(AbstractAsyncContextManager[None]):
     def __init__(self, books: DistantBooks) -> None:
         self._books = books
         self._here = asyncio.Lock()
+        self._number = 0
 
     async def __aenter__(self) -> None:
         await self._here.acquire()
+        self._number, given = self._books.ask(TURN, ())
         try:
-            await self._books.ask(TURN, ())
+            await given
         except BaseException:
             # It may be given all the same, and nobody would use it.
             self._give_back()
@@ -87,7 +90,7 @@ class _Turn(AbstractAsyncContextManager[None]):
 
     def _give_back(self) -> None:
         if self._books.is_open:
-            self._books.tell(0, TURN_OVER, ())
+            self._books.tell(self._number, TURN_OVER, ())
         self._here.release()
 
 

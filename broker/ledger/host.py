@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Coroutine
 from typing import Any
 
 from broker.core.errors import BrokerError
@@ -25,9 +26,9 @@ class Hosted(Frames):
         super().__init__()
         self._db = db
         self._books = books
-        self._turn: asyncio.Task[None] | None = None
-        self._over = asyncio.Event()
-        self._flushes: set[asyncio.Task[None]] = set()
+        self._turns: dict[int, asyncio.Event] = {}
+        """Those that are waited for or kept, each with the event that ends it."""
+        self._tasks: set[asyncio.Task[None]] = set()
 
     @classmethod
     async def on(cls, line: socket.socket, db: Database, books: OwnBooks) -> "Hosted":
@@ -41,17 +42,21 @@ class Hosted(Frames):
         elif kind == CLOSE:
             self._submit(number, close_of(what))
         elif kind == FLUSH:
-            task = asyncio.create_task(self._flushed(number))
-            self._flushes.add(task)
-            task.add_done_callback(self._flushes.discard)
+            self._start(self._flushed(number))
         elif kind == TURN:
-            self._over.clear()
-            self._turn = asyncio.create_task(self._in_turn(number))
-        elif kind == TURN_OVER:
-            self._over.set()
+            self._turns[number] = asyncio.Event()
+            self._start(self._in_turn(number, self._turns[number]))
+        elif kind == TURN_OVER and number in self._turns:
+            self._turns[number].set()
 
     def gone(self) -> None:
-        self._over.set()
+        for over in self._turns.values():
+            over.set()
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _submit(self, number: int, operation: Any) -> None:
         try:
@@ -68,13 +73,13 @@ class Hosted(Frames):
         await self._books.settled()
         self.tell(number, None)
 
-    async def _in_turn(self, number: int) -> None:
+    async def _in_turn(self, number: int, over: asyncio.Event) -> None:
         async with self._db.turn:
-            if self._over.is_set():
-                return
-            self.tell(number, None)
+            if not over.is_set():
+                self.tell(number, None)
             try:
                 async with asyncio.timeout(LONGEST_TURN):
-                    await self._over.wait()
+                    await over.wait()
             except TimeoutError:
                 log.warning("turn.lost", seconds=LONGEST_TURN)
+        del self._turns[number]

@@ -1,13 +1,14 @@
 """Reserve: every limit is judged by the write that takes from it, and the hold is durable before a byte leaves."""
 
 from broker.core.clock import Clock
-from broker.core.errors import Unavailable
+from broker.core.errors import BrokerError, Unavailable
 from broker.core.handle import Entropy, new_ordered_id, system_entropy
 from broker.ledger.ask import Ask, Reservation
 from broker.ledger.books import Books
 from broker.ledger.judge import Demand
 from broker.ledger.lease import Lease
 from broker.ledger.settle import Close, Ending
+from broker.store.steps import Doubtful
 
 __all__ = ["Reservation", "Reserver"]
 
@@ -22,14 +23,30 @@ class Reserver:
         self._clock = clock
         self._lease = lease
         self._entropy = entropy
+        self._doubtful: set[str] = set()
 
     async def __call__(self, jti: str, demand: Demand) -> Reservation:
         """Raises CallRefused, or Unavailable when the books cannot answer."""
         self._lease.require()
         ask = Ask(new_ordered_id("res", self._clock(), self._entropy), jti, demand, self._lease.boot_id)
-        reservation = await self._books.submit(ask)
+        try:
+            reservation = await self._books.submit(ask)
+        except Doubtful:
+            self._doubtful.add(ask.id)
+            raise
         if not self._lease.is_good:
             # The wait for the books may have outlasted the lease: then nothing may be forwarded, and nothing is.
             await self._books.submit(Close(reservation.id, _LAPSED))
             raise Unavailable(detail="the lease of this worker lapsed while it waited for the books")
         return reservation
+
+    async def give_back(self) -> None:
+        """Releases what may be held although nobody was told so; to be called now and then."""
+        for reservation_id in list(self._doubtful):
+            try:
+                await self._books.submit(Close(reservation_id, _LAPSED))
+            except Unavailable:
+                return
+            except BrokerError:
+                pass  # it was never held
+            self._doubtful.discard(reservation_id)

@@ -38,8 +38,7 @@ class PriceBook:
         An exact id, or that id with a date suffix; where the book lists dated siblings of the id, the dearest of all.
         """
         own = self._own.get((provider, model))
-        dated = _DATED.fullmatch(model)
-        if own is None and dated is not None and model not in _listed(provider):
+        if own is None and self._own and (dated := _DATED.fullmatch(model)) and model not in _listed(provider):
             own = self._own.get((provider, dated["id"]))
         return own if own is not None else _packaged(provider, model, now // MINUTE)
 
@@ -49,6 +48,7 @@ class PriceBook:
         return sorted(own.union(_listed(provider)))
 
 
+@lru_cache(maxsize=1024)
 def output_limit(provider: str, model: str) -> int | None:
     """The most output tokens a model gives, by its id without a date; None where it is not known."""
     dated = _DATED.fullmatch(model)

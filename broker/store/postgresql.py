@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import asyncpg
 
 from broker.core.errors import Unavailable
+from broker.store.steps import Clashed
 
 SCHEME = "postgresql+asyncpg"
 
@@ -26,9 +27,8 @@ WRITE_BEGINS = f"SELECT pg_advisory_xact_lock({SERIAL})"
 
 _CLASHES = {"40001", "40P01"}
 
-
-class Clashed(Unavailable):
-    """Two transactions stood in each other's way and this one was undone: it may be tried again."""
+LOST = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
+"""A connection that ended before it answered."""
 
 
 Broken = asyncpg.IntegrityConstraintViolationError

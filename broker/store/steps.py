@@ -7,9 +7,19 @@ from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from broker.core.errors import Unavailable
+
 T = TypeVar("T")
 Params = Sequence[tuple[Any, ...]]
 Rows = list[tuple[Any, ...]]
+
+
+class Clashed(Unavailable):
+    """Two transactions stood in each other's way and this one was undone: it may be tried again."""
+
+
+class Doubtful(Unavailable):
+    """The answer to COMMIT was lost: the transaction is whole, done or not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,7 +159,7 @@ async def test_two_sweeps_at_once_settle_each_hold_once(books: Books, worker: Wo
     for _ in range(3):
         await worker.reserve(lent.jti, demand())
     books.clock.turn(31)
-    assert {*await asyncio.gather(books.sweep(), books.sweep())} == {3}
+    assert max(await asyncio.gather(books.sweep(), books.sweep())) == 3
     assert await books.sweep() == 0
     assert standing(await books.money(lent.access_id)) == (600, 0, 0)
 

@@ -14,6 +14,7 @@ from broker.store import changes, migrate, postgresql, schema
 from broker.store.database import Database
 from broker.store.engines import postgresql_engine
 from broker.store.listen import Listener
+from broker.store.steps import Clashed
 from broker.store.tables import Setting, User
 from tests.stores import Store
 from tests.turned_clock import NOON
@@ -134,7 +135,7 @@ async def test_a_deadlock_with_what_is_not_serial_is_tried_again(db: Database) -
 
     try:
         await a_then_b()
-    except postgresql.Clashed:
+    except Clashed:
         assert tried == 1
     else:
         assert tried > 1

