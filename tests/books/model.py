@@ -3,12 +3,14 @@
 from dataclasses import dataclass, field
 
 from broker.core import period
+from broker.core.access import RateLimit, lesser
+from broker.core.clock import MINUTE
 from broker.core.grant import GrantEvent, GrantState, target
 from broker.core.usage import Usage
 from broker.ledger.settle import Ending
 
-Key = tuple[str, str, int]
-"""Measure, kind of period, start of the period."""
+Key = tuple[str, str, str, int]
+"""Scope, measure, kind of period, start of the period."""
 
 LEAST = 16
 
@@ -32,9 +34,17 @@ class Line:
 @dataclass
 class Call:
     hold: int
-    keys: tuple[Key, Key]
+    keys: tuple[Key, ...]
     doomed: bool
+    at: int
+    tokens: int
+    """As tokens a minute count them."""
     mark: str = ""
+    reached: bool = True
+
+    @property
+    def is_capped(self) -> bool:
+        return any(key[0] == "token" for key in self.keys)
 
 
 def cost(usage: Usage) -> int:
@@ -42,43 +52,96 @@ def cost(usage: Usage) -> int:
     return usage.input_tokens + 2 * usage.output_tokens
 
 
+def _over(figure: int, limit: int | None) -> bool:
+    return limit is not None and figure > limit
+
+
 @dataclass
 class Model:
+    """One access, the token that is worth all of it, and one that is capped to a budget a day and some requests."""
+
     budget: int
     max_requests: int
+    cap_budget: int
+    cap_requests: int
+    cap_rates: RateLimit
+    rates: RateLimit
     per: str = "grant"
     state: GrantState = GrantState.ACTIVE
     lines: dict[Key, Line] = field(default_factory=dict)
     calls: dict[str, Call] = field(default_factory=dict)
 
-    def keys(self, now: int) -> tuple[Key, Key]:
-        return ("money", self.per, period.start(self.per, now)), ("requests", "grant", 0)
+    def limits(self, now: int, *, capped: bool) -> dict[Key, int]:
+        """What a call is charged to, in the order in which it is judged, each with the limit it would begin with."""
+        limits: dict[Key, int] = {
+            ("access", "money", self.per, period.start(self.per, now)): self.budget,
+            ("access", "requests", "grant", 0): self.max_requests,
+        }
+        if capped:
+            limits["token", "money", "day", period.start("day", now)] = self.cap_budget
+            limits["token", "requests", "grant", 0] = self.cap_requests
+        return limits
 
-    def open(self, now: int) -> tuple[Line, Line]:
-        """The two lines of a call, which come into being when they are first needed."""
-        money, requests = self.keys(now)
-        self.lines.setdefault(money, Line(self.budget, self.budget))
-        self.lines.setdefault(requests, Line(self.max_requests, self.max_requests))
-        return self.lines[money], self.lines[requests]
+    def open(self, now: int, *, capped: bool = False) -> list[Line]:
+        """The lines of a call, which come into being when they are first needed."""
+        limits = self.limits(now, capped=capped)
+        return [self.lines.setdefault(key, Line(limit, limit)) for key, limit in limits.items()]
 
-    def expect(self, now: int, read: int, written: int | None, whole: int) -> int | str:
+    def expect(self, now: int, read: int, written: int | None, whole: int, *, capped: bool = False) -> int | str:
         """The hold of a call, or the code of its refusal; `written` None lets the broker choose up to `whole`."""
         if self.state is not GrantState.ACTIVE:
             return {"paused": "grant_paused", "frozen": "grant_frozen"}.get(self.state.value, "invalid_token")
-        money = self.lines.get(self.keys(now)[0], Line(self.budget, self.budget))
-        requests = self.lines[self.keys(now)[1]]
-        hold = read + 2 * (whole if written is None else written)
-        if written is None and hold > money.left >= read + 2 * LEAST:
-            hold = read + 2 * ((money.left - read) // 2)
-        if hold > money.left:
-            return "budget_exhausted"
-        return hold if requests.left >= 1 else "requests_exhausted"
+        limits = self.limits(now, capped=capped)
+        lines = {key: self.lines.get(key, Line(limit, limit)) for key, limit in limits.items()}
+        money_left = min(line.left for key, line in lines.items() if key[1] == "money")
+        answer: int | str = ""
+        for left in (None, money_left):
+            output = self._output(read, written, whole, left, capped=capped)
+            answer = "not_boundable" if output is None else self._judge(lines, now, read, output, capped=capped)
+            if isinstance(answer, int):
+                return answer
+        return answer
 
-    def admit(self, call_id: str, now: int, hold: int, *, doomed: bool) -> None:
-        money, requests = self.open(now)
-        money.held += hold
-        requests.held += 1
-        self.calls[call_id] = Call(hold, self.keys(now), doomed)
+    def _output(self, read: int, written: int | None, whole: int, left: int | None, *, capped: bool) -> int | None:
+        output = whole if written is None else written
+        minute = lesser(self.rates.tokens_per_minute, self.cap_rates.tokens_per_minute if capped else None)
+        if minute is not None and read + output > minute:
+            output = minute - read
+            if written is not None or output < LEAST:
+                return None
+        if left is not None and written is None and (left - read) // 2 >= LEAST:
+            output = min(output, (left - read) // 2)
+        return output
+
+    def _judge(self, lines: dict[Key, Line], now: int, read: int, output: int, *, capped: bool) -> int | str:
+        hold = read + 2 * output
+        for (_, measure, *_), line in lines.items():
+            if (hold if measure == "money" else 1) > line.left:
+                return "budget_exhausted" if measure == "money" else "requests_exhausted"
+        return self._too_fast(now, read + output, capped=capped) or hold
+
+    def _too_fast(self, now: int, tokens: int, *, capped: bool) -> str:
+        """By every call of the last minute that the provider saw, and by those that still run."""
+        crowded = False
+        for limits, calls in self._scopes(capped=capped):
+            seen = [call.tokens for call in calls if call.at > now - MINUTE and call.reached]
+            running = sum(not call.mark for call in calls)
+            if _over(len(seen) + 1, limits.requests_per_minute) or _over(sum(seen) + tokens, limits.tokens_per_minute):
+                return "rate_limited"
+            crowded = crowded or _over(running + 1, limits.concurrent)
+        return "too_many_concurrent" if crowded else ""
+
+    def _scopes(self, *, capped: bool) -> list[tuple[RateLimit, list[Call]]]:
+        calls = list(self.calls.values())
+        scopes = [(self.rates, calls)]
+        return [*scopes, (self.cap_rates, [call for call in calls if call.is_capped])] if capped else scopes
+
+    def admit(self, call_id: str, now: int, read: int, hold: int, *, doomed: bool, capped: bool = False) -> None:
+        keys = tuple(self.limits(now, capped=capped))
+        self.open(now, capped=capped)
+        for key in keys:
+            self.lines[key].held += hold if key[1] == "money" else 1
+        self.calls[call_id] = Call(hold, keys, doomed, now, read + (hold - read) // 2)
 
     def settle(self, call_id: str, ending: Ending) -> None:
         call = self.calls[call_id]
@@ -86,26 +149,32 @@ class Model:
             self._after(call, ending)
             return
         call.mark = ending.mark
-        money, requests = (self.lines[key] for key in call.keys)
         true = call.hold if ending.usage is None else cost(ending.usage)
         ran = ending.mark != "not_run"
-        money.held -= call.hold
-        requests.held -= 1
-        if ran:
-            money.settled += min(true, call.hold)
-            money.overrun += max(0, true - call.hold)
-            requests.settled += 1
+        call.reached = ran or ending.reached
+        if ending.usage is not None:
+            call.tokens = ending.usage.input_tokens + ending.usage.output_tokens
+        for key in call.keys:
+            self._end(self.lines[key], call, true, is_money=key[1] == "money", ran=ran)
         if ran and true > call.hold:
             self.move(GrantEvent.FREEZE)
-        money.sink()
-        requests.sink()
+
+    def _end(self, line: Line, call: Call, true: int, *, is_money: bool, ran: bool) -> None:
+        line.held -= call.hold if is_money else 1
+        if ran and is_money:
+            line.settled += min(true, call.hold)
+            line.overrun += max(0, true - call.hold)
+        elif ran:
+            line.settled += 1
+        line.sink()
 
     def _after(self, call: Call, ending: Ending) -> None:
         if call.mark != "unresolved" or ending.mark == "not_run":
             return
         call.mark = ending.mark
         if ending.usage is not None and cost(ending.usage) > call.hold:
-            self.lines[call.keys[0]].overrun += cost(ending.usage) - call.hold
+            for key in call.keys:
+                self.lines[key].overrun += (cost(ending.usage) - call.hold) * (key[1] == "money")
             self.move(GrantEvent.FREEZE)
 
     def change(self, now: int) -> None:

@@ -1,6 +1,9 @@
-"""Whatever is done to the books, in whatever order: they say what the model says, and no limit is passed."""
+"""Whatever is done to the books, by whomever and in whatever order: they say what the model says, and no limit is passed."""
 
 import asyncio
+import json
+import os
+from collections import Counter as Bag
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -18,13 +21,15 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from broker.core.access import RateLimit
 from broker.core.errors import CallRefused
 from broker.core.grant import GrantEvent
+from broker.ledger.books import OwnBooks
 from broker.ledger.judge import Demand
 from broker.ledger.reserve import Reservation, Reserver
-from broker.ledger.settle import Ending
+from broker.ledger.settle import Close, Ending
 from tests.books.model import Line, Model
-from tests.books.world import ESTIMATED, NOT_RUN, Books, demand, reported
+from tests.books.world import ESTIMATED, NOT_RUN, REFUSED_THERE, Books, demand, reported
 from tests.stores import Store
 from tests.turned_clock import TurnedClock
 
@@ -32,18 +37,29 @@ T = TypeVar("T")
 
 WHOLE = 150
 LEASE = 30
-EXAMPLES, STEPS = 8, 25
+PROCESSES = 3
+EXAMPLES, STEPS = int(os.environ.get("PROOF_SEEDS", "8")), 30
 
 ENDINGS = st.one_of(
-    st.sampled_from([NOT_RUN, ESTIMATED]),
+    st.sampled_from([NOT_RUN, REFUSED_THERE, ESTIMATED]),
     st.builds(reported, st.integers(1, 120), st.integers(0, 60)),
     st.builds(reported, st.just(500), st.integers(0, 60)),
 )
 MOVES = st.sampled_from([GrantEvent.PAUSE, GrantEvent.RESUME, GrantEvent.UNFREEZE, GrantEvent.UNFREEZE])
+RATES = st.builds(
+    RateLimit,
+    requests_per_minute=st.none() | st.integers(1, 6),
+    tokens_per_minute=st.none() | st.integers(100, 900),
+    concurrent=st.none() | st.integers(1, 4),
+)
+ANY_OF_THEM = st.integers(0, PROCESSES - 1)
 
 
 class Ledger(RuleBasedStateMachine):
-    """Two workers on one database: one lives, the other is doomed to lose its lease whenever the clock is turned."""
+    """Three processes with memories of their own, the third with its own way to the database.
+
+    Each has two leases: one lives, the other is doomed to lapse whenever the clock is turned.
+    """
 
     store: Store
     calls = Bundle("calls")
@@ -56,64 +72,107 @@ class Ledger(RuleBasedStateMachine):
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return self.runner.run(coroutine)
 
-    @initialize(budget=st.integers(200, 1_500), requests=st.integers(3, 12))
-    def lend(self, budget: int, requests: int) -> None:
+    @initialize(
+        budget=st.integers(200, 1_500), requests=st.integers(3, 12), rates=RATES,
+        cap=st.tuples(st.integers(0, 900), st.integers(1, 8)), cap_rates=RATES,
+    )  # fmt: skip
+    def lend(self, budget: int, requests: int, rates: RateLimit, cap: tuple[int, int], cap_rates: RateLimit) -> None:
         self.books = self.run(self._open())
-        self.lent = self.run(self.books.lend(budget=budget, max_requests=requests))
-        self.model = Model(budget, requests)
+        self.model = Model(budget, requests, *cap, cap_rates, rates)
+        self.lent = self.run(self.books.lend(budget=budget, max_requests=requests, **_columns(rates)))
+        self.capped = self.run(
+            self.books.token(self.lent.grant_id, caps=json.dumps({self.lent.access_id: self._cap()}))
+        )
         self.model.open(self.books.clock())
         self.doom()
 
     async def _open(self) -> Books:
         books = Books(self.store.open(), TurnedClock())
+        self.elsewhere = self.store.open()
+        self.processes = [books.own, books.others, OwnBooks(self.elsewhere, books.clock)]
         await books.open()
         return books
 
+    def _cap(self) -> dict[str, Any]:
+        budget = {"amount": f"0.{self.model.cap_budget:06d}", "currency": "USD", "per": "day"}
+        rates = {name: figure for name, figure in _columns(self.model.cap_rates).items() if figure is not None}
+        usual: dict[str, Any] = {"models": ["*"], "actions": ["chat"], "budget": budget}
+        return {**usual, "max_requests": self.model.cap_requests, "rate_limit": rates}
+
     def doom(self) -> None:
-        lease = self.books.new_lease(LEASE)
-        self.run(lease.take())
-        self.doomed = Reserver(self.books.own, self.books.clock, lease)
+        self.doomed = self.books.new_lease(LEASE)
+        self.run(self.doomed.take())
 
-    @rule(target=calls, read=st.integers(1, 120), written=st.integers(0, 60), doomed=st.booleans())
-    def reserve(self, read: int, written: int, doomed: bool) -> Any:
-        return self._reserve(read, written, doomed=doomed)
-
-    @rule(target=calls, read=st.integers(1, 120), doomed=st.booleans())
-    def reserve_with_open_output(self, read: int, doomed: bool) -> Any:
-        return self._reserve(read, None, doomed=doomed)
-
-    def _reserve(self, read: int, written: int | None, *, doomed: bool) -> Any:
-        now = self.books.clock()
-        expected = self.model.expect(now, read, written, WHOLE)
+    @rule(
+        target=calls, read=st.integers(1, 120), written=st.integers(0, 60) | st.none(),
+        by=ANY_OF_THEM, doomed=st.booleans(), capped=st.booleans(),
+    )  # fmt: skip
+    def reserve(self, read: int, written: int | None, by: int, doomed: bool, capped: bool) -> Any:
+        expected = self.model.expect(self.books.clock(), read, written, WHOLE, capped=capped)
         asked = demand(input_bound=read, own_output=written, model_output=WHOLE)
-        held = self.run(self._outcome(self.doomed if doomed else self.books.reserver, asked))
-        if isinstance(held, CallRefused):
-            assert held.code == expected
+        given = self.run(self._outcome(by, asked, doomed=doomed, capped=capped))
+        if isinstance(given, CallRefused):
+            assert given.code == expected
             return multiple()
-        assert held.hold == expected
-        self.model.admit(held.id, now, held.hold, doomed=doomed)
-        return held
+        assert given.hold == expected
+        self.model.admit(given.id, self.books.clock(), read, given.hold, doomed=doomed, capped=capped)
+        return given
 
-    async def _outcome(self, reserve: Reserver, asked: Demand) -> Reservation | CallRefused:
+    @rule(
+        target=calls, read=st.integers(1, 120), written=st.integers(0, 60), capped=st.booleans(), many=st.integers(2, 9)
+    )
+    def reserve_many_at_once(self, read: int, written: int, capped: bool, many: int) -> Any:
+        """Over all processes: one wants what the other does, so it is known what they come to and not who is first."""
+        asked = demand(input_bound=read, own_output=written, model_output=WHOLE)
+        given = self.run(self._outcomes(asked, many, capped=capped))
+        held = [each for each in given if isinstance(each, Reservation)]
+        now, found = self.books.clock(), Bag(each.code for each in given if isinstance(each, CallRefused))
+        for each in held:
+            assert each.hold == self.model.expect(now, read, written, WHOLE, capped=capped)
+            self.model.admit(each.id, now, read, each.hold, doomed=False, capped=capped)
+        refused = self.model.expect(now, read, written, WHOLE, capped=capped)
+        assert found == Bag({refused: many - len(held)} if found else {})
+        return multiple(*held)
+
+    async def _outcomes(self, asked: Demand, many: int, *, capped: bool) -> list[Reservation | CallRefused]:
+        tries = (self._outcome(n % PROCESSES, asked, doomed=False, capped=capped) for n in range(many))
+        return await asyncio.gather(*tries)
+
+    async def _outcome(self, by: int, asked: Demand, *, doomed: bool, capped: bool) -> Reservation | CallRefused:
+        lease = self.doomed if doomed else self.books.lease
         try:
-            return await reserve(self.lent.jti, asked)
+            return await Reserver(self.processes[by], self.books.clock, lease)(
+                self.capped if capped else self.lent.jti, asked
+            )
         except CallRefused as refusal:
             return refusal
 
-    @rule(call=consumes(calls), ending=ENDINGS)
-    def settle(self, call: Reservation, ending: Ending) -> None:
-        self.run(self.books.settle(call, ending))
+    @rule(call=consumes(calls), ending=ENDINGS, by=ANY_OF_THEM)
+    def settle(self, call: Reservation, ending: Ending, by: int) -> None:
+        self.run(self._settle(call, ending, by))
         self.model.settle(call.id, ending)
 
-    @rule(call=calls, ending=ENDINGS)
-    def settle_and_perhaps_again(self, call: Reservation, ending: Ending) -> None:
-        self.settle(call, ending)
+    @rule(call=calls, ending=ENDINGS, by=ANY_OF_THEM)
+    def settle_and_perhaps_again(self, call: Reservation, ending: Ending, by: int) -> None:
+        self.settle(call, ending, by)
 
-    @rule(seconds=st.sampled_from([1, LEASE, 86_400, 7 * 86_400]))
+    async def _settle(self, call: Reservation, ending: Ending, by: int) -> None:
+        await self.processes[by].submit(Close(call.id, ending))
+
+    @rule(by=ANY_OF_THEM)
+    def forget_all(self, by: int) -> None:
+        """A process ends without a word, and another takes its place."""
+        self.run(self._replace(by))
+
+    async def _replace(self, by: int) -> None:
+        await self.processes[by].close()
+        self.processes[by] = OwnBooks(self.elsewhere, self.books.clock)
+
+    @rule(seconds=st.sampled_from([1, 20, LEASE, 86_400, 7 * 86_400]))
     def turn_the_clock_and_sweep(self, seconds: int) -> None:
         self.books.clock.turn(seconds)
         swept = self.run(self.books.sweep())
-        if seconds < LEASE and not self._is_over():
+        if self.doomed.is_good:
             assert swept == 0
             return
         lost = [call_id for call_id, call in self.model.calls.items() if call.doomed and not call.mark]
@@ -121,9 +180,6 @@ class Ledger(RuleBasedStateMachine):
         for call_id in lost:
             self.model.settle(call_id, Ending("unresolved", "process_died"))
         self.doom()
-
-    def _is_over(self) -> bool:
-        return not self.doomed._lease.is_good
 
     @rule(budget=st.integers(0, 2_000))
     def type_another_budget(self, budget: int) -> None:
@@ -139,6 +195,11 @@ class Ledger(RuleBasedStateMachine):
     def type_another_period(self, per: str) -> None:
         self.model.per = per
         self._change(budget_per=per)
+
+    @rule(rates=RATES)
+    def type_other_rates(self, rates: RateLimit) -> None:
+        self.model.rates = rates
+        self._change(**_columns(rates))
 
     def _change(self, **terms: Any) -> None:
         self.run(self.books.change(self.lent.access_id, **terms))
@@ -157,7 +218,7 @@ class Ledger(RuleBasedStateMachine):
     def the_books_say_what_the_model_says(self) -> None:
         rows = self.run(self.books.counters())
         found = {
-            (row.measure, row.period_kind, row.period_start): Line(
+            (row.scope_kind, row.measure, row.period_kind, row.period_start): Line(
                 row.target, row.limit, row.settled, row.held, row.overrun
             )
             for row in rows
@@ -169,7 +230,12 @@ class Ledger(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         self.run(self.books.db.close())
+        self.run(self.elsewhere.close())
         self.runner.close()
+
+
+def _columns(rates: RateLimit) -> dict[str, int | None]:
+    return {name: getattr(rates, name) for name in ("requests_per_minute", "tokens_per_minute", "concurrent")}
 
 
 def test_the_books_are_right_after_every_step(store: Store) -> None:

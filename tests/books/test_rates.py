@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -12,9 +11,7 @@ from broker.core.clock import MINUTE, SECOND
 from broker.core.errors import CallRefused
 from broker.ledger.rates import until_fits
 from broker.ledger.settle import Ending
-from tests.books.world import ESTIMATED, NOT_RUN, Books, reported
-
-REACHED = replace(NOT_RUN, outcome="provider_refused", status=429, reached=True)
+from tests.books.world import ESTIMATED, NOT_RUN, REFUSED_THERE, Books, reported
 
 
 async def test_no_minute_holds_more_requests_than_allowed(books: Books) -> None:
@@ -76,7 +73,9 @@ async def test_calls_at_once_are_those_still_held(books: Books) -> None:
     await books.reserve(lent)
 
 
-@pytest.mark.parametrize(("ending", "counts"), [(NOT_RUN, False), (REACHED, True)], ids=["never sent", "refused there"])
+@pytest.mark.parametrize(
+    ("ending", "counts"), [(NOT_RUN, False), (REFUSED_THERE, True)], ids=["never sent", "refused there"]
+)
 async def test_a_call_that_did_not_run_counts_in_the_rates_if_the_provider_saw_it(
     books: Books, ending: Ending, counts: bool
 ) -> None:

@@ -39,6 +39,7 @@ LONG_LEASE = 10**9
 
 ESTIMATED = Ending("estimated", "broken")
 NOT_RUN = Ending("not_run", "unreachable", reached=False)
+REFUSED_THERE = Ending("not_run", "provider_refused", status=429)
 
 
 def reported(read: int, written: int, **more: int) -> Ending:
