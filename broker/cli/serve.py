@@ -12,13 +12,18 @@ from broker.settings import ENV_FILE
 
 def serve() -> None:
     """Serve until Ctrl-C."""
+    from broker.prices.errand import Errand
+
+    chosen, errand = settings(), Errand()
+    # While it reads, this process imports what it needs.
     from broker.ops import log
     from broker.serve.parent import run_until_told
     from broker.start import system_clock
 
     log.configure()
     _warn_of_open_settings()
-    raise typer.Exit(run_until_told(settings(), system_clock))
+    errand.done()
+    raise typer.Exit(run_until_told(chosen, system_clock))
 
 
 To = Annotated[str, typer.Option("--to", metavar="postgresql+asyncpg://…", help="Copy everything there.")]

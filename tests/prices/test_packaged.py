@@ -1,5 +1,6 @@
 """How the packaged prices are read: integers, tiers, dates and hours, always to the dearer side."""
 
+import json
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -18,7 +19,7 @@ from genai_prices.types import Tier as Step
 
 from broker.core.clock import SECOND
 from broker.core.usage import Rates, Tier
-from broker.prices import packaged
+from broker.prices import packaged, snapshot
 
 MONEY = Decimal
 
@@ -35,21 +36,27 @@ def price(read: str, written: str, **more: Any) -> ModelPrice:
     return ModelPrice(input_mtok=MONEY(read), output_mtok=MONEY(written), **more)
 
 
+def dollars(info: ModelInfo, now: str) -> set[int]:
+    """What input may cost from then on, after a way through JSON."""
+    spells = [packaged.Spell.read(*row) for row in json.loads(json.dumps(snapshot.spells(info)))]
+    return {tiers[0].rates.input // 1_000_000 for tiers in packaged.active(spells, at(now))}
+
+
 def test_a_price_is_in_whole_micro_dollars_a_million_tokens_rounded_up() -> None:
-    assert packaged._tiers(price("0.15", "0.0000001")) == (Tier(-1, Rates(150_000, 1, 150_000, 150_000)),)
-    assert packaged._amount(MONEY("1e-12"), -1) == 1
-    assert packaged._amount(MONEY(0), -1) == 0
+    assert snapshot.tiers(price("0.15", "0.0000001")) == (Tier(-1, Rates(150_000, 1, 150_000, 150_000)),)
+    assert snapshot._amount(MONEY("1e-12"), -1) == 1
+    assert snapshot._amount(MONEY(0), -1) == 0
 
 
 def test_a_class_without_a_price_of_its_own_takes_the_dearest_of_its_side() -> None:
-    tiers = packaged._tiers(price("1", "9", cache_write_mtok=MONEY(2)))
+    tiers = snapshot.tiers(price("1", "9", cache_write_mtok=MONEY(2)))
     assert tiers == (Tier(-1, Rates(1_000_000, 9_000_000, 2_000_000, 2_000_000)),)
 
 
 def test_tiers_of_any_class_start_a_tier_of_the_whole_price() -> None:
     read = TieredPrices(base=MONEY(1), tiers=[Step(start=200, price=MONEY(2))])
     written = TieredPrices(base=MONEY(10), tiers=[Step(start=100, price=MONEY(20))])
-    tiers = packaged._tiers(ModelPrice(input_mtok=read, output_mtok=written, cache_read_mtok=MONEY(1)))
+    tiers = snapshot.tiers(ModelPrice(input_mtok=read, output_mtok=written, cache_read_mtok=MONEY(1)))
     assert tiers == (
         Tier(-1, Rates(1_000_000, 10_000_000, 1_000_000, 1_000_000)),
         Tier(100, Rates(1_000_000, 20_000_000, 1_000_000, 1_000_000)),
@@ -68,7 +75,7 @@ def test_tiers_of_any_class_start_a_tier_of_the_whole_price() -> None:
 def test_a_price_that_begins_while_a_call_may_run_is_looked_at(now: str, active: set[int]) -> None:
     later = ConditionalPrice(constraint=StartDateConstraint(start_date=date(2026, 6, 1)), prices=price("9", "9"))
     info = model([ConditionalPrice(constraint=None, prices=price("1", "1")), later])
-    assert {int(found.input_mtok) for found in packaged._active(info, at(now))} == active  # type: ignore[arg-type]
+    assert dollars(info, now) == active
 
 
 def test_a_dear_hour_that_begins_while_a_call_may_run_is_looked_at() -> None:
@@ -79,9 +86,9 @@ def test_a_dear_hour_that_begins_while_a_call_may_run_is_looked_at() -> None:
             ConditionalPrice(constraint=hours, prices=price("9", "9")),
         ]
     )
-    assert {int(p.input_mtok) for p in packaged._active(info, at("2026-06-01T15:29:00"))} == {1}  # type: ignore[arg-type]
-    assert {int(p.input_mtok) for p in packaged._active(info, at("2026-06-01T15:31:00"))} == {1, 9}  # type: ignore[arg-type]
-    assert {int(p.input_mtok) for p in packaged._active(info, at("2026-06-01T17:00:00"))} == {1}  # type: ignore[arg-type]
+    assert dollars(info, "2026-06-01T15:29:00") == {1}
+    assert dollars(info, "2026-06-01T15:31:00") == {1, 9}
+    assert dollars(info, "2026-06-01T17:00:00") == {1}
 
 
 def test_of_alternatives_each_rate_is_the_dearest_at_each_size() -> None:
@@ -112,4 +119,4 @@ def test_of_alternatives_each_rate_is_the_dearest_at_each_size() -> None:
     ids=["text", "a tool", "audio in", "a request", "audio out", "no output", "no price once"],
 )
 def test_only_models_whose_text_alone_says_the_cost_are_sold(info: ModelInfo, by_token: bool) -> None:
-    assert packaged._is_by_token(info) is by_token
+    assert snapshot.is_by_token(info) is by_token
