@@ -4,39 +4,64 @@ from contextlib import suppress
 from typing import TypeVar
 
 from broker.store.database import Database
-from broker.store.postgresql import LOST, Connection
+from broker.store.postgresql import LOST, Connection, connect, translated
 from broker.store.steps import Doubtful, Step, Steps, arrays
 
 T = TypeVar("T")
 
 
 class PostgresSteps:
-    """At READ COMMITTED: what may not change until COMMIT is locked by the step that reads it."""
+    """On a connection of its own, at READ COMMITTED: what may not change until COMMIT is locked by the step that reads it."""
 
     locks_by_reading = True
 
     def __init__(self, db: Database) -> None:
         self._db = db
+        self._connection: Connection | None = None
 
     async def run(self, steps: Steps[T]) -> T:
         """One transaction. Raises what the steps raise, Clashed or Unavailable, and then nothing of it stays; or Doubtful."""
-        async with self._db.driver() as connection:
-            transaction = connection.transaction()
-            await transaction.start()
+        with translated():
+            connection = await self._begun()
             try:
                 value = await _drive(connection, steps)
             except BaseException:
-                with suppress(*LOST):
-                    await transaction.rollback()
+                await _undo(connection)
                 raise
             try:
-                await transaction.commit()
+                await connection.execute("COMMIT")
             except LOST as error:
+                connection.terminate()
                 raise Doubtful(detail=f"COMMIT: {type(error).__name__}") from error
             return value
 
     async def close(self) -> None:
-        return None
+        if self._connection is not None:
+            with suppress(*LOST):
+                await self._connection.close(timeout=1)
+            self._connection = None
+
+    async def _begun(self) -> Connection:
+        """The server may have been restarted since: then nothing was begun, and it is begun on another connection."""
+        kept = self._connection
+        if kept is not None and not kept.is_closed():
+            try:
+                await kept.execute("BEGIN")
+            except LOST:
+                kept.terminate()
+            else:
+                return kept
+        self._connection = await connect(self._db.url, busy_ms=self._db.busy_ms)
+        await self._connection.execute("BEGIN")
+        return self._connection
+
+
+async def _undo(connection: Connection) -> None:
+    """A connection that cannot even say so must not be gone on with: what it has begun would be joined."""
+    try:
+        await connection.execute("ROLLBACK")
+    except LOST:
+        connection.terminate()
 
 
 async def _drive(connection: Connection, steps: Steps[T]) -> T:
