@@ -4,6 +4,7 @@ Sums are those of the roll-ups and of what is not folded into them yet, added up
 at any moment on either store. Where they begin at an instant, that is the first of a UTC quarter-hour.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -96,28 +97,29 @@ async def spent_since(tx: AsyncSession, user_id: str, since: int) -> int:
     return int((await _rows(tx, columns(func.coalesce(func.sum(spent.c.cost), 0))))[0][0])
 
 
-async def total_costs(tx: AsyncSession, user_id: str, grant_id: str | None = None) -> dict[str, int]:
-    """What each of a user's grants (or the one) cost in all, in micro-dollars, as its counters say it."""
+async def total_costs(tx: AsyncSession, grant_ids: Sequence[str]) -> dict[str, int]:
+    """What each of these grants cost in all, in micro-dollars, as its counters say it; nothing of one without any."""
     cost = func.sum(col(Counter.settled) + col(Counter.overrun))
     query = (
         columns(col(Access.grant_id), cost)
-        .join(Grant, col(Grant.id) == col(Access.grant_id))
         .join(Counter, (col(Counter.scope_kind) == "access") & (col(Counter.scope_id) == col(Access.id)))
-        .where(col(Grant.user_id) == user_id, col(Counter.measure) == "money")
+        .where(col(Access.grant_id).in_(grant_ids), col(Counter.measure) == "money")
         .group_by(col(Access.grant_id))
     )
-    if grant_id is not None:
-        query = query.where(col(Grant.id) == grant_id)
     return {found: int(total) for found, total in await _rows(tx, query)}
 
 
 async def last_used(tx: AsyncSession, grant_id: str) -> int | None:
     """When its last call was admitted, whether it runs, ended, or is archived."""
-    return (await _last(tx, col(Grant.id) == grant_id)).get(grant_id)
+    return (await last_uses(tx, grant_id)).get(grant_id)
 
 
-async def last_uses(tx: AsyncSession, user_id: str) -> dict[str, int]:
-    """The same for each grant of a user that was ever used."""
+async def last_uses(tx: AsyncSession, *grant_ids: str) -> dict[str, int]:
+    """The same for each of these grants that was ever used."""
+    return await _last(tx, col(Grant.id).in_(grant_ids))
+
+
+async def last_uses_of_user(tx: AsyncSession, user_id: str) -> dict[str, int]:
     return await _last(tx, col(Grant.user_id) == user_id)
 
 

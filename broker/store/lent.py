@@ -1,16 +1,28 @@
 """What a person has lent: grants with their apps, accesses with the keys they spend from, and what became of them."""
 
+from collections.abc import Sequence
+
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from broker.core.grant import LIVE, RequestState
+from broker.core.grant import LIVE, GrantState, RequestState
 from broker.store.grant_tables import Access, Grant, GrantRequest
 from broker.store.tables import AuditEntry, Client, Credential
 
 
-async def grants_of(tx: AsyncSession, user_id: str) -> list[tuple[Grant, Client]]:
-    """Newest first, ended ones and those of removed apps among them."""
-    query = select(Grant, Client).join(Client, col(Client.id) == col(Grant.client_id)).where(Grant.user_id == user_id)
+async def grants_among(tx: AsyncSession, grant_ids: Sequence[str]) -> list[tuple[Grant, Client]]:
+    query = select(Grant, Client).join(Client, col(Client.id) == col(Grant.client_id))
+    return list((await tx.exec(query.where(col(Grant.id).in_(grant_ids)))).all())
+
+
+async def active_of(tx: AsyncSession, user_id: str, now: int) -> list[tuple[str, str]]:
+    """(grant id, name of its app) of what can spend now, newest first."""
+    running = select(Access.id).where(Access.grant_id == Grant.id, col(Access.ended_at).is_(None), Access.ends_at > now)
+    query = (
+        select(Grant.id, Client.name)
+        .join(Client, col(Client.id) == col(Grant.client_id))
+        .where(Grant.user_id == user_id, Grant.state == GrantState.ACTIVE.value, running.exists())
+    )
     return list((await tx.exec(query.order_by(col(Grant.created_at).desc(), col(Grant.id)))).all())
 
 
@@ -20,26 +32,21 @@ async def grant_of(tx: AsyncSession, user_id: str, grant_id: str) -> tuple[Grant
     return (await tx.exec(query.where(Grant.user_id == user_id, Grant.id == grant_id))).first()
 
 
-async def accesses_of(tx: AsyncSession, grant_id: str) -> list[tuple[Access, Credential]]:
-    """Those that no later decision took away, in order."""
+async def accesses_of(tx: AsyncSession, *grant_ids: str) -> list[tuple[Access, Credential]]:
+    """Those that no later decision took away, in the order of each grant."""
     query = (
         select(Access, Credential)
         .join(Credential, col(Credential.id) == col(Access.credential_id))
-        .where(Access.grant_id == grant_id, col(Access.ended_at).is_(None))
+        .where(col(Access.grant_id).in_(grant_ids), col(Access.ended_at).is_(None))
         .order_by(col(Access.position))
     )
     return list((await tx.exec(query)).all())
 
 
-async def accesses_of_user(tx: AsyncSession, user_id: str) -> list[tuple[Access, Credential]]:
-    """The same of all the user's grants, in the order of each."""
-    query = (
-        select(Access, Credential)
-        .join(Grant, col(Grant.id) == col(Access.grant_id))
-        .join(Credential, col(Credential.id) == col(Access.credential_id))
-        .where(Grant.user_id == user_id, col(Access.ended_at).is_(None))
-        .order_by(col(Access.position))
-    )
+async def keys_of(tx: AsyncSession, user_id: str) -> list[Credential]:
+    """What the user's grants spend from, removed ones and the operator's among it."""
+    lent = select(Access.credential_id).join(Grant, col(Grant.id) == col(Access.grant_id))
+    query = select(Credential).where(col(Credential.id).in_(lent.where(Grant.user_id == user_id)))
     return list((await tx.exec(query)).all())
 
 

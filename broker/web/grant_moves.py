@@ -55,7 +55,7 @@ class GrantMoves:
             moved = found.is_live and await grants.move(tx, grant_id, event, now, by=user.pseudonym)
             if moved:
                 await record(tx, now, entry, user.pseudonym, grant_id)
-            costs = await history.total_costs(tx, user.id, grant_id)
+            costs = await history.total_costs(tx, [grant_id])
             return found, moved, costs.get(grant_id, 0)
 
         found, moved, cost = await web.db.write(work)

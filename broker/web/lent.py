@@ -1,19 +1,19 @@
 """A grant as its owner reads it: the app, the keys it spends from, its figures, and one word for how it stands."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.access import Access as Element
-from broker.core.clock import DAY
 from broker.core.credential import masked
 from broker.core.errors import PageError
 from broker.core.grant import LIVE, GrantState
 from broker.core.strict_json import loads
 from broker.ledger import history
-from broker.ledger.limits import Figures, figures, figures_of_user
+from broker.ledger.limits import Figures, figures, figures_of
 from broker.ledger.view import grant_state
 from broker.providers.registry import Registry, label
 from broker.store import lent
@@ -22,10 +22,9 @@ from broker.store.credentials import ENVIRONMENT
 from broker.store.grant_tables import Access, Grant
 from broker.store.tables import Client, Credential, User
 from broker.web.foreign import clean
+from broker.web.tags import Tag, tag_of
 
 MOST_NAME = 40
-SOON = 2 * DAY
-IDLE = 30 * DAY
 
 _WINDOWS = {"grant": "", "day": " today", "week": " this week", "month": " this month"}
 
@@ -52,6 +51,10 @@ class Part:
         return self.figures.money.settled + self.figures.money.overrun
 
     @property
+    def ends_at(self) -> int:
+        return self.access.ends_at
+
+    @property
     def window(self) -> str:
         """What stands behind a limit that renews: today, this week, this month."""
         return _WINDOWS[self.access.budget_per]
@@ -64,15 +67,6 @@ class Part:
     @property
     def is_reached(self) -> bool:
         return self.figures.money.is_reached or self.figures.requests.is_reached
-
-
-@dataclass(frozen=True, slots=True)
-class Tag:
-    """`urgency` orders the list of apps, the most pressing first."""
-
-    text: str
-    kind: str
-    urgency: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,18 +118,18 @@ async def read_lent(tx: AsyncSession, registry: Registry, grant: Grant, client: 
     return _lent(registry, grant, client, rows, known, await history.last_used(tx, grant.id), now)
 
 
-async def read_all_lent(tx: AsyncSession, registry: Registry, user_id: str, now: int) -> list[Lent]:
-    """Everything that a user lent, ended grants among it, in a few statements however much it is."""
-    rows = await lent.accesses_of_user(tx, user_id)
-    known = await figures_of_user(tx, user_id, [access for access, _ in rows], now)
-    used = await history.last_uses(tx, user_id)
+async def read_some_lent(tx: AsyncSession, registry: Registry, grant_ids: Sequence[str], now: int) -> dict[str, Lent]:
+    """Some of what was lent, by the ids of the grants, in as many statements however many they are."""
+    rows = await lent.accesses_of(tx, *grant_ids)
+    known = await figures_of(tx, [access for access, _ in rows], now)
+    used = await history.last_uses(tx, *grant_ids)
     by_grant: dict[str, list[tuple[Access, Credential]]] = defaultdict(list)
     for access, credential in rows:
         by_grant[access.grant_id].append((access, credential))
-    return [
-        _lent(registry, grant, client, by_grant[grant.id], known, used.get(grant.id), now)
-        for grant, client in await lent.grants_of(tx, user_id)
-    ]
+    return {
+        grant.id: _lent(registry, grant, client, by_grant[grant.id], known, used.get(grant.id), now)
+        for grant, client in await lent.grants_among(tx, grant_ids)
+    }
 
 
 def _lent(
@@ -159,7 +153,7 @@ def _lent(
         for access, credential in rows
     )
     state = grant_state(grant, [part.access for part in parts], now)
-    return Lent(grant, client, parts, state, used, _tag(grant, parts, state, used, now))
+    return Lent(grant, client, parts, state, used, tag_of(state, parts, used or grant.created_at, now))
 
 
 async def require_lent(tx: AsyncSession, registry: Registry, user: User, grant_id: str, now: int) -> Lent:
@@ -172,7 +166,11 @@ async def require_lent(tx: AsyncSession, registry: Registry, user: User, grant_i
 
 
 def app_name(client: Client) -> str:
-    return clean(client.name, MOST_NAME)
+    return shown_name(client.name)
+
+
+def shown_name(name: str) -> str:
+    return clean(name, MOST_NAME)
 
 
 def app_address(client: Client) -> str:
@@ -195,24 +193,3 @@ def key_name(credential: Credential, instance: str) -> str:
     """Personal (OpenAI, sk-…9f2A); of the operator's keys no character is shown."""
     what = f"from {instance}" if credential.user_id is None else masked(credential.prefix, credential.last_four)
     return f"{credential.name} ({label(credential.provider)}, {what})"
-
-
-def _tag(grant: Grant, parts: tuple[Part, ...], state: GrantState, used: int | None, now: int) -> Tag:
-    fixed = {
-        GrantState.REVOKED: Tag("Revoked", "", 9),
-        GrantState.EXPIRED: Tag("Ended", "", 9),
-        GrantState.FROZEN: Tag("Stopped", "bad", 0),
-        GrantState.PAUSED: Tag("Paused", "warn", 5),
-    }
-    if state in fixed:
-        return fixed[state]
-    running = [part for part in parts if not part.has_ended]
-    if any(part.is_reached for part in running):
-        return Tag("Limit reached", "bad", 0)
-    if not all(part.has_key for part in running):
-        return Tag("Key problem", "bad", 1)
-    if max(part.access.ends_at for part in running) - now < SOON:
-        return Tag("Ends soon", "warn", 2)
-    if now - (used or grant.created_at) >= IDLE:
-        return Tag("Not used for 30 days", "warn", 4)
-    return Tag("Active", "ok", 5)

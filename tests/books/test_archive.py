@@ -65,7 +65,7 @@ async def told(books: Books, lents: list[Lent]) -> list[object]:
         said.append(await books.db.read(partial(history.cost_by_quarter, grant_id=lent.grant_id, since=0)))
         said.append(await books.db.read(partial(history.last_used, grant_id=lent.grant_id)))
     said.append(await books.db.read(lambda tx: history.spent_since(tx, books.user_id, 0)))
-    said.append(await books.db.read(lambda tx: history.total_costs(tx, books.user_id)))
+    said.append(await books.db.read(lambda tx: history.total_costs(tx, [lent.grant_id for lent in lents])))
     return said
 
 

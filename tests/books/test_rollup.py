@@ -113,7 +113,7 @@ async def require_exact(books: Books, lents: list[Lent], since: int) -> None:
         assert await books.db.read(partial(history.last_used, grant_id=lent.grant_id)) == last
     spent = sum(row.cost + row.overrun for row in every if row.admitted_at >= since)
     assert await books.db.read(lambda tx: history.spent_since(tx, books.user_id, since)) == spent
-    totals = await books.db.read(lambda tx: history.total_costs(tx, books.user_id))
+    totals = await books.db.read(lambda tx: history.total_costs(tx, [lent.grant_id for lent in lents]))
     assert sum(totals.values()) == sum(row.cost + row.overrun for row in every)
 
 

@@ -4,7 +4,8 @@ from broker.core.grant import GrantState
 from broker.store.grant_tables import Grant
 from broker.store.tables import AuditEntry, Client
 from broker.web.chronicle import events
-from broker.web.lent import Lent, Tag
+from broker.web.lent import Lent
+from broker.web.tags import Tag
 
 
 def _lent() -> Lent:
