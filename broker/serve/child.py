@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
@@ -11,71 +12,67 @@ from typing import Self
 from broker.ledger.host import Hosted
 from broker.ops.folder import Lock, workers_lock
 from broker.serve import control
-from broker.serve.nursery import Nursery
+from broker.serve.birth import Born
 from broker.serve.scribe import Scribe
 from broker.settings import Settings
-
-NEVER_LEARNT = 1
-"""The status of a worker that outlived the process that would have been told."""
 
 
 @dataclass(slots=True)
 class Child:
-    pid: int
-    nursery: Nursery
-    line: socket.socket
+    born: Born
     hosted: Hosted | None
+    death: asyncio.Future[int]
 
     @classmethod
-    async def start(cls, settings: Settings, nursery: Nursery, listening: socket.socket, scribe: Scribe | None) -> Self:
-        """Raises CannotStart when the nursery is gone."""
-        ours, theirs = socket.socketpair()
+    async def adopt(cls, born: Born, settings: Settings, listening: socket.socket, scribe: Scribe | None) -> Self:
         desk, seat = socket.socketpair()
         # Held through the descriptor that the worker is given, so that there is no moment at which it runs without.
         lock = Lock.take(workers_lock(settings.data_dir), shared=True)
-        given = [listening.fileno(), theirs.fileno(), lock.descriptor, *([] if scribe is None else [seat.fileno()])]
-        ours.setblocking(False)
         try:
-            pid = await nursery.worker(given)
+            born.give([listening.fileno(), lock.descriptor, *([] if scribe is None else [seat.fileno()])])
         finally:
-            theirs.close()
             seat.close()
             lock.release()
+        death = _death(born.pid)
         if scribe is None:
             desk.close()
-            return cls(pid, nursery, ours, None)
-        return cls(pid, nursery, ours, await scribe.host(desk))
+            return cls(born, None, death)
+        return cls(born, await scribe.host(desk), death)
 
     def tell(self, word: bytes) -> None:
         with suppress(OSError):
-            self.line.send(word)
+            self.born.line.send(word)
 
     async def is_ready(self) -> bool:
         """True once it serves; False when it ended before."""
-        return await self._word() == control.READY
+        try:
+            return await asyncio.get_running_loop().sock_recv(self.born.line, 1) == control.READY
+        except OSError:
+            return False
 
     async def ended(self) -> int:
         """Its exit status; negative for a signal."""
-        status = await self.nursery.ended(self.pid)
-        if status is None:
-            status = NEVER_LEARNT
-            while await self._word():
-                pass
-        self.line.close()
+        status = await self.death
+        self.born.line.close()
         if self.hosted is not None:
             self.hosted.close()
         return status
 
     def kill(self) -> None:
-        with suppress(OSError):
-            self.line.shutdown(socket.SHUT_RDWR)
-        if self.nursery.lives(self.pid):
+        if not self.death.done():
             with suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
+                os.kill(self.born.pid, signal.SIGKILL)
 
-    async def _word(self) -> bytes:
-        """Empty at the end of its life."""
-        try:
-            return await asyncio.get_running_loop().sock_recv(self.line, 1)
-        except OSError:
-            return b""
+
+def _death(pid: int) -> asyncio.Future[int]:
+    """Learnt in a thread of its own: there is no other way to wait for a process that every system has."""
+    loop = asyncio.get_running_loop()
+    death: asyncio.Future[int] = loop.create_future()
+
+    def wait() -> None:
+        _, status = os.waitpid(pid, 0)
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(death.set_result, os.waitstatus_to_exitcode(status))
+
+    threading.Thread(target=wait, name=f"worker {pid}", daemon=True).start()
+    return death

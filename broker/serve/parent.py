@@ -14,9 +14,9 @@ from broker.core.clock import Clock
 from broker.core.errors import CannotStart
 from broker.ops.log import logger
 from broker.serve import control
+from broker.serve.birth import Born, fork, start_anew
 from broker.serve.child import Child
 from broker.serve.http import BACKLOG
-from broker.serve.nursery import Nursery
 from broker.serve.prepare import prepare
 from broker.serve.scribe import Scribe
 from broker.serve.worker import work
@@ -38,15 +38,12 @@ def run_until_told(settings: Settings, clock: Clock) -> int:
     # A core file of any process from here on would hold keys.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     look_over(settings)
-    # Before the lock, which whoever is forked later would hold, too.
-    nursery = Nursery(partial(work, settings))
-    try:
-        return uvloop.run(_run(settings, clock, nursery))
-    finally:
-        nursery.close()
+    # Before the lock is taken, which whoever is forked later would hold, too.
+    brood = fork(settings.workers, partial(work, settings))
+    return uvloop.run(_run(settings, clock, brood))
 
 
-async def _run(settings: Settings, clock: Clock, nursery: Nursery) -> int:
+async def _run(settings: Settings, clock: Clock, brood: list[Born]) -> int:
     lock = lock_folder(settings)
     try:
         setup_code = await prepare(settings, clock, environment())
@@ -56,7 +53,7 @@ async def _run(settings: Settings, clock: Clock, nursery: Nursery) -> int:
             _say(f"SETUP CODE  {setup_code.reveal()}")
         scribe = None if settings.is_on_postgresql else Scribe(settings, clock)
         try:
-            return await _Parent(bound, nursery, listening, scribe).run()
+            return await _Parent(bound, brood, listening, scribe).run()
         finally:
             if scribe is not None:
                 await scribe.close()
@@ -80,9 +77,9 @@ def _say(line: str) -> None:
 class _Parent:
     """Runs `settings.workers` workers on one socket."""
 
-    def __init__(self, settings: Settings, nursery: Nursery, listening: socket.socket, scribe: Scribe | None) -> None:
+    def __init__(self, settings: Settings, brood: list[Born], listening: socket.socket, scribe: Scribe | None) -> None:
         self._settings = settings
-        self._nursery = nursery
+        self._brood = brood
         self._listening = listening
         self._scribe = scribe
         self._children: dict[int, Child] = {}
@@ -95,7 +92,6 @@ class _Parent:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signalled)
-        hearing = asyncio.create_task(self._nursery.listen(self._nursery_gone))
         keepers = [asyncio.create_task(self._keep(slot)) for slot in range(self._settings.workers)]
         await self._stop.wait()
         # From here on a new connection is refused at once instead of waiting for a worker that will not come.
@@ -104,7 +100,6 @@ class _Parent:
         overdue = loop.call_later(self._settings.drain_seconds + OVERDUE_SECONDS, self._kill)
         await asyncio.gather(*keepers)
         overdue.cancel()
-        hearing.cancel()
         return self._status
 
     async def _keep(self, slot: int) -> None:
@@ -112,10 +107,7 @@ class _Parent:
         failures = 0
         while not self._stop.is_set():
             started = clock()
-            try:
-                status = await self._one_life(slot)
-            except CannotStart:
-                return
+            status = await self._one_life(slot)
             if self._stop.is_set():
                 return
             logger("serve").error("worker ended", slot=slot, status=status)
@@ -126,7 +118,8 @@ class _Parent:
             await self._pause(min(0.1 * 2**failures, SLOWEST_RESTART_SECONDS) if failures else 0)
 
     async def _one_life(self, slot: int) -> int:
-        child = await Child.start(self._settings, self._nursery, self._listening, self._scribe)
+        born = self._brood.pop() if self._brood else start_anew()
+        child = await Child.adopt(born, self._settings, self._listening, self._scribe)
         self._children[slot] = child
         if self._stop.is_set():
             child.tell(control.DRAIN)
@@ -145,11 +138,6 @@ class _Parent:
     def _give_up(self, status: int) -> None:
         if status == control.NEWER_SCHEMA:
             logger("serve").error(NEWER)
-        self._status = 1
-        self._stop.set()
-
-    def _nursery_gone(self) -> None:
-        logger("serve").error("the process that starts workers has ended")
         self._status = 1
         self._stop.set()
 

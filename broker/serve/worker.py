@@ -6,28 +6,36 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
+from functools import partial
 
 import uvloop
 
 from broker.app import create_app
 from broker.core.errors import CannotStart
 from broker.ledger.distant import DistantBooks
+from broker.ops import log
+from broker.prices.errand import Errand
 from broker.serve import control
+from broker.serve.birth import begin
 from broker.serve.drain import Drain
 from broker.serve.http import listen_config, serve_http, speak
 from broker.serve.newer import watch_schema
-from broker.settings import Settings, environment
+from broker.settings import Settings, environment, load_settings
 from broker.start import calm_collector, system_clock
 
 
-def work(settings: Settings, descriptors: Sequence[int]) -> int:
-    """Gives the exit status. The descriptors: the listening socket, the line, the lock, and where the parent writes, its books."""
-    listening, line, _lock, *books = descriptors
+def work(settings: Settings, line: socket.socket, descriptors: Sequence[int]) -> int:
+    """Gives the exit status. The descriptors: the listening socket, the lock, and the books where the parent writes them."""
+    listening, _lock, *books = descriptors
     try:
-        return uvloop.run(_serve(_bound(settings, listening), listening, socket.socket(fileno=line), *books))
+        return uvloop.run(_serve(_bound(settings, listening), listening, line, *books))
     except CannotStart as error:
-        sys.stderr.write(f"{error.description}\n")
-        return control.CANNOT_START
+        return _cannot(error)
+
+
+def _cannot(error: CannotStart) -> int:
+    sys.stderr.write(f"{error.description}\n")
+    return control.CANNOT_START
 
 
 async def _serve(settings: Settings, listening: int, line: socket.socket, books: int | None = None) -> int:
@@ -62,3 +70,20 @@ async def _line_to_books(descriptor: int | None) -> DistantBooks | None:
     line = socket.socket(fileno=descriptor)
     _, books = await asyncio.get_running_loop().create_unix_connection(DistantBooks, sock=line)
     return books
+
+
+def main() -> None:
+    """`python -m broker.serve.worker LINE`: one that could not be forked."""
+    os.umask(0o077)
+    errand = Errand()
+    log.configure()
+    try:
+        settings = load_settings()
+    except CannotStart as error:
+        sys.exit(_cannot(error))
+    errand.done()
+    sys.exit(begin(socket.socket(fileno=int(sys.argv[1])), partial(work, settings)))
+
+
+if __name__ == "__main__":
+    main()

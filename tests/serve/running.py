@@ -46,12 +46,9 @@ class Running:
             return False
 
     def workers(self) -> list[int]:
-        """What the nursery, the one child of the parent, has forked: read from the kernel."""
-        return [worker for nursery in children(self.process.pid) for worker in children(nursery)]
-
-    def nursery(self) -> int:
-        (pid,) = children(self.process.pid)
-        return pid
+        """The children of the parent, read from the kernel."""
+        found = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        return [int(pid) for pid in found]
 
     def end(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
@@ -66,13 +63,6 @@ def eventually(question: Callable[[], T | None], *, within: float = PATIENCE) ->
             return answer
         time.sleep(0.02)
     raise AssertionError(f"not within {within} seconds")
-
-
-def children(pid: int) -> list[int]:
-    try:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    except OSError:
-        return []
 
 
 def is_alive(pid: int) -> bool:

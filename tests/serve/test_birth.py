@@ -1,0 +1,66 @@
+"""How workers come to be: what they are given, what they share, and what becomes of them when nobody gives them anything."""
+
+import os
+import random
+import signal
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+from broker.serve.birth import fork
+from tests.serve.running import eventually, is_alive, serving
+
+
+def says_what_it_is(line: socket.socket, descriptors: Sequence[int]) -> int:
+    ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    os.write(descriptors[0], f"{os.getpid()} {ignored} {random.random()}\n".encode())
+    line.recv(1)
+    return 7
+
+
+def fails(_line: socket.socket, _descriptors: Sequence[int]) -> int:
+    raise ZeroDivisionError
+
+
+def _status(pid: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_workers_have_what_they_are_given_and_end_with_the_status_of_their_work() -> None:
+    here, there = os.pipe()
+    brood = fork(2, says_what_it_is)
+    for born in brood:
+        born.give([there])
+        born.line.close()
+    assert [_status(born.pid) for born in brood] == [7, 7]
+    os.close(there)
+    with os.fdopen(here) as told:
+        lines = [line.split() for line in told]
+    assert {line[0] for line in lines} == {str(born.pid) for born in brood}
+    assert {line[1] for line in lines} == {"True"}
+    assert len({line[2] for line in lines}) == 2, "they draw the same random numbers"
+
+
+def test_a_worker_hears_of_the_end_of_its_parent_while_its_sisters_live() -> None:
+    brood = fork(3, says_what_it_is)
+    for born in brood:
+        born.line.close()
+        assert _status(born.pid) == 0
+
+
+def test_a_worker_that_fails_ends_with_status_1() -> None:
+    (born,) = fork(1, fails)
+    born.give([])
+    assert _status(born.pid) == 1
+    born.give([])
+    born.line.close()
+
+
+def test_one_that_is_started_in_the_place_of_a_dead_one_serves_and_ends_with_the_server(folder: Path) -> None:
+    with serving(folder) as server:
+        (forked,) = server.workers()
+        os.kill(forked, signal.SIGKILL)
+        (anew,) = eventually(lambda: [pid for pid in server.workers() if pid != forked])
+        assert eventually(server.answers)
+        assert server.end() == 0
+        assert not is_alive(anew)
