@@ -83,7 +83,8 @@ class Tallies:
     def open(self, key: CounterKey, limit: int) -> Tally:
         """The row of a key, made in memory for a period that has just begun."""
         tally = self._kept.get(key)
-        if tally is None:
+        # One that was opened for a call that was refused has no row that would tell of a limit typed since.
+        if tally is None or (tally.stored is None and tally.settled == tally.held == 0):
             tally = self._kept[key] = Tally(limit, limit)
         return tally
 
@@ -106,7 +107,8 @@ class Tallies:
             else:
                 limit, _, *figures = tally.figures
                 moved.append((limit, *figures, *key, *tally.stored))
-        for statement, rows in ((MOVE_COUNTER, moved), (NEW_COUNTER, new)):
+        # In one order: two brokers that make the same rows would wait for each other.
+        for statement, rows in ((MOVE_COUNTER, moved), (NEW_COUNTER, sorted(new))):
             if rows and len((yield statement, rows)) != len(rows):
                 raise Stale
 

@@ -96,7 +96,7 @@ async def _moved(old: sqlite3.Connection, new: Connection, table: Table) -> int:
         for batch in _batches(_counted(rows, sent)):
             with postgresql.translated():
                 await new.copy_records_to_table(table.name, records=batch, columns=columns)
-    except (Unavailable, postgresql.Broken, sqlite3.Error) as error:
+    except (Unavailable, *postgresql.Broken, sqlite3.Error) as error:
         detail = error.detail if isinstance(error, Unavailable) else str(error)
         raise NotMoved(f"The rows of {table.name} could not be copied.", detail=detail) from error
     async for row in new.cursor(f'SELECT {told} FROM "{table.name}"', prefetch=BATCH):  # noqa: S608 - our own names

@@ -27,12 +27,18 @@ WRITE_BEGINS = f"SELECT pg_advisory_xact_lock({SERIAL})"
 
 _CLASHES = {"40001", "40P01"}
 
-LOST = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresConnectionError)
-"""A connection that ended before it answered."""
+LOST = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+)
+"""A connection that ended before it answered, or whose server ends."""
 
 
-Broken = asyncpg.IntegrityConstraintViolationError
-"""A constraint that was broken; every other error arrives as Unavailable."""
+Broken = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError)
+"""A constraint that was broken, or a value that no column can hold; every other error arrives as Unavailable."""
 Connection: TypeAlias = asyncpg.Connection
 
 
