@@ -69,6 +69,11 @@ class Price:
     version: str
     tiers: tuple[Tier, ...]
 
+    def __hash__(self) -> int:
+        """Each call looks its price up: of what is alike only what mostly tells prices apart."""
+        first = self.tiers[0].rates if self.tiers else None
+        return hash((self.version, first and first.input, first and first.output))
+
     def cost(self, usage: Usage) -> MicroUSD:
         """Rounded up once a call."""
         if len(self.tiers) == 1:

@@ -1,7 +1,6 @@
 """What a call asks of the books before it is forwarded, and what it is given."""
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from broker.core.credential import SealedKey
 from broker.core.money import MicroUSD
@@ -14,8 +13,7 @@ from broker.ledger.settle import Held, stored_price
 from broker.ledger.standing import Standing
 
 
-@dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(NamedTuple):
     """A call that wants to be admitted, under an id that was drawn for it and the lease of its worker."""
 
     id: str
@@ -24,8 +22,7 @@ class Ask:
     boot_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(NamedTuple):
     """A durable hold; what is settled against it was fixed here."""
 
     id: str

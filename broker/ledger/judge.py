@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from broker.core.access import lesser
 from broker.core.errors import CallRefused
@@ -17,8 +18,7 @@ LEAST_OUTPUT = 16
 NO_PRICE = Price("", "", ())
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(NamedTuple):
     """What a call needs, as its dialect bounded it; every figure is the most that it can be."""
 
     provider: str

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from broker.core.errors import BrokerError
 from broker.core.money import MicroUSD
@@ -49,16 +49,14 @@ def believed(ending: Ending) -> Ending:
     return replace(ending, mark="estimated" if ending.mark == "reported" else ending.mark, usage=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Close:
+class Close(NamedTuple):
     """What is asked of the books at the end of a call; idempotent by reservation id."""
 
     reservation_id: str
     ending: Ending
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """What was fixed when a call was admitted, and all that its settlement needs."""
 
     grant_id: str

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from broker.core.errors import CallRefused
 from broker.core.strict_json import JSONValue
@@ -12,8 +12,7 @@ from broker.providers.registry import Provider
 Body = dict[str, JSONValue]
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """A request as its dialect understands it: what it needs, and the most that it can use."""
 
     model: str

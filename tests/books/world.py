@@ -1,6 +1,6 @@
 """Books on a real database: someone who lends, something that was lent, and a clock to turn."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
@@ -61,7 +61,7 @@ def demand(**changes: Any) -> Demand:
         streamed=False,
         price=PRICE,
     )
-    return replace(usual, **changes)
+    return usual._replace(**changes)
 
 
 @dataclass
