@@ -28,8 +28,8 @@ def listed(as_json: AsJson = False) -> None:
     async def work(desk: Desk) -> list[tuple[str, ...]]:
         now = desk.now()
         return [
-            (row.id, email, row.client_id, state_at(row.state, ends_at, now).value, row.origin)
-            for row, email, ends_at in await desk.db.read(grants.listed)
+            (row.grant_id, row.email, row.client_id, state_at(row.state, row.ends_at, now).value, row.origin)
+            for row in await desk.db.read(grants.listed)
         ]
 
     say_rows(("grant_id", "user", "client_id", "state", "origin"), at_desk(work), as_json=as_json)

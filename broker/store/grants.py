@@ -1,6 +1,9 @@
 """Grants and their accesses."""
 
+from typing import NamedTuple
+
 from sqlalchemy import func, update
+from sqlalchemy import select as columns
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -38,20 +41,27 @@ async def newest_live(tx: AsyncSession, user_id: str, client_id: str, now: int) 
     return (await tx.exec(query.limit(1))).first()
 
 
-async def of_user(tx: AsyncSession, user_id: str) -> list[Grant]:
-    query = select(Grant).where(Grant.user_id == user_id).order_by(col(Grant.created_at).desc())
-    return list((await tx.exec(query)).all())
+class Listed(NamedTuple):
+    grant_id: str
+    email: str
+    client_id: str
+    state: str
+    origin: str
+    ends_at: int
+    """The end of its last access; 0 if it has none left."""
 
 
-async def listed(tx: AsyncSession) -> list[tuple[Grant, str, int]]:
-    """Every grant with the email of its user and the end of its last access (0 if it has none left), by person, newest first."""
-    last = select(func.max(Access.ends_at)).where(col(Access.grant_id) == col(Grant.id), col(Access.ended_at).is_(None))
+async def listed(tx: AsyncSession) -> list[Listed]:
+    """Every grant, by person, newest first."""
+    last = columns(func.max(Access.ends_at)).where(col(Access.grant_id) == Grant.id, col(Access.ended_at).is_(None))
     query = (
-        select(Grant, User.email, func.coalesce(last.scalar_subquery(), 0))
+        columns(col(Grant.id), col(User.email), col(Grant.client_id), col(Grant.state), col(Grant.origin))
+        .add_columns(func.coalesce(last.scalar_subquery(), 0))
         .join(User, col(User.id) == col(Grant.user_id))
         .order_by(col(User.created_at), col(User.email), col(Grant.created_at).desc())
     )
-    return list((await tx.exec(query)).all())
+    # Plain rows: making a hundred thousand objects takes longer than reading them.
+    return [Listed._make(row) for row in (await (await tx.connection()).execute(query)).all()]
 
 
 async def move(tx: AsyncSession, grant_id: str, event: GrantEvent, now: int, *, by: str = "") -> bool:
