@@ -59,7 +59,7 @@ LIBRARIES: dict[str, set[str]] = {
 DOORS: dict[str, tuple[str, ...]] = {
     "httpx": ("broker.providers.transport", "broker.cli", "broker.demo"),
     "httptools": ("broker.providers.http1", "broker.serve"),
-    "jinja2": ("broker.web.pages", "broker.demo"),
+    "jinja2": ("broker.web.templates", "broker.demo"),
     "joserfc": ("broker.oauth.signing",),
     "cryptography": ("broker.vault", "broker.oauth.signing"),
     "argon2": ("broker.identity.passwords",),

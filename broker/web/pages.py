@@ -1,19 +1,14 @@
-"""Jinja2's one door: every page is escaped, and answered with the same strict headers."""
+"""Pages: what all of them show, and the same strict headers on each."""
 
-from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
-from jinja2.runtime import Context
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from broker.assets import TEMPLATES
 from broker.core.clock import Clock
-from broker.core.money import MicroUSD, to_decimal
 from broker.settings import Settings
-from broker.web import foreign, words
+from broker.web import words
 from broker.web.flash import Flash, Flashes
 from broker.web.form_token import FormTokens
 from broker.web.static import StaticFiles
@@ -73,7 +68,9 @@ class Pages:
             "zone_label": words.zone_label(zone, now),
             "token": partial(self._tokens.make, signed_in.digest) if signed_in is not None else None,
         }
-        text = _environment().get_template(template).render(values | context)
+        from broker.web.templates import environment  # a worker that shows no page does not have it in memory
+
+        text = environment().get_template(template).render(values | context)
         response = HTMLResponse(text, status, headers=page_headers(request.url.path))
         self._flashes.drop(request, response)
         return response
@@ -98,40 +95,3 @@ def page_headers(path: str) -> dict[str, str]:
     if not path.startswith(_ON_THE_REQUESTS_WAY):
         headers["cross-origin-opener-policy"] = "same-origin"
     return headers
-
-
-def _in_zone(say: Callable[..., str]) -> Callable[..., str]:
-    """A filter that says an instant in the zone of the page it stands on."""
-
-    @pass_context
-    def filtered(context: Context, at: int, **how: bool) -> str:
-        return say(at, str(context["zone"]), **how)
-
-    return filtered
-
-
-@cache
-def _environment() -> Environment:
-    # One for the process: what differs between installations is in the context, so that nothing is compiled twice.
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
-        "money": words.money,
-        "decimal": lambda amount: to_decimal(MicroUSD(amount)),
-        "instant": _in_zone(words.instant),
-        "day": _in_zone(words.day),
-        "clock": _in_zone(words.clock_time),
-        "machine_time": words.machine_time,
-        "count": words.count,
-        "counted": words.counted,
-        "listed": words.listed,
-        "possessive": words.possessive,
-        "q": foreign.quoted,
-        "clean": foreign.clean,
-    }
-    return environment
