@@ -1,4 +1,4 @@
-"""What ended long ago and serves nobody any more: sign-ins, tries, requests with their codes, refresh tokens."""
+"""What ended long ago and serves nobody any more: sign-ins, tries, requests with their codes, tokens."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,19 +6,20 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, delete, func, select
+from sqlalchemy import ColumnElement, Table, and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
 
-from broker.store import grant_tables, tables
+from broker.store import grant_tables, ledger_tables, tables
 from broker.store.database import Database
 
-TABLE_MODULES = (grant_tables, tables)
+TABLE_MODULES = (grant_tables, ledger_tables, tables)
 """Named so that importing this module is importing the tables."""
 
 _TABLES = SQLModel.metadata.tables
 _ATTEMPT, _SESSION, _REFRESH = _TABLES["attempt"], _TABLES["session"], _TABLES["refresh_token"]
 _CODE, _REQUEST = _TABLES["code"], _TABLES["grant_request"]
+_TOKEN, _CALL, _ACCESS = _TABLES["access_token"], _TABLES["reservation"], _TABLES["access"]
 
 READ = 1_000
 WRITE = 200
@@ -41,14 +42,28 @@ def _has_code_after(until: int) -> ColumnElement[bool]:
     return select(_CODE.c.digest).where(_CODE.c.request_id == _REQUEST.c.id, _CODE.c.ends_at > until).exists()
 
 
+def _is_named(until: int) -> ColumnElement[bool]:
+    """Whether a call that stays names it: one of its grant's that was admitted in its time and runs, or ended later."""
+    call = select(_CALL.c.id).join(_ACCESS, _ACCESS.c.id == _CALL.c.access_id)
+    named = call.where(_ACCESS.c.grant_id == _TOKEN.c.grant_id, _CALL.c.jti == _TOKEN.c.jti)
+    stays = or_(_CALL.c.ended_at.is_(None), _CALL.c.ended_at > until)
+    return named.where(_CALL.c.admitted_at.between(_TOKEN.c.created_at, _TOKEN.c.ends_at), stays).exists()
+
+
+def _has_child() -> ColumnElement[bool]:
+    child = _TOKEN.alias()
+    return select(child.c.jti).where(child.c.parent_jti == _TOKEN.c.jti).exists()
+
+
 KINDS = (
     Kind("tries to sign in", _ATTEMPT, lambda until: _ATTEMPT.c.at <= until),
     Kind("sessions", _SESSION, lambda until: _SESSION.c.ends_at <= until),
     Kind("refresh tokens", _REFRESH, lambda until: _REFRESH.c.ends_at <= until),
+    Kind("access tokens", _TOKEN, lambda until: and_(_TOKEN.c.ends_at <= until, ~_is_named(until), ~_has_child())),
     Kind("codes", _CODE, lambda until: _CODE.c.ends_at <= until),
     Kind("requests", _REQUEST, lambda until: and_(_REQUEST.c.ends_at <= until, ~_has_code_after(until))),
 )
-"""In this order: a request goes after its code."""
+"""In this order: a request goes after its code, and all after the calls."""
 
 
 async def count(db: Database, kind: Kind, until: int) -> int:

@@ -74,7 +74,8 @@ class Reservation(SQLModel, table=True):
     id: str = text(primary_key=True)
     grant_id: str = text(foreign_key="grant.id")
     access_id: str = text(foreign_key="access.id")
-    jti: str = text(foreign_key="access_token.jti")
+    jti: str = text()
+    """Of its access token; no foreign key, for which each call would have to stand in one more index."""
     user_id: str = text(foreign_key="user.id")
     credential_id: str = text(foreign_key="credential.id")
     provider: str = text()

@@ -88,6 +88,32 @@ def test_what_ended_long_ago_is_deleted_and_what_is_young_stays(broker: Broker, 
     assert "deleted" not in broker("cleanup", "--older-than", "1d").out
 
 
+def test_an_access_token_goes_once_no_call_and_no_other_token_names_it(broker: Broker, data: Path, used: str) -> None:
+    (live,) = (jti for (jti,) in rows(data, "SELECT jti FROM access_token"))
+    for jti, parent, ends_at in (
+        ("archived", None, 5),
+        ("running", None, 5),
+        ("parent", None, 5),
+        ("child", "parent", 2**62),
+    ):
+        _token(data, jti, parent, ends_at)
+    rows(data, "UPDATE reservation SET jti = 'archived' WHERE id = 'res_1'")
+    rows(data, "UPDATE reservation SET jti = 'running' WHERE id = 'res_0'")
+    assert "1 access tokens would be deleted." in broker("cleanup", "--older-than", "30d", "--dry-run").out
+    assert "1 access tokens were deleted." in broker("cleanup", "--older-than", "30d").out
+    left = {jti for (jti,) in rows(data, "SELECT jti FROM access_token")}
+    assert left == {live, "running", "parent", "child"}
+
+
+def _token(data: Path, jti: str, parent: str | None, ends_at: int) -> None:
+    named = "NULL" if parent is None else f"'{parent}'"
+    rows(
+        data,
+        "INSERT INTO access_token (jti, grant_id, client_id, parent_jti, created_at, ends_at)"
+        f" SELECT '{jti}', id, client_id, {named}, 1, {ends_at} FROM \"grant\"",
+    )
+
+
 def test_a_dry_run_only_counts(broker: Broker, data: Path, used: str) -> None:
     _ended(data, 5)
     out = broker("cleanup", "--older-than", "30d", "--dry-run").out
