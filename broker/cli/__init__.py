@@ -1,5 +1,6 @@
 """The command line, one file a noun."""
 
+import gc
 import os
 import sys
 from collections.abc import Collection, Sequence
@@ -25,6 +26,8 @@ _INTERRUPTED = 130
 
 def main() -> None:
     os.umask(0o077)
+    # Nothing that is imported is garbage, and the collector took a sixth of the time to find that out.
+    gc.set_threshold(100_000, 20, 100)
     sys.exit(run(sys.argv[1:]))
 
 

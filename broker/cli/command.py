@@ -3,13 +3,15 @@
 import json
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Never
+from typing import TYPE_CHECKING, Annotated, Never
 
 import typer
 
 from broker.core.errors import CannotStart
 from broker.core.secret import Secret
-from broker.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from broker.settings import Settings
 
 MAX_SECRET = 8192
 
@@ -30,7 +32,9 @@ def group() -> typer.Typer:
     return typer.Typer(no_args_is_help=True, rich_markup_mode=None, add_completion=False)
 
 
-def settings() -> Settings:
+def settings() -> "Settings":
+    from broker.settings import load_settings
+
     try:
         return load_settings()
     except CannotStart as error:

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 
 from broker.cli.command import say, settings
-from broker.settings import ENV_FILE
 
 
 def serve() -> None:
@@ -56,6 +55,8 @@ def demo() -> None:
 
 
 def _warn_of_open_settings() -> None:
+    from broker.settings import ENV_FILE
+
     file = Path(ENV_FILE)
     if file.exists() and file.stat().st_mode & 0o077:
         print(f"Warning: {ENV_FILE} can be read by others. Run: chmod 600 {ENV_FILE}", file=sys.stderr)

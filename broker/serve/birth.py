@@ -34,7 +34,6 @@ class Born:
 def fork(count: int, work: Work) -> list[Born]:
     """What parent and workers have imported, they share: memory, and the time it took."""
     # The collector writes into what it looks through, and what is written to is shared no more.
-    gc.collect()
     gc.freeze()
     sys.stdout.flush()
     sys.stderr.flush()

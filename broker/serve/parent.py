@@ -22,7 +22,6 @@ from broker.serve.scribe import Scribe
 from broker.serve.worker import work
 from broker.settings import Settings, environment
 from broker.start import NEWER, lock_folder, look_over
-from broker.store import tables
 
 SLOWEST_RESTART_SECONDS = 5.0
 STEADY_SECONDS = 10.0
@@ -39,7 +38,6 @@ def run_until_told(settings: Settings, clock: Clock) -> int:
     # A core file of any process from here on would hold keys.
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     look_over(settings)
-    tables.map_them()
     # Before the lock is taken, which whoever is forked later would hold, too.
     brood = fork(settings.workers, partial(work, settings))
     return uvloop.run(_run(settings, clock, brood))

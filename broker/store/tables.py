@@ -1,7 +1,6 @@
 """People, sessions, clients and providers: every table that is not a grant, a token or the books."""
 
 from sqlalchemy import Index
-from sqlalchemy.orm import configure_mappers
 from sqlmodel import SQLModel
 
 from broker.store.columns import STRICT, check, flag, number, one_of, text
@@ -9,11 +8,6 @@ from broker.store.columns import STRICT, check, flag, number, one_of, text
 ROLES = ("user", "developer", "admin", "auditor")
 DIALECTS = ("openai", "anthropic", "google")
 CREDENTIAL_STATES = ("unchecked", "working", "refused")
-
-
-def map_them() -> None:
-    """Now, and not with the first statement: what is there before a process forks, it shares."""
-    configure_mappers()
 
 
 class Setting(SQLModel, table=True):
