@@ -10,7 +10,10 @@ import signal
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 OPTIONS = {
@@ -94,6 +97,35 @@ def _program(folder: Path, name: str) -> Path:
 def _nobody() -> tuple[int, int]:
     found = pwd.getpwnam("nobody")
     return found.pw_uid, found.pw_gid
+
+
+class Cluster:
+    """A server of its own that may be ended and begun again; with fsync, for what it has said it keeps."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.url = address(folder)
+        self.begin()
+
+    @classmethod
+    @contextmanager
+    def begun(cls) -> Iterator["Cluster"]:
+        folder = Path(tempfile.mkdtemp(prefix="broker-"))
+        made = cls(folder)
+        try:
+            yield made
+        finally:
+            made.end(signal.SIGQUIT)
+            shutil.rmtree(folder)
+
+    def begin(self) -> None:
+        self.server = start(self.folder, fsync="on")
+        wait_until_up(self.folder)
+
+    def end(self, how: signal.Signals) -> None:
+        """SIGINT as a fast shutdown, SIGQUIT as an immediate one."""
+        self.server.send_signal(how)
+        self.server.wait()
 
 
 def main() -> None:

@@ -1,11 +1,8 @@
 """A PostgreSQL server that ends and comes back: what needs it is refused meanwhile, and nothing has to be restarted."""
 
 import asyncio
-import shutil
 import signal
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -15,34 +12,14 @@ from broker.start import asked
 from broker.store import changes, facts, migrate
 from broker.store.database import Database
 from broker.store.listen import Listener
-from tests import postgresql_server
-
-
-class Cluster:
-    """A server of its own that may be ended; with fsync, for what it has said it keeps."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.url = postgresql_server.address(folder)
-        self.begin()
-
-    def begin(self) -> None:
-        self.server = postgresql_server.start(self.folder, fsync="on")
-        postgresql_server.wait_until_up(self.folder)
-
-    def end(self, how: signal.Signals) -> None:
-        self.server.send_signal(how)
-        self.server.wait()
+from tests.postgresql_server import Cluster
 
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    folder = Path(tempfile.mkdtemp(prefix="broker-"))
-    made = Cluster(folder)
-    asked(migrate.upgrade_postgresql(made.url))
-    yield made
-    made.end(signal.SIGQUIT)
-    shutil.rmtree(folder)
+    with Cluster.begun() as made:
+        asked(migrate.upgrade_postgresql(made.url))
+        yield made
 
 
 # Fast and immediate shutdown: the second has no time to say goodbye, and recovers from its log when it is back.
