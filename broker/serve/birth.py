@@ -18,6 +18,8 @@ Work = Callable[[socket.socket, Sequence[int]], int]
 
 MOST_DESCRIPTORS = 8
 _BEGIN = b"b"
+_USUAL = (700, 10, 10)
+"""Python's own thresholds of the collector, which the command line raised for its imports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ def fork(count: int, work: Work) -> list[Born]:
     """What parent and workers have imported, they share: memory, and the time it took."""
     # The collector writes into what it looks through, and what is written to is shared no more.
     gc.freeze()
+    gc.set_threshold(*_USUAL)
     sys.stdout.flush()
     sys.stderr.flush()
     brood: list[Born] = []
