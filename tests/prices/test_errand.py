@@ -7,6 +7,9 @@ import pytest
 from broker.prices import packaged, snapshot
 from broker.prices.errand import Errand
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+"""Later Pythons warn of a fork beside threads; the process of the tests may have some, a server has none yet."""
+
 
 @pytest.fixture
 def unread() -> Iterator[None]:

@@ -1,14 +1,28 @@
 """How workers come to be: what they are given, what they share, and what becomes of them when nobody gives them anything."""
 
+import gc
 import os
 import random
 import signal
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+import pytest
 
 from broker.serve.birth import fork
 from tests.serve.running import eventually, is_alive, serving
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+"""Later Pythons warn of a fork beside threads; the process of the tests may have some, a server has none yet."""
+
+
+@pytest.fixture(autouse=True)
+def _as_before() -> Iterator[None]:
+    thresholds = gc.get_threshold()
+    yield
+    gc.unfreeze()
+    gc.set_threshold(*thresholds)
 
 
 def says_what_it_is(line: socket.socket, descriptors: Sequence[int]) -> int:
