@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Callable
 from typing import Never
 
 JSONValue = None | bool | int | float | str | list["JSONValue"] | dict[str, "JSONValue"]
@@ -24,7 +25,7 @@ def loads(raw: bytes) -> JSONValue:
         text = raw.decode("utf-8")
         if _may_be_vast(raw):
             _check_shape(text)
-        value: JSONValue = _decoder.decode(text)
+        value = _read(_scan, text)
         if "\\u" in text:
             # A lone surrogate passes the decoder and then cannot be sent on as UTF-8.
             _encoder.encode(value).encode("utf-8")
@@ -41,7 +42,7 @@ def loads_answer(raw: bytes) -> JSONValue:
         text = raw.decode("utf-8")
         if _may_be_vast(raw):
             _check_shape(text)
-        value: JSONValue = _lenient.decode(text)
+        value = _read(_scan_answer, text)
     except NotStrict:
         raise
     except (ValueError, RecursionError) as error:
@@ -72,9 +73,21 @@ def _finite(text: str) -> float:
     return number
 
 
+def _read(scan: Callable[[str, int], tuple[JSONValue, int]], text: str) -> JSONValue:
+    text = text.strip(" \t\n\r")
+    try:
+        value, end = scan(text, 0)
+    except StopIteration:
+        raise NotStrict("no value") from None
+    if end != len(text):
+        raise NotStrict("more than one value")
+    return value
+
+
 # Made once: what json.loads and json.dumps make for each value costs as much as reading a small one.
 _decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
-_lenient = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
+_scan = _decoder.scan_once  # type: ignore[attr-defined] # what `decode` itself calls, without its regular expressions
+_scan_answer = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite).scan_once  # type: ignore[attr-defined]
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 

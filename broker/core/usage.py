@@ -91,6 +91,10 @@ class Price:
 
     def worst_case(self, input_tokens: int, output_tokens: int) -> MicroUSD:
         """No usage within these bounds costs more."""
+        if len(self.tiers) == 1:
+            rates = self.tiers[0].rates
+            total = input_tokens * rates.dearest_input + output_tokens * rates.output
+            return MicroUSD(ceil_div(total, _PER_MILLION))
         total = self.input_cost(input_tokens) + output_tokens * self.output_rate(input_tokens)
         return MicroUSD(ceil_div(total, _PER_MILLION))
 

@@ -75,6 +75,8 @@ def not_granted() -> CallRefused:
 def covering(standing: Standing, demand: Demand) -> list[Allowance]:
     """The allowances that cover the call, in order; raises the most telling refusal if there is none."""
     needed = {demand.action} | demand.extra_actions
+    if len(standing.allowances) == 1 and _covers(standing.allowances[0], demand, needed):
+        return list(standing.allowances)
     here = [a for a in standing.allowances if a.provider == demand.provider]
     if not here:
         raise not_granted()
@@ -89,11 +91,23 @@ def covering(standing: Standing, demand: Demand) -> list[Allowance]:
     ready = [a for a in able if a.is_ready]
     if not ready:
         raise key_unavailable()
-    if demand.price is NO_PRICE:
+    if not demand.price.tiers:
         raise CallRefused("no_price", "There is no price for this model here, so its cost cannot be bounded.")
     if demand.unbounded:
         raise CallRefused("not_boundable", demand.unbounded)
     return ready
+
+
+def _covers(allowance: Allowance, demand: Demand, needed: frozenset[str] | set[str]) -> bool:
+    """Whether there is nothing to say against it; what there is, `covering` says."""
+    return (
+        allowance.provider == demand.provider
+        and needed <= allowance.actions
+        and allowance.covers_model(demand.model)
+        and allowance.is_ready
+        and not demand.unbounded
+        and bool(demand.price.tiers)
+    )
 
 
 def key_unavailable() -> CallRefused:

@@ -67,7 +67,7 @@ def read_chat(body: Body, size: int, provider: Provider) -> Reading:
     needs = {} if _is_plain(body, model, messages) else dict(_needs(body, messages, provider))
     extra = frozenset(action for action in needs.values() if action) if needs else _NOTHING
     factor = 1 if provider.name in _BYTE_LEVEL else NORMALISING_FACTOR
-    tools = len(_objects(body, "tools")) + len(_objects(body, "functions"))
+    tools = sum([len(_objects(body, name)) for name in ("tools", "functions") if name in body])
     constants = REQUEST_TOKENS + MESSAGE_TOKENS * len(messages) + TOOL_TOKENS * tools
     streamed = _flag(body, "stream")
     sent = _sent(body, provider, streamed=streamed)
@@ -184,7 +184,9 @@ def _objects(body: Body, name: str) -> list[Body]:
 
 def _flag(body: Body, name: str) -> bool:
     value = body.get(name)
-    if value is not None and not isinstance(value, bool):
+    if value is None:
+        return False
+    if not isinstance(value, bool):
         raise refuse_request(f"{name} must be true or false.")
     return bool(value)
 
