@@ -74,7 +74,7 @@ def fill(place: Furnished, most: int, say: Callable[[str], object]) -> None:
     connection.executescript("PRAGMA synchronous=OFF; PRAGMA cache_size=-2000000;")
     (there,) = connection.execute("SELECT count(*) FROM reservation").fetchone()
     changed = {
-        "id": "'res_bench' || :made + n",
+        "id": "'res_bench' || (:made + n)",
         "admitted_at": f"old.admitted_at - (:made + n) * {_SPREAD_US // most}",
         "ended_at": f"old.ended_at - (:made + n) * {_SPREAD_US // most}",
     }
