@@ -8,8 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from broker.audit.record import record
-from broker.core.grant import GrantEvent
+from broker.audit.record import record_each
 from broker.ledger import history
 from broker.store import grants, lent
 from broker.store.tables import User
@@ -115,9 +114,6 @@ class GrantsPages:
 
 
 async def _pause_all(tx: AsyncSession, user: User, now: int) -> int:
-    paused = 0
-    for grant_id, _ in await lent.active_of(tx, user.id, now):
-        if await grants.move(tx, grant_id, GrantEvent.PAUSE, now, by=user.pseudonym):
-            await record(tx, now, "grant.paused", user.pseudonym, grant_id)
-            paused += 1
-    return paused
+    paused = await grants.pause_active(tx, user.id, now)
+    await record_each(tx, now, "grant.paused", user.pseudonym, paused)
+    return len(paused)
