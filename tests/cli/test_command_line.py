@@ -23,6 +23,7 @@ COMMANDS = [
     *(["grant", "add"], ["grant", "list"], ["grant", "show"], ["grant", "pause"], ["grant", "resume"]),
     *(["grant", "revoke"], ["price", "list"], ["price", "show"], ["price", "set"]),
     *(["ledger", "verify"], ["ledger", "sweep"]),
+    ["cleanup"],
 ]
 
 
