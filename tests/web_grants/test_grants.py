@@ -7,7 +7,7 @@ from broker.core.access import Budget
 from broker.core.clock import DAY, MINUTE, to_seconds
 from broker.core.grant import GrantEvent
 from broker.core.money import MicroUSD
-from broker.store import grants
+from broker.store import grants, lent
 from broker.store.database import Database
 from broker.store.grant_tables import GrantRequest
 from broker.store.tables import Client, Credential, User
@@ -153,6 +153,8 @@ async def test_all_apps_are_paused_by_one_confirmed_press(
     assert "3 apps are paused and refused from 13:05:00 UTC." in page.text
     states = [await db.read(lambda tx, each=each: grants.load(tx, each.id)) for each in (*mine, hers)]  # type: ignore[misc]
     assert [row.state for row in states if row] == ["paused", "paused", "paused", "active"]
+    noted = await db.read(lambda tx: lent.history_of(tx, mine[1].id, without=(), most=9))
+    assert [(entry.event, entry.actor, entry.details) for entry in noted] == [("grant.paused", ana.pseudonym, "{}")]
     page = await browser.go("/grants/pause-all")
     assert page.h1 == "No app is active"
 
