@@ -4,10 +4,12 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from sqlite3 import SQLITE_DENY, SQLITE_OK
 
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, event
 
 from broker.store import migrate
 
@@ -38,6 +40,19 @@ def test_the_key_may_come_back_and_go_again(tmp_path: Path) -> None:
     assert "fk_reservation_jti" in _table(path)
     migrate.upgrade(path)
     assert _table(path) == before
+
+
+def test_a_library_that_defends_its_schema_keeps_the_key(tmp_path: Path) -> None:
+    def defend(connection: sqlite3.Connection, _record: object) -> None:
+        connection.set_authorizer(lambda _action, what, *_: SQLITE_DENY if what == "writable_schema" else SQLITE_OK)
+
+    event.listen(Engine, "connect", defend)
+    try:
+        migrate.upgrade(tmp_path / "broker.db")
+    finally:
+        event.remove(Engine, "connect", defend)
+    assert migrate.current(tmp_path / "broker.db") == migrate.head()
+    assert "fk_reservation_jti" in _table(tmp_path / "broker.db")
 
 
 def _back(path: Path, revision: str) -> None:
