@@ -6,8 +6,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,18 @@ _EMPTY = "; ".join(
 )
 
 PAGES = "TEST_PAGES_ON"
+
+
+@asynccontextmanager
+async def beside(db: Database) -> AsyncIterator[postgresql.Connection]:
+    """A connection to the same PostgreSQL that no part of the program knows of."""
+    connection = await postgresql.connect(db.url)
+    try:
+        with postgresql.translated():
+            yield connection
+    finally:
+        with suppress(*postgresql.LOST):
+            await connection.close(timeout=5)
 
 
 @dataclass(slots=True)

@@ -55,6 +55,14 @@ def fork(count: int, work: Work) -> list[Born]:
     return brood
 
 
+def send_home(brood: Sequence[Born]) -> None:
+    """Those that were never needed: each ends when its line does."""
+    for born in brood:
+        born.line.close()
+    for born in brood:
+        os.waitpid(born.pid, 0)
+
+
 def start_anew() -> Born:
     """In a new interpreter: where there are threads, a fork may find any lock taken for ever."""
     line, theirs = socket.socketpair()

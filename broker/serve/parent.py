@@ -14,7 +14,7 @@ from broker.core.clock import Clock
 from broker.core.errors import CannotStart
 from broker.ops.log import logger
 from broker.serve import control
-from broker.serve.birth import Born, fork, start_anew
+from broker.serve.birth import Born, fork, send_home, start_anew
 from broker.serve.child import Child
 from broker.serve.http import BACKLOG
 from broker.serve.prepare import prepare
@@ -40,7 +40,10 @@ def run_until_told(settings: Settings, clock: Clock) -> int:
     look_over(settings)
     # Before the lock is taken, which whoever is forked later would hold, too.
     brood = fork(settings.workers, partial(work, settings))
-    return uvloop.run(_run(settings, clock, brood))
+    try:
+        return uvloop.run(_run(settings, clock, brood))
+    finally:
+        send_home(brood)
 
 
 async def _run(settings: Settings, clock: Clock, brood: list[Born]) -> int:

@@ -1,10 +1,10 @@
 """The engine, and one transaction a unit of work."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -15,9 +15,6 @@ from broker.core.errors import Unavailable
 from broker.store.engines import is_postgresql, postgresql_engine, pragmas, sqlite_engine
 from broker.store.steps import Steps, run_steps
 
-if TYPE_CHECKING:
-    from broker.store.postgresql import Connection
-
 T = TypeVar("T")
 Work = Callable[[AsyncSession], Awaitable[T]]
 CoreWork = Callable[[AsyncConnection], Awaitable[T]]
@@ -27,8 +24,6 @@ Turn = AbstractAsyncContextManager[None]
 
 BUSY_MS = 5_000
 READERS = 4
-WRITERS = 4
-"""Connections to PostgreSQL on which a process writes: one in its turn, the others with raw statements."""
 TRIES = 3
 """A transaction that PostgreSQL undid because of another one is run anew: what it does is a closure over arguments."""
 _CLASHES = {"40001", "40P01", "23505"}
@@ -66,7 +61,7 @@ class Database:
         self.before_close: list[Callable[[], Awaitable[None]]] = []
         self.is_postgres = is_postgresql(url)
         if self.is_postgres:
-            self._writer = postgresql_engine(url, busy_ms=busy_ms, pool_size=WRITERS)
+            self._writer = postgresql_engine(url, busy_ms=busy_ms, pool_size=1)
             self._reader = postgresql_engine(url, read_only=True, busy_ms=busy_ms, pool_size=READERS)
         else:
             self._writer = sqlite_engine(url, "BEGIN IMMEDIATE", self.pragmas, pool_size=1)
@@ -90,24 +85,6 @@ class Database:
     async def read(self, work: Work[T]) -> T:
         await self._ready_to_read()
         return await self._apart(self._in_session(self._reader, work))
-
-    @asynccontextmanager
-    async def driver(self) -> "AsyncIterator[Connection]":
-        """A writing connection to PostgreSQL as its driver gives it, outside any transaction.
-
-        Raises Unavailable, or Clashed for what may be tried again; a broken constraint is raised as it came.
-        """
-        from broker.store import postgresql
-
-        with _outages(), postgresql.translated():
-            async with self._writer.connect() as pooled:
-                connection: Connection = (await pooled.get_raw_connection()).driver_connection
-                try:
-                    yield connection
-                finally:
-                    # Whatever ended it in the middle, the next one to be given this connection must not go on there.
-                    if connection.is_closed() or connection.is_in_transaction():
-                        await pooled.invalidate()
 
     async def _ready_to_read(self) -> None:
         for ready in self.before_read:

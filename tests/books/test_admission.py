@@ -12,7 +12,7 @@ from broker.ledger.judge import NO_PRICE, foremost
 from broker.ledger.reserve import Reserver
 from broker.store.database import Database, sqlite_url
 from tests.books.world import ESTIMATED, NOT_RUN, Books, demand, reported, standing
-from tests.stores import Store
+from tests.stores import Store, beside
 from tests.turned_clock import TurnedClock
 
 
@@ -214,7 +214,7 @@ async def test_a_locked_counter_admits_nothing_and_serves_again_once_it_is_free(
     await books.open()
     lent = await books.lend()
     reserve = Reserver(OwnBooks(hasty, books.clock), books.clock, books.lease)
-    async with books.db.driver() as connection, connection.transaction():
+    async with beside(books.db) as connection, connection.transaction():
         await connection.execute("SELECT 1 FROM counter FOR UPDATE")
         with pytest.raises(Unavailable):
             await reserve(lent.jti, demand())

@@ -13,7 +13,7 @@ from broker.serve.prepare import prepare
 from broker.settings import Settings
 from broker.start import OLDER, UNREACHABLE, bring_up_to_date, system_clock
 from broker.store import postgresql, schema
-from tests.stores import Store
+from tests.stores import Store, beside
 
 ENVIRON = {"OPENAI_API_KEY": "sk-of-the-operator"}
 
@@ -74,7 +74,7 @@ async def test_a_command_does_not_migrate_beside_a_broker_that_is_alive(
     fresh_postgresql.is_spoiled = True
     db = fresh_postgresql.open()
     await Lease(db, system_clock, lambda: 0.0, 60).take()
-    async with db.driver() as connection:
+    async with beside(db) as connection:
         await connection.execute("UPDATE alembic_version SET version_num = '0001'")
     with pytest.raises(CannotStart) as refused:
         bring_up_to_date(settings, beside_others=False)

@@ -16,7 +16,7 @@ from broker.store.engines import postgresql_engine
 from broker.store.listen import Listener
 from broker.store.steps import Clashed
 from broker.store.tables import Setting, User
-from tests.stores import Store
+from tests.stores import Store, beside
 from tests.turned_clock import NOON
 
 
@@ -66,10 +66,10 @@ async def test_what_tokens_are_worth_moves_the_epoch_on_whoever_changes_it(db: D
 
     await db.write(add)
     assert await epoch(db) == 0
-    async with db.driver() as connection:
+    async with beside(db) as connection:
         await connection.execute('UPDATE "user" SET disabled_at = $1', NOON)
     assert await epoch(db) == 1
-    async with db.driver() as connection:
+    async with beside(db) as connection:
         await connection.execute('UPDATE "user" SET zone = $1', "UTC")
     assert await epoch(db) == 1
 
@@ -87,7 +87,7 @@ async def test_whoever_listens_is_told_once_it_is_committed_and_again_after_a_lo
         await db.write(changes.bump)
         await asyncio.wait_for(told.wait(), 20)
         told.clear()
-        async with db.driver() as connection:
+        async with beside(db) as connection:
             await connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%' AND datname = current_database()"
             )
@@ -99,15 +99,6 @@ async def test_whoever_listens_is_told_once_it_is_committed_and_again_after_a_lo
 async def test_what_only_reads_cannot_write(db: Database) -> None:
     with pytest.raises(Unavailable):
         await db.read_core(lambda tx: tx.execute(text("DELETE FROM setting")))
-
-
-async def test_the_drivers_connection_is_given_back_clean(db: Database) -> None:
-    async with db.driver() as connection:
-        await connection.execute("BEGIN")
-        await connection.execute("INSERT INTO setting (name, value) VALUES ('a', 'b')")
-    async with db.driver() as connection:
-        assert not connection.is_in_transaction()
-    assert await db.read_core(lambda tx: _number(tx, "SELECT count(*) FROM setting")) == 0
 
 
 async def test_a_deadlock_with_what_is_not_serial_is_tried_again(db: Database) -> None:
@@ -126,7 +117,7 @@ async def test_a_deadlock_with_what_is_not_serial_is_tried_again(db: Database) -
         await tx.execute(text("UPDATE setting SET value = 'w' WHERE name = 'a'"))
 
     async def a_then_b() -> None:
-        async with db.driver() as connection, connection.transaction():
+        async with beside(db) as connection, connection.transaction():
             await connection.execute("SELECT 1 FROM setting WHERE name = 'a' FOR UPDATE")
             writing = asyncio.create_task(db.write_core(b_then_a))
             await locked.wait()

@@ -13,6 +13,7 @@ from broker.store import changes, facts, migrate
 from broker.store.database import Database
 from broker.store.listen import Listener
 from tests.postgresql_server import Cluster
+from tests.stores import beside
 
 
 @pytest.fixture
@@ -47,12 +48,12 @@ async def test_while_the_server_is_away_all_is_unavailable_and_then_it_goes_on(
         with pytest.raises(Unavailable):
             await refused
     with pytest.raises(Unavailable):
-        async with db.driver() as connection:
+        async with beside(db) as connection:
             await connection.execute("SELECT 1")
     cluster.begin()
     told.clear()
     await db.write(changes.bump)
-    async with db.driver() as connection:
+    async with beside(db) as connection:
         assert await connection.fetchval("SELECT value FROM setting") == "kept"
     await asyncio.wait_for(told.wait(), 20)
     await listener.stop()
