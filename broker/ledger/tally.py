@@ -76,6 +76,8 @@ class Tallies:
     def confirm(self, keys: Iterable[CounterKey]) -> Steps[None]:
         """Raises Stale unless the database has the rows as they are known: what is refused is not written, only read."""
         known = {key: self._kept[key].stored for key in keys}
+        if not known:
+            return
         found = {CounterKey(*row[:5]): row[5:] for row in (yield COUNTERS, sorted(known))}
         if any(found.get(key) != stored for key, stored in known.items()):
             raise Stale

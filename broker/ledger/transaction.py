@@ -194,8 +194,9 @@ class Transaction:
                 answer = yield from self._rates.too_fast(allowance, wish.ask.jti, planned.tokens(demand))
             # What an access says to the call cut for its money stands, not what it said to the whole.
             refusals[allowance.access_id] = answer
-        if not self._anew:
-            yield from tallies.confirm([key for _, keys in wish.found for key in keys])
+        keys = [key for _, keys in wish.found for key in keys]
+        # What was read anew is locked; but a row that was not there then may be there by now.
+        yield from tallies.confirm([key for key in keys if tallies[key].stored is None] if self._anew else keys)
         return foremost(refusal for refusal in refusals.values() if refusal is not None)
 
     def _take(self, wish: _Wish, planned: Plan, charges: list[Charge]) -> Reservation:

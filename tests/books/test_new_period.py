@@ -11,10 +11,10 @@ from broker.ledger.books import OwnBooks
 from broker.ledger.limits import change_limits
 from broker.ledger.reserve import Reservation, Reserver
 from broker.store.grant_tables import Access
-from tests.books.world import Books, Lent, demand
+from tests.books.world import NOT_RUN, Books, Lent, demand
 from tests.stores import Store
 
-BROKERS, ACCESSES, ROUNDS = 3, 12, 4
+BROKERS, ACCESSES, ROUNDS = 3, 12, 5
 
 
 async def test_at_midnight_all_are_served_and_no_budget_is_passed(books: Books, store: Store) -> None:
@@ -27,6 +27,21 @@ async def test_at_midnight_all_are_served_and_no_budget_is_passed(books: Books, 
         codes = [each.code for some in said for each in some if isinstance(each, CallRefused)]
         assert codes == ["budget_exhausted"] * ACCESSES
         assert not await books.fault()
+    for db in databases:
+        await db.close()
+
+
+async def test_who_comes_second_at_midnight_is_told_the_limit_that_comes_first(books: Books, store: Store) -> None:
+    lent = await books.lend(budget=200, budget_per="day", max_requests=1)
+    databases = [store.open() for _ in range(BROKERS)]
+    brokers = [Reserver(OwnBooks(db, books.clock), books.clock, books.lease) for db in databases]
+    for _ in range(ROUNDS):
+        books.clock.now += DAY
+        said = await asyncio.gather(*(_outcome(broker, lent) for broker in brokers))
+        assert [each.code for each in said if isinstance(each, CallRefused)] == ["budget_exhausted"] * (BROKERS - 1)
+        for held in said:
+            if isinstance(held, Reservation):
+                await books.settle(held, NOT_RUN)
     for db in databases:
         await db.close()
 
