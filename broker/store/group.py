@@ -13,6 +13,11 @@ Given = TypeVar("Given")
 MOST_AT_ONCE = 128
 """Operations a transaction: more would keep everything else in this process waiting for too long."""
 MOST_WAITING = 4096
+ALONE = 2
+"""What one caller hands in at a time: the end of a call, and the next one."""
+GATHER = 0.001
+"""Seconds from one transaction to the next where several callers are at work: a transaction costs as much as many calls,
+and without this pause most had two or three in them and the throughput was half."""
 PATIENCE = 0.01
 """Seconds that what may wait does wait, for others to share its transaction."""
 
@@ -65,6 +70,8 @@ class Group(Generic[Asked, Given]):
             while self._waiting:
                 batch, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
                 await self._do(batch)
+                if len(batch) > ALONE and len(self._waiting) < MOST_AT_ONCE:
+                    await asyncio.sleep(GATHER)
         finally:
             self._worker = None
             self._begin()
