@@ -73,7 +73,6 @@ async def test_a_part_of_a_micro_dollar_is_refused(books_on_sqlite: Books) -> No
         "UPDATE reservation SET cost = NULL",
         "UPDATE reservation SET grant_id = 'nobody'",
         "UPDATE reservation SET boot_id = 'nobody'",
-        "DELETE FROM access_token",
         "UPDATE grant SET state = 'open'",
         "UPDATE access SET budget = -1",
         "UPDATE access SET budget_per = 'hour'",
