@@ -118,7 +118,9 @@ def _part(now: int, budget_per: str = "grant", resets_at: int | None = None, **c
     )
     money = Figure(limit=5_000_000, settled=1_840_000, held=0, overrun=10_000, remaining=3_150_000)
     requests = Figure(limit=1000, settled=400, held=12, overrun=0, remaining=588)
-    return Part(access, element(now), Credential(), Figures(money, requests, resets_at, 0), has_key=True, has_ended=False)
+    return Part(
+        access, element(now), Credential(), Figures(money, requests, resets_at, 0), has_key=True, has_ended=False
+    )
 
 
 def test_the_four_cards_say_figures_first() -> None:
