@@ -5,7 +5,6 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from broker.core import period
-from broker.store.ledger_tables import Counter
 
 
 class CounterKey(NamedTuple):
@@ -32,10 +31,6 @@ def requests_key(access_id: str) -> CounterKey:
 def token_scope(jti: str, access_id: str) -> str:
     """A capped token has counters of its own for each access it narrows."""
     return f"{jti}/{access_id}"
-
-
-def key_of(counter: Counter) -> CounterKey:
-    return CounterKey(counter.scope_kind, counter.scope_id, counter.measure, counter.period_kind, counter.period_start)
 
 
 @lru_cache(maxsize=4096)

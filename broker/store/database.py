@@ -72,7 +72,7 @@ class Database:
         return await self._apart(self._in_turn(lambda: self._in_session(self._writer, work)))
 
     async def write_core(self, work: CoreWork[T]) -> T:
-        """As `write`, without an ORM session: for the hot path."""
+        """As `write`, without an ORM session."""
         return await self._apart(self._in_turn(lambda: self._in_connection(self._writer, work)))
 
     async def read_core(self, work: CoreWork[T]) -> T:

@@ -14,7 +14,7 @@ from broker.core.grant import GrantEvent
 from broker.core.usage import Price, Rates, Tier, Usage
 from broker.ledger.books import OwnBooks
 from broker.ledger.judge import Demand
-from broker.ledger.keys import CounterKey, key_of, money_key, requests_key
+from broker.ledger.keys import CounterKey, money_key, requests_key
 from broker.ledger.lease import Lease
 from broker.ledger.limits import change_limits, open_access
 from broker.ledger.reserve import Reservation, Reserver
@@ -205,7 +205,11 @@ class Books:
         return await self.counter(requests_key(access_id))
 
     async def counter(self, key: CounterKey) -> Counter:
-        return next(row for row in await self.counters() if key_of(row) == key)
+        return next(
+            row
+            for row in await self.counters()
+            if all(getattr(row, name) == value for name, value in key._asdict().items())
+        )
 
     async def counters(self) -> list[Counter]:
         async def work(tx: AsyncSession) -> list[Counter]:
