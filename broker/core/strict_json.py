@@ -8,6 +8,9 @@ from typing import Never
 
 JSONValue = None | bool | int | float | str | list["JSONValue"] | dict[str, "JSONValue"]
 
+Scan = Callable[[str, int], tuple[JSONValue, int]]
+"""Reads one value that begins at a place of a text; gives it, and where it ends."""
+
 MAX_DEPTH = 64
 MAX_VALUES = 200_000
 """Reading millions of small values would keep a whole worker from everything else, its lease among it."""
@@ -21,28 +24,23 @@ class NotStrict(ValueError):
 
 def loads(raw: bytes) -> JSONValue:
     """Parses UTF-8 bytes strictly; raises NotStrict with a reason for the log."""
-    try:
-        text = raw.decode("utf-8")
-        if _may_be_vast(raw):
-            _check_shape(text)
-        value = _read(_scan, text)
-        if "\\u" in text:
-            # A lone surrogate passes the decoder and then cannot be sent on as UTF-8.
-            _encoder.encode(value).encode("utf-8")
-    except NotStrict:
-        raise
-    except (ValueError, RecursionError) as error:
-        raise NotStrict(type(error).__name__) from error
-    return value
+    return _loads(raw, _scan, for_sending=True)
 
 
 def loads_answer(raw: bytes) -> JSONValue:
     """As `loads`, of an answer that is passed on as it came: of two equal keys the last counts, here as for its reader."""
+    return _loads(raw, _scan_answer, for_sending=False)
+
+
+def _loads(raw: bytes, scan: Scan, *, for_sending: bool) -> JSONValue:
     try:
         text = raw.decode("utf-8")
         if _may_be_vast(raw):
             _check_shape(text)
-        value = _read(_scan_answer, text)
+        value = _read(scan, text)
+        if for_sending and "\\u" in text:
+            # A lone surrogate passes the decoder and then cannot be sent on as UTF-8.
+            _encoder.encode(value).encode("utf-8")
     except NotStrict:
         raise
     except (ValueError, RecursionError) as error:
@@ -73,7 +71,7 @@ def _finite(text: str) -> float:
     return number
 
 
-def _read(scan: Callable[[str, int], tuple[JSONValue, int]], text: str) -> JSONValue:
+def _read(scan: Scan, text: str) -> JSONValue:
     text = text.strip(" \t\n\r")
     try:
         value, end = scan(text, 0)
