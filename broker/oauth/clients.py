@@ -47,6 +47,7 @@ async def register_client(
         id=new_id("cli"),
         name=name,
         public=int(public),
+        auth_method="none" if public else "client_secret",
         secret_digest="" if secret is None else digest(secret.reveal()),
         redirect_uris=json.dumps(redirect_uris),
         origins=json.dumps(origins),

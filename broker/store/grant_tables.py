@@ -6,9 +6,11 @@ from sqlmodel import SQLModel
 
 from broker.core.access import PERIODS
 from broker.core.grant import GrantState, RequestState
-from broker.store.columns import STRICT, check, number, one_of, text
+from broker.store.columns import STRICT, check, flag, number, one_of, text
 
 ORIGINS = ("consent", "operator")
+REQUEST_KINDS = ("code", "device")
+MANAGEMENT_ACTIONS = ("", "create", "replace", "merge")
 
 SEALED = "sealed_code <> ''"
 """Of a grant request with a copy of its code that the done page may still show."""
@@ -20,6 +22,8 @@ class GrantRequest(SQLModel, table=True):
     __tablename__ = "grant_request"
     __table_args__ = (
         one_of("state", [state.value for state in RequestState]),
+        one_of("kind", REQUEST_KINDS),
+        one_of("action", MANAGEMENT_ACTIONS),
         check("(state = 'approved') = (grant_id IS NOT NULL)", "approved_has_grant"),
         # Looked for every few seconds, and never more than the codes of one minute.
         Index("ix_grant_request_sealed", "id", sqlite_where=sql(SEALED), postgresql_where=sql(SEALED)),
@@ -49,6 +53,14 @@ class GrantRequest(SQLModel, table=True):
     """authorization_details as granted, JSON, for the done page."""
     sealed_code: str = text(default="")
     """The done page's copy of the code; erased at exchange or once the code has ended."""
+    kind: str = text(default="code")
+    """How the answer reaches the client: by a code in the browser, or by a device that asks again and again."""
+    action: str = text(default="")
+    """grant_management_action; empty where none was given."""
+    asked_grant_id: str = text(default="")
+    """The grant that is to be replaced or merged with."""
+    dpop_jkt: str = text(default="")
+    """Thumbprint of the key that the code will be bound to (RFC 9449 §10)."""
 
 
 class Grant(SQLModel, table=True):
@@ -58,6 +70,7 @@ class Grant(SQLModel, table=True):
     __table_args__ = (
         one_of("state", [state.value for state in GrantState]),
         one_of("origin", ORIGINS),
+        flag("dpop_required"),
         Index("ix_grant_user_id_client_id", "user_id", "client_id"),
         STRICT,
     )
@@ -72,6 +85,8 @@ class Grant(SQLModel, table=True):
     ended_at: int | None = number(default=None, nullable=True)
     ended_by: str = text(default="")
     """Pseudonym, client id or `operator`, once revoked."""
+    dpop_required: int = number(default=0)
+    """The person wants every token of it bound to a key."""
 
 
 class Access(SQLModel, table=True):
@@ -123,6 +138,40 @@ class Code(SQLModel, table=True):
     ends_at: int = number()
     used_at: int | None = number(default=None, nullable=True)
     family_id: str | None = text(foreign_key="token_family.id", default=None, nullable=True)
+    dpop_jkt: str = text(default="")
+
+
+class Device(SQLModel, table=True):
+    """A device that waits for the person's answer on another one (RFC 8628); both its codes by digest."""
+
+    __table_args__ = (STRICT,)
+
+    digest: str = text(primary_key=True)
+    user_code_digest: str = text(unique=True)
+    request_id: str = text(foreign_key="grant_request.id", unique=True)
+    client_id: str = text(foreign_key="client.id")
+    interval: int = number()
+    """Seconds between two polls; grows with each that comes too soon."""
+    polled_at: int | None = number(default=None, nullable=True)
+    ends_at: int = number()
+    used_at: int | None = number(default=None, nullable=True)
+    family_id: str | None = text(foreign_key="token_family.id", default=None, nullable=True)
+
+
+class ConsentReceipt(SQLModel, table=True):
+    """What was asked, shown and granted at one approval, signed, for both sides to keep."""
+
+    __tablename__ = "consent_receipt"
+    __table_args__ = (STRICT,)
+
+    id: str = text(primary_key=True)
+    request_id: str = text(foreign_key="grant_request.id", unique=True)
+    grant_id: str = text(foreign_key="grant.id", index=True)
+    user_id: str = text(foreign_key="user.id")
+    client_id: str = text(foreign_key="client.id")
+    signed: str = text()
+    """A JWS of type consent-receipt+jwt."""
+    created_at: int = number()
 
 
 class TokenFamily(SQLModel, table=True):
@@ -136,6 +185,8 @@ class TokenFamily(SQLModel, table=True):
     client_id: str = text(foreign_key="client.id")
     created_at: int = number()
     revoked_at: int | None = number(default=None, nullable=True)
+    dpop_jkt: str = text(default="")
+    """Thumbprint of the key that the refresh tokens of a public client are bound to."""
 
 
 class RefreshToken(SQLModel, table=True):
@@ -169,3 +220,5 @@ class AccessToken(SQLModel, table=True):
     caps: str | None = text(default=None, nullable=True)
     """JSON object, access id → the narrowed element; null when the token is worth the whole grant."""
     revoked_at: int | None = number(default=None, nullable=True)
+    dpop_jkt: str = text(default="")
+    """Thumbprint of the key it is bound to (cnf.jkt); empty for a bearer token."""

@@ -8,6 +8,11 @@ from broker.store.columns import STRICT, check, flag, number, one_of, text
 ROLES = ("user", "developer", "admin", "auditor")
 DIALECTS = ("openai", "anthropic", "google")
 CREDENTIAL_STATES = ("unchecked", "working", "refused")
+AUTH_METHODS = ("none", "client_secret", "client_secret_basic", "client_secret_post", "private_key_jwt")
+"""How a client authenticates; client_secret is either way of showing one."""
+CLIENT_SOURCES = ("operator", "registration", "document")
+"""Who vouches for what a client says of itself: the operator, nobody (RFC 7591), or whoever serves its document."""
+KEY_PURPOSES = ("token", "receipt")
 
 
 class Setting(SQLModel, table=True):
@@ -61,7 +66,16 @@ class Attempt(SQLModel, table=True):
 class Client(SQLModel, table=True):
     """A registered OAuth client; a public one has no secret."""
 
-    __table_args__ = (flag("verified"), flag("public"), STRICT)
+    __table_args__ = (
+        flag("verified"),
+        flag("public"),
+        flag("require_pushed"),
+        flag("dpop_bound"),
+        flag("fapi2"),
+        one_of("auth_method", AUTH_METHODS),
+        one_of("source", CLIENT_SOURCES),
+        STRICT,
+    )
 
     id: str = text(primary_key=True)
     name: str = text()
@@ -76,6 +90,28 @@ class Client(SQLModel, table=True):
     verified: int = number()
     created_at: int = number()
     removed_at: int | None = number(default=None, nullable=True)
+    auth_method: str = text(default="none")
+    source: str = text(default="operator")
+    jwks: str = text(default="")
+    """Its public keys (RFC 7517), as registered; empty where it has none or a jwks_uri."""
+    jwks_uri: str = text(default="")
+    grant_types: str = text(default="[]")
+    """JSON array; an empty one is all that this server has."""
+    details_types: str = text(default="[]")
+    """JSON array of types of authorization_details (RFC 9396 §10); an empty one is all."""
+    registered: str = text(default="{}")
+    """JSON object: the other members of its registration, given back as they came."""
+    registration_digest: str = text(default="")
+    """Of the registration access token (RFC 7592)."""
+    require_pushed: int = number(default=0)
+    dpop_bound: int = number(default=0)
+    """Its tokens must be bound to a key (RFC 9449 §5.2)."""
+    fapi2: int = number(default=0)
+    """Held to the FAPI 2.0 Security Profile."""
+    used_at: int | None = number(default=None, nullable=True)
+    """When it last came with something that was right; a registered one that never does expires."""
+    fresh_until: int | None = number(default=None, nullable=True)
+    """Until when its document need not be fetched again."""
 
 
 class Provider(SQLModel, table=True):
@@ -137,10 +173,10 @@ class OwnPrice(SQLModel, table=True):
 
 
 class SigningKey(SQLModel, table=True):
-    """A key that signs access tokens; the private part is sealed, the public part is published."""
+    """A key that signs access tokens or consent receipts; the private part is sealed, the public part is published."""
 
     __tablename__ = "signing_key"
-    __table_args__ = (STRICT,)
+    __table_args__ = (one_of("purpose", KEY_PURPOSES), STRICT)
 
     kid: str = text(primary_key=True)
     algorithm: str = text()
@@ -148,6 +184,20 @@ class SigningKey(SQLModel, table=True):
     public_jwk: str = text()
     created_at: int = number()
     retired_at: int | None = number(default=None, nullable=True)
+    """From when on nothing that it signed is believed."""
+    purpose: str = text(default="token")
+    signs_at: int = number(default=0)
+    """From when on it signs; it is published before."""
+
+
+class Seen(SQLModel, table=True):
+    """What may be shown once only, by digest: the jti of a client's assertion, of a proof of possession."""
+
+    __table_args__ = (STRICT,)
+
+    digest: str = text(primary_key=True)
+    ends_at: int = number(index=True)
+    """From when on it would be refused for its age alone."""
 
 
 class AuditEntry(SQLModel, table=True):
