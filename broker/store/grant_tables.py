@@ -150,6 +150,11 @@ class Device(SQLModel, table=True):
     user_code_digest: str = text(unique=True)
     request_id: str = text(foreign_key="grant_request.id", unique=True)
     client_id: str = text(foreign_key="client.id")
+    asked_from: str = text()
+    """The network address that asked, as far as it can be believed."""
+    claim: str = text()
+    """What the device says it is; nobody has checked that."""
+    created_at: int = number()
     interval: int = number()
     """Seconds between two polls; grows with each that comes too soon."""
     polled_at: int | None = number(default=None, nullable=True)
