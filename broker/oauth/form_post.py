@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 import anyio
+from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
@@ -33,6 +34,7 @@ class Asked:
     form: Form
     client: Client
     arrived_at: int
+    headers: Headers
 
 
 Answer = Callable[[Asked], Awaitable[Response]]
@@ -54,7 +56,7 @@ class FormPost:
             form = await read_form(request)
             presented = read_client(request.headers.getlist("authorization"), form)
             client = await self.db.read(lambda tx: authenticate(tx, presented))
-            return await answer(Asked(form, client, arrived_at))
+            return await answer(Asked(form, client, arrived_at, request.headers))
         except OAuthError as error:
             _log.info("oauth_error", error=error.error, detail=error.detail or error.description)
             return error_answer(error)
