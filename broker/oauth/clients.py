@@ -64,6 +64,12 @@ def registered_uris(client: Client) -> tuple[str, ...]:
     return tuple(json.loads(client.redirect_uris))
 
 
+def may_use(client: Client, grant_type: str) -> bool:
+    """Whether its registration has this grant type; one that names none has all."""
+    named = json.loads(client.grant_types)
+    return not named or grant_type in named
+
+
 def _check(name: str, redirect_uris: tuple[str, ...], origins: tuple[str, ...], address: str) -> None:
     if not 0 < len(name) <= MAX_NAME or any(unicodedata.category(character) in _NO_NAME for character in name):
         raise BadClient(f"The name must have 1 to {MAX_NAME} characters, none of them invisible.")

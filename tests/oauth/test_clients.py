@@ -2,8 +2,9 @@
 
 import pytest
 
-from broker.oauth.clients import BadClient, register_client
+from broker.oauth.clients import BadClient, may_use, register_client
 from broker.store import clients
+from broker.store.tables import Client
 from tests.oauth.world import CALLBACK, World
 
 
@@ -51,3 +52,12 @@ async def test_origins_and_an_address_are_kept(world: World) -> None:
     (client,) = await world.db.read(clients.all_live)
     assert client.origins == '["https://notes.example:8443", "http://localhost:3000"]'
     assert (client.address, client.verified, client.public) == ("https://notes.example/about", 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("named", "may"),
+    [("[]", True), ('["refresh_token"]', False), ('["authorization_code","refresh_token"]', True)],
+)
+def test_a_client_may_use_the_grant_types_it_registered_and_all_where_it_named_none(named: str, may: bool) -> None:
+    client = Client(id="cli_1", name="Acme", public=1, redirect_uris="[]", verified=0, created_at=0, grant_types=named)
+    assert may_use(client, "authorization_code") is may
