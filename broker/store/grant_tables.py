@@ -4,7 +4,7 @@ from sqlalchemy import Index, UniqueConstraint
 from sqlalchemy import text as sql
 from sqlmodel import SQLModel
 
-from broker.core.access import PERIODS
+from broker.core.access import DETAILS_TYPES, PERIODS, TYPE
 from broker.core.grant import GrantState, RequestState
 from broker.store.columns import STRICT, check, flag, number, one_of, text
 
@@ -24,6 +24,7 @@ class GrantRequest(SQLModel, table=True):
         one_of("state", [state.value for state in RequestState]),
         one_of("kind", REQUEST_KINDS),
         one_of("action", MANAGEMENT_ACTIONS),
+        one_of("details_type", DETAILS_TYPES),
         check("(state = 'approved') = (grant_id IS NOT NULL)", "approved_has_grant"),
         # Looked for every few seconds, and never more than the codes of one minute.
         Index("ix_grant_request_sealed", "id", sqlite_where=sql(SEALED), postgresql_where=sql(SEALED)),
@@ -61,6 +62,8 @@ class GrantRequest(SQLModel, table=True):
     """The grant that is to be replaced or merged with."""
     dpop_jkt: str = text(default="")
     """Thumbprint of the key that the code will be bound to (RFC 9449 §10)."""
+    details_type: str = text(default=TYPE)
+    """The type that the client asked in, and will be answered in."""
 
 
 class Grant(SQLModel, table=True):
@@ -170,12 +173,15 @@ class ConsentReceipt(SQLModel, table=True):
     __table_args__ = (STRICT,)
 
     id: str = text(primary_key=True)
-    request_id: str = text(foreign_key="grant_request.id", unique=True)
+    request_id: str = text(unique=True)
+    """Of a request that cleanup may have deleted since."""
     grant_id: str = text(foreign_key="grant.id", index=True)
     user_id: str = text(foreign_key="user.id")
     client_id: str = text(foreign_key="client.id")
     signed: str = text()
     """A JWS of type consent-receipt+jwt."""
+    shown: str = text()
+    """What the page said, word for word, with a salt; only its digest is signed, and only the person sees it."""
     created_at: int = number()
 
 
@@ -183,7 +189,7 @@ class TokenFamily(SQLModel, table=True):
     """All tokens that descend from one code; revoked together."""
 
     __tablename__ = "token_family"
-    __table_args__ = (STRICT,)
+    __table_args__ = (one_of("details_type", DETAILS_TYPES), STRICT)
 
     id: str = text(primary_key=True)
     grant_id: str = text(foreign_key="grant.id", index=True)
@@ -192,6 +198,8 @@ class TokenFamily(SQLModel, table=True):
     revoked_at: int | None = number(default=None, nullable=True)
     dpop_jkt: str = text(default="")
     """Thumbprint of the key that the refresh tokens of a public client are bound to."""
+    details_type: str = text(default=TYPE)
+    """The type of authorization_details that the client is answered in."""
 
 
 class RefreshToken(SQLModel, table=True):

@@ -31,10 +31,11 @@ ADDED: dict[str, dict[str, str | tuple[str, ...] | int | None]] = {
         "action": ("", "create", "replace", "merge"),
         "asked_grant_id": "",
         "dpop_jkt": "",
+        "details_type": ("ai_model_access", "llm-inference"),
     },
     "grant": {"dpop_required": 0},
     "code": {"dpop_jkt": ""},
-    "token_family": {"dpop_jkt": ""},
+    "token_family": {"dpop_jkt": "", "details_type": ("ai_model_access", "llm-inference")},
     "access_token": {"dpop_jkt": ""},
     "signing_key": {"purpose": ("token", "receipt"), "signs_at": "instant"},
 }
@@ -90,10 +91,10 @@ def _receipt() -> None:
         sa.Column("user_id", sa.Text(), nullable=False),
         sa.Column("client_id", sa.Text(), nullable=False),
         sa.Column("signed", sa.Text(), nullable=False),
+        sa.Column("shown", sa.Text(), nullable=False),
         sa.Column("created_at", INT64, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_consent_receipt")),
         sa.UniqueConstraint("request_id", name=op.f("uq_consent_receipt_request_id")),
-        sa.ForeignKeyConstraint(["request_id"], ["grant_request.id"], name=op.f("fk_consent_receipt_request_id")),
         sa.ForeignKeyConstraint(["grant_id"], ["grant.id"], name=op.f("fk_consent_receipt_grant_id")),
         sa.ForeignKeyConstraint(["user_id"], ["user.id"], name=op.f("fk_consent_receipt_user_id")),
         sa.ForeignKeyConstraint(["client_id"], ["client.id"], name=op.f("fk_consent_receipt_client_id")),
@@ -110,7 +111,6 @@ def _seen() -> None:
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_seen")),
         sqlite_strict=True,
     )
-    op.create_index(op.f("ix_seen_ends_at"), "seen", ["ends_at"])
 
 
 def upgrade() -> None:
