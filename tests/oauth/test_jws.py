@@ -1,0 +1,121 @@
+"""What others sign, taken apart and verified with one key."""
+
+import json
+from base64 import urlsafe_b64encode
+from typing import Any
+
+import pytest
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+from joserfc.jws import JWSRegistry
+
+from broker.oauth.jws import ALGORITHMS, BadJws, BadKey, parse_jws, parse_key
+
+Private = ECKey | RSAKey | OKPKey
+EC, RSA, ED = ECKey.generate_key("P-256"), RSAKey.generate_key(2048), OKPKey.generate_key("Ed25519")
+KEY_FOR: dict[str, Private] = {"ES256": EC, "PS256": RSA, "RS256": RSA, "EdDSA": ED, "Ed25519": ED}
+
+
+def encode(raw: bytes) -> str:
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def sign(key: Private, header: dict[str, Any], claims: object = None) -> str:
+    """Signs whatever it is told to, with the algorithm that the header names."""
+    parts = [encode(json.dumps(part).encode()) for part in (header, {"a": 1} if claims is None else claims)]
+    signing_input = ".".join(parts)
+    algorithm = JWSRegistry.algorithms[header["alg"]]
+    return f"{signing_input}.{encode(algorithm.sign(signing_input.encode(), key))}"
+
+
+def public(key: Private, **members: Any) -> dict[str, Any]:
+    return {**key.as_dict(private=False), **members}
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_each_algorithm_verifies_with_its_key_and_with_no_other(algorithm: str) -> None:
+    key = KEY_FOR[algorithm]
+    signed = parse_jws(sign(key, {"alg": algorithm, "kid": "k"}), 2000)
+    assert (signed.header["kid"], signed.claims) == ("k", {"a": 1})
+    assert parse_key(public(key)).verifies(signed)
+    assert not any(parse_key(public(other)).verifies(signed) for other in (EC, RSA, ED) if other is not key)
+
+
+def test_one_changed_byte_is_not_verified() -> None:
+    header, claims, signature = sign(EC, {"alg": "ES256"}).split(".")
+    other = encode(b'{"a":2}')
+    assert not parse_key(public(EC)).verifies(parse_jws(f"{header}.{other}.{signature}", 2000))
+    short = encode(b"\x01" * 63)
+    assert not parse_key(public(EC)).verifies(parse_jws(f"{header}.{claims}.{short}", 2000))
+
+
+def test_a_key_that_names_its_algorithm_verifies_no_other() -> None:
+    """An RSA key could be used with two paddings otherwise, whatever its owner meant."""
+    signed = parse_jws(sign(RSA, {"alg": "RS256"}), 2000)
+    assert not parse_key(public(RSA, alg="PS256")).verifies(signed)
+    assert parse_key(public(RSA, alg="RS256")).verifies(signed)
+
+
+@pytest.mark.parametrize("algorithm", ["none", "HS256", "ES384", "es256", "", None, ["ES256"]])
+def test_an_algorithm_that_is_not_on_the_list_is_refused(algorithm: object) -> None:
+    header = encode(json.dumps({"alg": algorithm}).encode())
+    with pytest.raises(BadJws):
+        parse_jws(f"{header}.{encode(b'{}')}.AAAA", 2000)
+
+
+@pytest.mark.parametrize("name", ["crit", "b64"])
+def test_a_header_that_changes_the_meaning_is_refused(name: str) -> None:
+    with pytest.raises(BadJws):
+        parse_jws(sign(EC, {"alg": "ES256", name: ["exp"]}), 2000)
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda text: text + "=",
+        lambda text: text.replace(".", "..", 1),
+        lambda text: "." + text,
+        lambda text: text.rpartition(".")[0],
+        lambda text: " " + text,
+        lambda text: text + "é",
+        lambda text: text.replace(".", ".*", 1),
+        lambda text: encode(b"[]") + text[text.index(".") :],
+        lambda text: encode(b'{"alg":"ES256","alg":"ES256"}') + text[text.index(".") :],
+        lambda text: encode(b'{"alg":NaN}') + text[text.index(".") :],
+        lambda text: "x" * 2001,
+    ],
+)
+def test_another_spelling_is_refused(spoil: Any) -> None:
+    with pytest.raises(BadJws):
+        parse_jws(spoil(sign(EC, {"alg": "ES256"})), 2000)
+
+
+@pytest.mark.parametrize(
+    "jwk",
+    [
+        "key",
+        {},
+        EC.as_dict(private=True),
+        {"kty": "oct", "k": "c2VjcmV0"},
+        public(EC, k="c2VjcmV0"),
+        public(EC, crv="P-384"),
+        public(EC, y="AAAA"),
+        public(EC, x=None),
+        public(EC, use="enc"),
+        public(EC, alg="ES384"),
+        public(EC, key_ops=["sign"]),
+        public(EC, kid=7),
+        public(EC, kty=["EC"]),
+        public(ED, crv="X25519"),
+        public(RSA, n=encode(b"\x80" + b"\x01" * 127)),
+        public(RSA, n=encode(b"\x80" + b"\x01" * 1023)),
+        public(RSA, e=encode(b"\x01")),
+        public(RSA, e=encode(b"\x01" * 200)),
+    ],
+)
+def test_a_key_that_cannot_or_must_not_verify_is_refused(jwk: Any) -> None:
+    with pytest.raises(BadKey):
+        parse_key(jwk)
+
+
+def test_the_thumbprint_is_of_the_key_and_not_of_what_stands_beside_it() -> None:
+    assert parse_key(public(EC, kid="a", use="sig")).thumbprint == EC.thumbprint()
