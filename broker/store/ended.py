@@ -18,7 +18,7 @@ TABLE_MODULES = (grant_tables, ledger_tables, tables)
 
 _TABLES = SQLModel.metadata.tables
 _ATTEMPT, _SESSION, _REFRESH = _TABLES["attempt"], _TABLES["session"], _TABLES["refresh_token"]
-_CODE, _REQUEST = _TABLES["code"], _TABLES["grant_request"]
+_CODE, _REQUEST, _SEEN = _TABLES["code"], _TABLES["grant_request"], _TABLES["seen"]
 _TOKEN, _CALL, _ACCESS = _TABLES["access_token"], _TABLES["reservation"], _TABLES["access"]
 
 READ = 1_000
@@ -58,6 +58,7 @@ def _has_child() -> ColumnElement[bool]:
 KINDS = (
     Kind("tries to sign in", _ATTEMPT, lambda until: _ATTEMPT.c.at <= until),
     Kind("sessions", _SESSION, lambda until: _SESSION.c.ends_at <= until),
+    Kind("proofs and assertions", _SEEN, lambda until: _SEEN.c.ends_at <= until),
     Kind("refresh tokens", _REFRESH, lambda until: _REFRESH.c.ends_at <= until),
     Kind("access tokens", _TOKEN, lambda until: and_(_TOKEN.c.ends_at <= until, ~_is_named(until), ~_has_child())),
     Kind("codes", _CODE, lambda until: _CODE.c.ends_at <= until),

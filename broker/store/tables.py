@@ -196,7 +196,7 @@ class Seen(SQLModel, table=True):
     __table_args__ = (STRICT,)
 
     digest: str = text(primary_key=True)
-    ends_at: int = number(index=True)
+    ends_at: int = number()
     """From when on it would be refused for its age alone."""
 
 

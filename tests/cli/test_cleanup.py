@@ -57,8 +57,10 @@ def _ended(data: Path, at: int) -> None:
     )
     rows(
         data,
-        f"INSERT INTO code VALUES ('cod_{at}', 'grq_{at}', (SELECT id FROM \"grant\"), (SELECT id FROM client), 'x', 'x', {at}, 1, NULL)",
+        "INSERT INTO code (digest, request_id, grant_id, client_id, redirect_uri, code_challenge, ends_at, used_at) "
+        f"VALUES ('cod_{at}', 'grq_{at}', (SELECT id FROM \"grant\"), (SELECT id FROM client), 'x', 'x', {at}, 1)",
     )
+    rows(data, f"INSERT INTO seen VALUES ('see_{at}', {at})")
 
 
 def test_old_calls_go_to_a_file_and_the_books_are_right(broker: Broker, data: Path, used: str) -> None:
@@ -81,9 +83,10 @@ def test_what_ended_long_ago_is_deleted_and_what_is_young_stays(broker: Broker, 
     for at in (5, 2**62):
         _ended(data, at)
     out = broker("cleanup", "--older-than", "1d").out
-    for words in ("1 tries to sign in", "1 sessions", "1 codes", "1 requests"):
+    for words in ("1 tries to sign in", "1 sessions", "1 codes", "1 requests", "1 proofs and assertions"):
         assert f"{words} were deleted." in out
-    for table, key in (("attempt", "id"), ("session", "digest"), ("grant_request", "id"), ("code", "digest")):
+    digests = [(table, "digest") for table in ("session", "code", "seen")]
+    for table, key in (("attempt", "id"), ("grant_request", "id"), *digests):
         assert [row[0][4:] for row in rows(data, f"SELECT {key} FROM {table}")] == [str(2**62)]
     assert "deleted" not in broker("cleanup", "--older-than", "1d").out
 

@@ -62,6 +62,7 @@ def _device() -> None:
         "device",
         sa.Column("digest", sa.Text(), nullable=False),
         sa.Column("user_code_digest", sa.Text(), nullable=False),
+        sa.Column("sealed_user_code", sa.Text(), nullable=False),
         sa.Column("request_id", sa.Text(), nullable=False),
         sa.Column("client_id", sa.Text(), nullable=False),
         sa.Column("asked_from", sa.Text(), nullable=False),
