@@ -151,6 +151,9 @@ class Device(SQLModel, table=True):
 
     digest: str = text(primary_key=True)
     user_code_digest: str = text(unique=True)
+    """Keyed: so short a code could be found again from a plain digest."""
+    sealed_user_code: str = text(default="")
+    """For the consent page, once a person has entered it."""
     request_id: str = text(foreign_key="grant_request.id", unique=True)
     client_id: str = text(foreign_key="client.id")
     asked_from: str = text()
