@@ -19,6 +19,7 @@ from broker.identity.sign_in import SignIn
 from broker.identity.throttle import Throttle
 from broker.ledger.books import Books, OwnBooks
 from broker.ledger.distant import DistantBooks
+from broker.oauth.asked_details import Catalogue
 from broker.oauth.server import AuthorizationServer
 from broker.oauth.signing import Signer, load_or_make_signing_keys
 from broker.ops.health import Health
@@ -83,7 +84,10 @@ def table(parts: Parts) -> list[Route]:
 def _for_programs(parts: Parts, addresses: Addresses) -> list[Route]:
     oauth = AuthorizationServer.build(
         parts.db, parts.clock, parts.settings, parts.signer,
-        knows_provider=lambda name: parts.registry.get(name) is not None,
+        catalogue=Catalogue(
+            knows=lambda name: parts.registry.get(name) is not None,
+            sellers=lambda model: _sellers(parts, model),
+        ),
         is_signed_in=lambda request: _is_signed_in(parts.web, request),
         address_of=addresses,
     )
@@ -253,6 +257,11 @@ def _principal(parts: Parts, token: str) -> Principal | None:
     except InvalidToken:
         return None
     return Principal(claims.jti, claims.grant_id)
+
+
+def _sellers(parts: Parts, model: str) -> tuple[str, ...]:
+    now = parts.clock()
+    return tuple(name for name in parts.registry.names() if parts.prices.find(name, model, now) is not None)
 
 
 async def _is_signed_in(web: Web, request: Request) -> bool:

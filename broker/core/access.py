@@ -6,6 +6,9 @@ from typing import Literal
 from broker.core.money import MicroUSD, to_decimal
 
 TYPE = "ai_model_access"
+TPX_TYPE = "llm-inference"
+DETAILS_TYPES = (TYPE, TPX_TYPE)
+"""The types of authorization_details that are read; the second is put into the words of the first."""
 
 Period = Literal["grant", "day", "week", "month"]
 PERIODS: tuple[Period, ...] = ("grant", "day", "week", "month")

@@ -43,13 +43,11 @@ class BadDetails(ValueError):
 
 def parse_details(raw: str | JSONValue, mode: Mode = "request") -> tuple[Access, ...]:
     """Reads the JSON text of a parameter, or an array already parsed from a JSON body; raises BadDetails."""
-    elements = _array(raw)
-    if not 1 <= len(elements) <= MAX_ELEMENTS:
-        _bad(f"authorization_details must hold 1 to {MAX_ELEMENTS} objects")
-    return tuple(_access(element, mode) for element in elements)
+    return tuple(_access(element, mode) for element in read_array(raw))
 
 
-def _array(raw: str | JSONValue) -> list[JSONValue]:
+def read_array(raw: str | JSONValue) -> list[JSONValue]:
+    """The elements, of any type as yet; raises BadDetails."""
     value: JSONValue = raw
     if isinstance(raw, str):
         encoded = raw.encode("utf-8", "surrogatepass")
@@ -61,6 +59,8 @@ def _array(raw: str | JSONValue) -> list[JSONValue]:
             raise BadDetails("authorization_details is not strict JSON") from error
     if not isinstance(value, list):
         _bad("authorization_details must be a JSON array")
+    if not 1 <= len(value) <= MAX_ELEMENTS:
+        _bad(f"authorization_details must hold 1 to {MAX_ELEMENTS} objects")
     return value
 
 

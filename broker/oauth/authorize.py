@@ -8,10 +8,10 @@ from starlette.responses import RedirectResponse, Response
 
 from broker.core.errors import BadForm, OAuthError, PageError
 from broker.core.forms import Form, parse_form
+from broker.oauth.asked_details import Catalogue
 from broker.oauth.code import answer_address
 from broker.oauth.form_post import FormPost, read_form_bytes
 from broker.oauth.request import (
-    KnowsProvider,
     Origin,
     UntrustedRequest,
     check_request,
@@ -37,7 +37,7 @@ class Authorize:
 
     post: FormPost
     settings: Settings
-    knows_provider: KnowsProvider
+    catalogue: Catalogue
     is_signed_in: IsSignedIn
 
     async def endpoint(self, request: Request) -> Response:
@@ -56,7 +56,7 @@ class Authorize:
         return await self._to_consent(request, stored)
 
     async def _store(self, form: Form, origin: Origin) -> GrantRequest:
-        checked = check_request(form, origin, self.settings, self.knows_provider, self.post.clock())
+        checked = check_request(form, origin, self.settings, self.catalogue, self.post.clock())
         return await self.post.db.write(lambda tx: store_opened(tx, checked, self.settings))
 
     async def _to_consent(self, request: Request, stored: GrantRequest) -> Response:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.audit.record import record
+from broker.core.access import TYPE
 from broker.core.clock import from_seconds
 from broker.core.errors import OAuthError
 from broker.core.forms import Form
@@ -12,7 +13,7 @@ from broker.core.handle import digest, new_handle
 from broker.core.secret import Secret
 from broker.oauth.form_post import Asked
 from broker.oauth.issue import grant_end, issue_access_token, live_accesses, no_grant
-from broker.oauth.narrowing import read_caps
+from broker.oauth.narrowing import narrowed
 from broker.oauth.pkce import verifies
 from broker.oauth.request import check_scope_and_resource
 from broker.oauth.signing import Signer
@@ -40,18 +41,20 @@ class CodeExchange:
         if grant is None:
             raise no_grant("the grant of this code is gone")
         live = await live_accesses(tx, grant, now)
-        caps = read_caps(asked.form, live, now)
-        family = await tokens.open_family(tx, grant, now)
+        request = await grant_requests.load(tx, code.request_id)
+        details_type = TYPE if request is None else request.details_type
+        narrowing = narrowed(asked.form, asked.client, live, now, details_type)
+        family = await tokens.open_family(tx, grant, now, details_type=details_type)
         if not await codes.use(tx, code.digest, now, family.id):
             raise no_grant("the code was used meanwhile")
         issued = await issue_access_token(
-            tx, self.signer, self.settings, grant, now=now, family_id=family.id, caps=caps
+            tx, self.signer, self.settings, grant, now=now, family_id=family.id, caps=narrowing.caps
         )
         refresh, ends_at = await new_refresh_token(tx, family, self.settings, now)
         await grant_requests.erase_code(tx, code.request_id)
         await _recorded(tx, now, grant, family, issued.jti)
         end = grant_end(live)
-        return TokenAnswer(issued, grant.id, end - now, refresh, min(ends_at, end) - now)
+        return TokenAnswer(issued, grant.id, end - now, refresh, min(ends_at, end) - now, narrowing.details_type)
 
 
 async def new_refresh_token(tx: AsyncSession, family: TokenFamily, settings: Settings, now: int) -> tuple[Secret, int]:

@@ -1,29 +1,34 @@
 """What a token request may ask for: no more than the grant gives."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from broker.core.access import Access, narrow_all
 from broker.core.clock import from_seconds, to_seconds
-from broker.core.details import BadDetails, parse_details
 from broker.core.forms import Form
+from broker.oauth.asked_details import bad_details, read_narrowing
 from broker.oauth.issue import Caps, LiveAccess
-from broker.oauth.request import bad_details
+from broker.store.tables import Client
 
 
-def read_caps(form: Form, live: list[LiveAccess], now: int) -> Caps | None:
-    """The caps of one access token; None when none are asked for. Raises OAuthError (RFC 9396 §6)."""
-    raw = form.one("authorization_details")
-    if raw is None:
-        return None
-    try:
-        asked = parse_details(raw, "token")
-    except BadDetails as error:
-        raise bad_details(error.args[0]) from error
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """The caps of one access token, None when none are asked for, and the type that the client wants to be answered in."""
+
+    caps: Caps | None
+    details_type: str
+
+
+def narrowed(form: Form, client: Client, live: list[LiveAccess], now: int, details_type: str) -> Narrowing:
+    """`details_type` is what holds where the request has no details of its own; raises OAuthError (RFC 9396 §6)."""
     given = tuple(_with_durations(access, now) for access in live)
-    pairs = narrow_all(asked, given)
+    asked = read_narrowing(form, client, given)
+    if asked is None:
+        return Narrowing(None, details_type)
+    pairs = narrow_all(asked.accesses, given)
     if isinstance(pairs, str):
         raise bad_details(f"{pairs} is more than was granted")
-    return {live[position].id: _with_end(element, live[position], now) for position, element in pairs}
+    caps = {live[position].id: _with_end(element, live[position], now) for position, element in pairs}
+    return Narrowing(caps, asked.type)
 
 
 def _with_durations(access: LiveAccess, now: int) -> Access:

@@ -6,8 +6,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from broker.core.errors import OAuthError
+from broker.oauth.asked_details import Catalogue
 from broker.oauth.form_post import NO_STORE, Asked, FormPost
-from broker.oauth.request import KnowsProvider, Origin, check_request, is_registered, store_pushed
+from broker.oauth.request import Origin, check_request, is_registered, store_pushed
 from broker.settings import Settings
 
 
@@ -17,7 +18,7 @@ class PushedRequests:
 
     post: FormPost
     settings: Settings
-    knows_provider: KnowsProvider
+    catalogue: Catalogue
 
     async def endpoint(self, request: Request) -> Response:
         return await self.post.run(request, self._answer)
@@ -27,7 +28,7 @@ class PushedRequests:
         if uri is None or not is_registered(asked.client, uri):
             raise OAuthError("invalid_request", "The redirect_uri is missing or not registered for this client.")
         origin = Origin(asked.client, uri, asked.form.one("state"))
-        pushed = check_request(asked.form, origin, self.settings, self.knows_provider, self.post.clock())
+        pushed = check_request(asked.form, origin, self.settings, self.catalogue, self.post.clock())
         request_uri = await self.post.db.write(lambda tx: store_pushed(tx, pushed, self.settings))
         body = {"request_uri": request_uri, "expires_in": self.settings.par_seconds}
         return JSONResponse(body, 201, NO_STORE)

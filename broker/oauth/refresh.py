@@ -13,7 +13,7 @@ from broker.core.secret import Secret
 from broker.oauth.exchange import new_refresh_token
 from broker.oauth.form_post import Asked
 from broker.oauth.issue import grant_end, issue_access_token, live_accesses, no_grant
-from broker.oauth.narrowing import read_caps
+from broker.oauth.narrowing import narrowed
 from broker.oauth.request import check_scope_and_resource
 from broker.oauth.signing import Signer
 from broker.oauth.token_answer import TokenAnswer
@@ -87,9 +87,9 @@ class Refresh:
         if grant is None:
             raise no_grant("the grant of this token is gone")
         live = await live_accesses(tx, grant, now)
-        caps = read_caps(asked.form, live, now)
+        narrowing = narrowed(asked.form, asked.client, live, now, family.details_type)
         issued = await issue_access_token(
-            tx, self.signer, self.settings, grant, now=now, family_id=family.id, caps=caps
+            tx, self.signer, self.settings, grant, now=now, family_id=family.id, caps=narrowing.caps
         )
         refresh, ends_at, rotated = given, token.ends_at, ""
         if asked.client.public:
@@ -98,7 +98,8 @@ class Refresh:
                 rotated = token.digest
         await record(tx, now, "token.refreshed", grant.client_id, grant.id, family=family.id, jti=issued.jti)
         end = grant_end(live)
-        return Refreshed(TokenAnswer(issued, grant.id, end - now, refresh, min(ends_at, end) - now), rotated)
+        left = min(ends_at, end) - now
+        return Refreshed(TokenAnswer(issued, grant.id, end - now, refresh, left, narrowing.details_type), rotated)
 
 
 async def _require(tx: AsyncSession, token_digest: str, client_id: str, now: int) -> tuple[RefreshToken, TokenFamily]:

@@ -1,19 +1,18 @@
 """An authorization request, identified and then checked, becomes a stored grant request."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from broker.core.access import Access
 from broker.core.clock import from_seconds
-from broker.core.details import BadDetails, parse_details
 from broker.core.errors import BadForm, OAuthError, PageError
 from broker.core.forms import Form
 from broker.core.handle import digest, new_handle, new_id
 from broker.core.strict_json import dumps
 from broker.oauth import redirect_uri
+from broker.oauth.asked_details import Catalogue, read_asked
 from broker.oauth.clients import registered_uris
+from broker.oauth.grant_action import read_action, require_named_grant
 from broker.oauth.pkce import is_challenge
 from broker.settings import Settings
 from broker.store import clients, grant_requests
@@ -22,7 +21,6 @@ from broker.store.tables import Client
 
 PREFIX = "urn:ietf:params:oauth:request_uri:"
 MAX_STATE = 4096
-KnowsProvider = Callable[[str], bool]
 
 
 class UntrustedRequest(PageError):
@@ -70,9 +68,7 @@ def is_registered(client: Client, uri: str) -> bool:
     return any(redirect_uri.matches(registered, uri) for registered in registered_uris(client))
 
 
-def check_request(
-    form: Form, origin: Origin, settings: Settings, knows_provider: KnowsProvider, now: int
-) -> GrantRequest:
+def check_request(form: Form, origin: Origin, settings: Settings, catalogue: Catalogue, now: int) -> GrantRequest:
     """The request as it will be stored, not yet opened; raises OAuthError."""
     if form.has_repeated():
         raise OAuthError("invalid_request", "A parameter stands more than once.")
@@ -92,16 +88,20 @@ def check_request(
     if form.one("code_challenge_method") != "S256" or not is_challenge(challenge):
         raise OAuthError("invalid_request", "A code_challenge with code_challenge_method S256 is required.")
     check_scope_and_resource(form, settings)
-    asked = check_details(form, settings, knows_provider)
+    asked = read_asked(form, origin.client, settings, catalogue)
+    action = read_action(form)
     return GrantRequest(
         id=new_id("grq"),
         client_id=origin.client.id,
         redirect_uri=origin.redirect_uri,
         client_state=origin.state,
         code_challenge=challenge,
-        asked=dumps([access.to_wire() for access in asked]).decode(),
+        asked=dumps([access.to_wire() for access in asked.accesses]).decode(),
+        details_type=asked.type,
         created_at=now,
         ends_at=now,
+        action=action.action,
+        asked_grant_id=action.grant_id,
     )
 
 
@@ -113,31 +113,9 @@ def check_scope_and_resource(form: Form, settings: Settings) -> None:
         raise OAuthError("invalid_target", "The resource is not the one of this server.")
 
 
-def check_details(form: Form, settings: Settings, knows_provider: KnowsProvider) -> tuple[Access, ...]:
-    """Raises OAuthError invalid_authorization_details (RFC 9396 §5)."""
-    raw = form.one("authorization_details")
-    if raw is None:
-        raise bad_details("authorization_details is required")
-    try:
-        asked = parse_details(raw)
-    except BadDetails as error:
-        raise bad_details(error.args[0]) from error
-    for access in asked:
-        if not knows_provider(access.provider):
-            raise bad_details("a provider is not known here")
-        if access.locations is not None and set(access.locations) != {settings.resource}:
-            raise bad_details("locations may only name the resource of this server")
-    return asked
-
-
-def bad_details(reason: str) -> OAuthError:
-    """A reason that begins with the name of a member keeps it as it is written."""
-    sentence = reason if "_" in reason.partition(" ")[0] else f"{reason[0].upper()}{reason[1:]}"
-    return OAuthError("invalid_authorization_details", f"{sentence}.")
-
-
 async def store_pushed(tx: AsyncSession, request: GrantRequest, settings: Settings) -> str:
-    """Its request_uri, of which only the digest is kept (RFC 9126 §2.2)."""
+    """Its request_uri, of which only the digest is kept (RFC 9126 §2.2); raises OAuthError."""
+    await require_named_grant(tx, request, request.created_at)
     request_uri = PREFIX + new_handle("par")
     request.pushed_digest = digest(request_uri)
     request.ends_at = request.created_at + from_seconds(settings.par_seconds)
@@ -146,6 +124,8 @@ async def store_pushed(tx: AsyncSession, request: GrantRequest, settings: Settin
 
 
 async def store_opened(tx: AsyncSession, request: GrantRequest, settings: Settings) -> GrantRequest:
+    """Raises OAuthError."""
+    await require_named_grant(tx, request, request.created_at)
     request.opened_at = request.created_at
     request.ends_at = request.created_at + from_seconds(settings.consent_seconds)
     await grant_requests.add(tx, request)

@@ -6,13 +6,13 @@ from typing import Self
 from starlette.requests import Request
 
 from broker.core.clock import Clock
+from broker.oauth.asked_details import Catalogue
 from broker.oauth.authorize import Authorize, IsSignedIn
 from broker.oauth.exchange import CodeExchange
 from broker.oauth.form_post import AddressOf, FormPost
 from broker.oauth.metadata import Discovery
 from broker.oauth.par import PushedRequests
 from broker.oauth.refresh import Refresh
-from broker.oauth.request import KnowsProvider
 from broker.oauth.revoke import Revocation
 from broker.oauth.signing import Signer
 from broker.oauth.throttle import Throttle
@@ -42,14 +42,14 @@ class AuthorizationServer:
         settings: Settings,
         signer: Signer,
         *,
-        knows_provider: KnowsProvider,
+        catalogue: Catalogue,
         is_signed_in: IsSignedIn,
         address_of: AddressOf = peer_address,
     ) -> Self:
         post = FormPost(db, clock, Throttle(settings.oauth_requests_a_minute, clock), address_of)
         return cls(
-            par=PushedRequests(post, settings, knows_provider),
-            authorize=Authorize(post, settings, knows_provider, is_signed_in),
+            par=PushedRequests(post, settings, catalogue),
+            authorize=Authorize(post, settings, catalogue, is_signed_in),
             token=TokenEndpoint(post, CodeExchange(signer, settings), Refresh(signer, settings)),
             revoke=RevocationEndpoint(post, Revocation(signer)),
             discovery=Discovery(settings, signer),

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 
 from starlette.responses import JSONResponse
 
+from broker.core.access import TPX_TYPE, TYPE, Access
 from broker.core.clock import SECOND
 from broker.core.secret import Secret
+from broker.oauth import tpx
 from broker.oauth.form_post import NO_STORE
 from broker.oauth.issue import IssuedToken
 
@@ -19,6 +21,8 @@ class TokenAnswer:
     refresh_token: Secret
     refresh_left: int
     """Microseconds the refresh token has left."""
+    details_type: str = TYPE
+    """The type of authorization_details that the client asked in."""
 
     def to_response(self) -> JSONResponse:
         """RFC 6749 §5.1, RFC 9396 §7, and the expiry members of the refresh token expiration draft."""
@@ -29,7 +33,13 @@ class TokenAnswer:
             "refresh_token": self.refresh_token.reveal(),
             "refresh_token_timeout": self.refresh_left // SECOND,
             "authorization_expires_in": self.grant_left // SECOND,
-            "authorization_details": [element.to_wire() for element in self.issued.details],
+            "authorization_details": in_type(self.issued.details, self.details_type),
             "grant_id": self.grant_id,
         }
         return JSONResponse(body, headers=NO_STORE)
+
+
+def in_type(details: tuple[Access, ...], details_type: str) -> list[dict[str, object]]:
+    """The granted objects as the client reads them (RFC 9396 §7)."""
+    said = tpx.in_its_words(details) if details_type == TPX_TYPE else []
+    return said or [element.to_wire() for element in details]

@@ -4,13 +4,16 @@ from sqlalchemy import update
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from broker.core.access import TYPE
 from broker.core.handle import new_id
 from broker.store import changes
 from broker.store.grant_tables import AccessToken, Grant, RefreshToken, TokenFamily
 
 
-async def open_family(tx: AsyncSession, grant: Grant, now: int) -> TokenFamily:
-    family = TokenFamily(id=new_id("fam"), grant_id=grant.id, client_id=grant.client_id, created_at=now)
+async def open_family(tx: AsyncSession, grant: Grant, now: int, *, details_type: str = TYPE) -> TokenFamily:
+    family = TokenFamily(
+        id=new_id("fam"), grant_id=grant.id, client_id=grant.client_id, created_at=now, details_type=details_type
+    )
     tx.add(family)
     await tx.flush()
     return family

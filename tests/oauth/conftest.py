@@ -11,7 +11,7 @@ from broker.oauth.server import AuthorizationServer
 from broker.oauth.signing import load_or_make_signing_keys
 from broker.settings import Settings
 from broker.vault.vault import Vault
-from tests.oauth.world import ISSUER, TurnedClock, World, as_app, people
+from tests.oauth.world import CATALOGUE, ISSUER, TurnedClock, World, as_app, people
 from tests.stores import Store
 
 
@@ -33,9 +33,7 @@ async def world(store: Store, settings: Settings) -> AsyncIterator[World]:
     async def is_signed_in(_request: Request) -> bool:
         return made[0].signed_in
 
-    server = AuthorizationServer.build(
-        db, clock, settings, signer, knows_provider=lambda name: name == "openai", is_signed_in=is_signed_in
-    )
+    server = AuthorizationServer.build(db, clock, settings, signer, catalogue=CATALOGUE, is_signed_in=is_signed_in)
     transport = httpx.ASGITransport(app=as_app(server))
     async with httpx.AsyncClient(transport=transport, base_url=ISSUER) as http:
         made.append(World(db, clock, settings, vault, signer, server, http, user_id, credential_id))

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from broker.oauth.server import AuthorizationServer
-from tests.oauth.world import ISSUER, VERIFIER, World, as_app
+from tests.oauth.world import CATALOGUE, ISSUER, VERIFIER, World, as_app
 from tests.stores import Store
 
 
@@ -19,7 +19,7 @@ async def other(world: World, store: Store) -> AsyncIterator[httpx.AsyncClient]:
         world.clock,
         world.settings,
         world.signer,
-        knows_provider=lambda name: name == "openai",
+        catalogue=CATALOGUE,
         is_signed_in=world.server.authorize.is_signed_in,
     )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=as_app(server)), base_url=ISSUER) as http:

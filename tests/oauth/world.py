@@ -19,6 +19,7 @@ from broker.core.clock import from_seconds
 from broker.core.errors import PageError
 from broker.core.grant import GrantEvent
 from broker.core.handle import new_id
+from broker.oauth.asked_details import Catalogue
 from broker.oauth.clients import register_client
 from broker.oauth.code import make_code
 from broker.oauth.request import UntrustedRequest
@@ -46,6 +47,15 @@ ASKED: list[dict[str, Any]] = [
     }
 ]
 DAY = from_seconds(86_400)
+SOLD = {
+    "gpt-4o": ("openai",),
+    "gpt-4o-mini": ("openai",),
+    "claude-haiku-4-5": ("anthropic",),
+    "llama": ("mine", "openai"),
+}
+CATALOGUE = Catalogue(
+    knows=lambda name: name in ("openai", "anthropic", "mine"), sellers=lambda model: SOLD.get(model, ())
+)
 
 
 @dataclass
