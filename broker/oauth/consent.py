@@ -75,9 +75,13 @@ class Approved:
 
 
 async def open_request(tx: AsyncSession, request: GrantRequest, user: User, now: int, seconds: int) -> None:
-    """Binds a pending request to who looks at it, and keeps it open for so many seconds more."""
+    """Binds a pending request to who looks at it, and keeps it open for so many seconds more.
+
+    A device was told how long it may ask: what was approved later would reach nobody.
+    """
     opened_at = now if request.opened_at is None else request.opened_at
-    ends_at = min(now + from_seconds(seconds), opened_at + LONGEST)
+    longer = min(now + from_seconds(seconds), opened_at + LONGEST)
+    ends_at = request.ends_at if request.kind == "device" else longer
     await answers.open_for(tx, request, user.id, now, ends_at)
 
 

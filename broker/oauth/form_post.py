@@ -35,6 +35,8 @@ class Asked:
     client: Client
     arrived_at: int
     headers: Headers
+    address: str
+    """The network address it came from, as far as it can be believed."""
 
 
 Answer = Callable[[Asked], Awaitable[Response]]
@@ -51,12 +53,13 @@ class FormPost:
 
     async def run(self, request: Request, answer: Answer) -> Response:
         arrived_at = self.clock()
+        address = self.address_of(request)
         try:
-            self.throttle.admit(self.address_of(request))
+            self.throttle.admit(address)
             form = await read_form(request)
             presented = read_client(request.headers.getlist("authorization"), form)
             client = await self.db.read(lambda tx: authenticate(tx, presented))
-            return await answer(Asked(form, client, arrived_at, request.headers))
+            return await answer(Asked(form, client, arrived_at, request.headers, address))
         except OAuthError as error:
             _log.info("oauth_error", error=error.error, detail=error.detail or error.description)
             return error_answer(error)
