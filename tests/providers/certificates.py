@@ -32,10 +32,13 @@ class Authority:
         context.set_alpn_protocols(["http/1.1"])
         return context
 
-    def server(self, folder: Path, *, address: str = "127.0.0.1", days: tuple[int, int] = (-1, 1)) -> ssl.SSLContext:
-        """What a server has that this authority speaks for, from and until so many days from now."""
+    def server(
+        self, folder: Path, *, address: str = "127.0.0.1", name: str = "", days: tuple[int, int] = (-1, 1)
+    ) -> ssl.SSLContext:
+        """What a server has that this authority speaks for by address or by name, from and until so many days from now."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+        known: x509.GeneralName = x509.DNSName(name) if name else x509.IPAddress(ipaddress.ip_address(address))
+        names = x509.SubjectAlternativeName([known])
         builder = _builder(_name("server"), self.certificate.subject, key, days=days)
         certificate = builder.add_extension(names, critical=False).sign(self.key, hashes.SHA256())
         private = key.private_bytes(
