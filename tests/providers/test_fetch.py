@@ -258,6 +258,6 @@ async def test_a_name_without_an_address_is_said_to_have_none(monkeypatch: pytes
     def none(*_: object, **_more: object) -> Awaitable[None]:
         raise OSError("no such name")
 
-    monkeypatch.setattr(names.socket, "getaddrinfo", none)
+    monkeypatch.setattr("socket.getaddrinfo", none)
     with pytest.raises(Unresolved, match="no address"):
         await names.resolve("app.example")
