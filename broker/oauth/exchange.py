@@ -5,29 +5,25 @@ from dataclasses import dataclass
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.audit.record import record
-from broker.core.access import TYPE
-from broker.core.clock import from_seconds
 from broker.core.errors import OAuthError
 from broker.core.forms import Form
-from broker.core.handle import digest, new_handle
-from broker.core.secret import Secret
+from broker.core.handle import digest
+from broker.oauth.first_tokens import FirstTokens
 from broker.oauth.form_post import Asked
-from broker.oauth.issue import grant_end, issue_access_token, live_accesses, no_grant
-from broker.oauth.narrowing import narrowed
+from broker.oauth.issue import no_grant
 from broker.oauth.pkce import verifies
 from broker.oauth.request import check_scope_and_resource
-from broker.oauth.signing import Signer
 from broker.oauth.token_answer import TokenAnswer
 from broker.settings import Settings
-from broker.store import codes, grant_requests, grants, tokens
-from broker.store.grant_tables import Code, Grant, RefreshToken, TokenFamily
+from broker.store import codes, grant_requests, tokens
+from broker.store.grant_tables import Code
 
 
 @dataclass(frozen=True, slots=True)
 class CodeExchange:
     """Everything is judged before the code is used: a refused request, also one with a wrong verifier, leaves it usable."""
 
-    signer: Signer
+    first_tokens: FirstTokens
     settings: Settings
 
     async def __call__(self, tx: AsyncSession, asked: Asked, now: int) -> TokenAnswer | OAuthError:
@@ -37,33 +33,11 @@ class CodeExchange:
         if code.used_at is not None:
             return await _replayed(tx, code, now)
         _check_code(code, asked.form, now)
-        grant = await grants.load(tx, code.grant_id)
-        if grant is None:
-            raise no_grant("the grant of this code is gone")
-        live = await live_accesses(tx, grant, now)
-        request = await grant_requests.load(tx, code.request_id)
-        details_type = TYPE if request is None else request.details_type
-        narrowing = narrowed(asked.form, asked.client, live, now, details_type)
-        family = await tokens.open_family(tx, grant, now, details_type=details_type)
-        if not await codes.use(tx, code.digest, now, family.id):
-            raise no_grant("the code was used meanwhile")
-        issued = await issue_access_token(
-            tx, self.signer, self.settings, grant, now=now, family_id=family.id, caps=narrowing.caps
+        answer = await self.first_tokens(
+            tx, asked, code.grant_id, code.request_id, now, lambda family_id: codes.use(tx, code.digest, now, family_id)
         )
-        refresh, ends_at = await new_refresh_token(tx, family, self.settings, now)
         await grant_requests.erase_code(tx, code.request_id)
-        await _recorded(tx, now, grant, family, issued.jti)
-        end = grant_end(live)
-        return TokenAnswer(issued, grant.id, end - now, refresh, min(ends_at, end) - now, narrowing.details_type)
-
-
-async def new_refresh_token(tx: AsyncSession, family: TokenFamily, settings: Settings, now: int) -> tuple[Secret, int]:
-    """The token, of which only the digest is kept, and its own end; its grant's end may come sooner."""
-    token = Secret(new_handle("rft"))
-    ends_at = now + from_seconds(settings.refresh_token_seconds)
-    row = RefreshToken(digest=digest(token.reveal()), family_id=family.id, created_at=now, ends_at=ends_at)
-    await tokens.add_refresh(tx, row)
-    return token, ends_at
+        return answer
 
 
 async def _require_code(tx: AsyncSession, asked: Asked) -> Code:
@@ -94,7 +68,3 @@ async def _replayed(tx: AsyncSession, code: Code, now: int) -> OAuthError:
         revoked = await tokens.revoke_family(tx, code.family_id, now)
         await record(tx, now, "code.replayed", code.client_id, code.grant_id, family=code.family_id, revoked=revoked)
     return no_grant("the code was used before")
-
-
-async def _recorded(tx: AsyncSession, now: int, grant: Grant, family: TokenFamily, jti: str) -> None:
-    await record(tx, now, "token.issued", grant.client_id, grant.id, family=family.id, jti=jti)

@@ -10,7 +10,7 @@ from broker.core.clock import from_seconds
 from broker.core.errors import OAuthError
 from broker.core.handle import digest
 from broker.core.secret import Secret
-from broker.oauth.exchange import new_refresh_token
+from broker.oauth.first_tokens import new_refresh_token
 from broker.oauth.form_post import Asked
 from broker.oauth.issue import grant_end, issue_access_token, live_accesses, no_grant
 from broker.oauth.narrowing import narrowed

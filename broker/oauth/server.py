@@ -9,6 +9,7 @@ from broker.core.clock import Clock
 from broker.oauth.asked_details import Catalogue
 from broker.oauth.authorize import Authorize, IsSignedIn
 from broker.oauth.exchange import CodeExchange
+from broker.oauth.first_tokens import FirstTokens
 from broker.oauth.form_post import AddressOf, FormPost
 from broker.oauth.metadata import Discovery
 from broker.oauth.par import PushedRequests
@@ -50,7 +51,9 @@ class AuthorizationServer:
         return cls(
             par=PushedRequests(post, settings, catalogue),
             authorize=Authorize(post, settings, catalogue, is_signed_in),
-            token=TokenEndpoint(post, CodeExchange(signer, settings), Refresh(signer, settings)),
+            token=TokenEndpoint(
+                post, CodeExchange(FirstTokens(signer, settings), settings), Refresh(signer, settings)
+            ),
             revoke=RevocationEndpoint(post, Revocation(signer)),
             discovery=Discovery(settings, signer),
         )

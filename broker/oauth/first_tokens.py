@@ -1,0 +1,60 @@
+"""What a person approved becomes tokens: one family for each code, whichever way the code went."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from broker.audit.record import record
+from broker.core.access import TYPE
+from broker.core.clock import from_seconds
+from broker.core.handle import digest, new_handle
+from broker.core.secret import Secret
+from broker.oauth.form_post import Asked
+from broker.oauth.issue import grant_end, issue_access_token, live_accesses, no_grant
+from broker.oauth.narrowing import narrowed
+from broker.oauth.signing import Signer
+from broker.oauth.token_answer import TokenAnswer
+from broker.settings import Settings
+from broker.store import grant_requests, grants, tokens
+from broker.store.grant_tables import RefreshToken, TokenFamily
+
+Use = Callable[[str], Awaitable[bool]]
+"""Uses up what is exchanged, for the family of that id; False if it was used meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstTokens:
+    signer: Signer
+    settings: Settings
+
+    async def __call__(
+        self, tx: AsyncSession, asked: Asked, grant_id: str, request_id: str, now: int, use: Use
+    ) -> TokenAnswer:
+        """Everything is judged before it is used up; raises OAuthError."""
+        grant = await grants.load(tx, grant_id)
+        if grant is None:
+            raise no_grant("the grant is gone")
+        live = await live_accesses(tx, grant, now)
+        request = await grant_requests.load(tx, request_id)
+        details_type = TYPE if request is None else request.details_type
+        narrowing = narrowed(asked.form, asked.client, live, now, details_type)
+        family = await tokens.open_family(tx, grant, now, details_type=details_type)
+        if not await use(family.id):
+            raise no_grant("it was used meanwhile")
+        issued = await issue_access_token(
+            tx, self.signer, self.settings, grant, now=now, family_id=family.id, caps=narrowing.caps
+        )
+        refresh, ends_at = await new_refresh_token(tx, family, self.settings, now)
+        await record(tx, now, "token.issued", grant.client_id, grant.id, family=family.id, jti=issued.jti)
+        end = grant_end(live)
+        return TokenAnswer(issued, grant.id, end - now, refresh, min(ends_at, end) - now, narrowing.details_type)
+
+
+async def new_refresh_token(tx: AsyncSession, family: TokenFamily, settings: Settings, now: int) -> tuple[Secret, int]:
+    """The token, of which only the digest is kept, and its own end; its grant's end may come sooner."""
+    token = Secret(new_handle("rft"))
+    ends_at = now + from_seconds(settings.refresh_token_seconds)
+    row = RefreshToken(digest=digest(token.reveal()), family_id=family.id, created_at=now, ends_at=ends_at)
+    await tokens.add_refresh(tx, row)
+    return token, ends_at
