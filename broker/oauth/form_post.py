@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from broker.core.clock import Clock
 from broker.core.errors import BadForm, OAuthError, Unavailable
 from broker.core.forms import MAX_BYTES, Form, parse_form
-from broker.oauth.client_auth import authenticate, read_client
+from broker.oauth.client_auth import ClientAuthentication, read_client
 from broker.oauth.throttle import Throttle, Throttled
 from broker.ops.log import logger
 from broker.store.database import Database
@@ -50,6 +50,7 @@ class FormPost:
     clock: Clock
     throttle: Throttle
     address_of: AddressOf
+    authentication: ClientAuthentication
 
     async def run(self, request: Request, answer: Answer) -> Response:
         arrived_at = self.clock()
@@ -57,8 +58,7 @@ class FormPost:
         try:
             self.throttle.admit(address)
             form = await read_form(request)
-            presented = read_client(request.headers.getlist("authorization"), form)
-            client = await self.db.read(lambda tx: authenticate(tx, presented))
+            client = await self.client_of(request, form)
             return await answer(Asked(form, client, arrived_at, request.headers, address))
         except OAuthError as error:
             _log.info("oauth_error", error=error.error, detail=error.detail or error.description)
@@ -70,6 +70,11 @@ class FormPost:
             _log.error("unavailable", detail=error.detail)
             busy = OAuthError("temporarily_unavailable", "The server cannot answer now. Try again.", status=503)
             return error_answer(busy, retry_after=error.retry_after)
+
+    async def client_of(self, request: Request, form: Form) -> Client:
+        """Raises OAuthError invalid_client."""
+        presented = read_client(request.headers.getlist("authorization"), form)
+        return await self.authentication(presented, path=request.url.path, asked_from=self.address_of(request))
 
 
 async def read_form(request: Request) -> Form:

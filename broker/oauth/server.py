@@ -7,10 +7,14 @@ from starlette.requests import Request
 
 from broker.core.clock import Clock
 from broker.oauth.asked_details import Catalogue
+from broker.oauth.assertion import Assertions
 from broker.oauth.authorize import Authorize, IsSignedIn
+from broker.oauth.client_auth import ClientAuthentication
+from broker.oauth.client_keys import ClientKeys
 from broker.oauth.exchange import CodeExchange
 from broker.oauth.first_tokens import FirstTokens
 from broker.oauth.form_post import AddressOf, FormPost
+from broker.oauth.known_clients import KnownClients
 from broker.oauth.metadata import Discovery
 from broker.oauth.par import PushedRequests
 from broker.oauth.refresh import Refresh
@@ -18,6 +22,7 @@ from broker.oauth.revoke import Revocation
 from broker.oauth.signing import Signer
 from broker.oauth.throttle import Throttle
 from broker.oauth.token import RevocationEndpoint, TokenEndpoint
+from broker.providers.fetch import Fetch
 from broker.settings import Settings
 from broker.store.database import Database
 
@@ -46,8 +51,12 @@ class AuthorizationServer:
         catalogue: Catalogue,
         is_signed_in: IsSignedIn,
         address_of: AddressOf = peer_address,
+        fetch: Fetch | None = None,
     ) -> Self:
-        post = FormPost(db, clock, Throttle(settings.oauth_requests_a_minute, clock), address_of)
+        assertions = Assertions(db, clock, settings.public_url, ClientKeys(fetch, clock))
+        authentication = ClientAuthentication(KnownClients(db, clock), assertions)
+        throttle = Throttle(settings.oauth_requests_a_minute, clock)
+        post = FormPost(db, clock, throttle, address_of, authentication)
         return cls(
             par=PushedRequests(post, settings, catalogue),
             authorize=Authorize(post, settings, catalogue, is_signed_in),
