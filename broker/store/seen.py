@@ -1,5 +1,8 @@
 """What may be shown once only, remembered by digest for as long as it would still be taken."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from sqlalchemy import delete, func
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import col, select
@@ -13,7 +16,7 @@ SHELF = 3
 MOST_ON_A_SHELF = 128
 """Half a million in all: never more than that, and nothing that still counts ever gives way to something new."""
 
-_INSERT = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
+_INSERT: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 async def once(tx: AsyncSession, digest: str, ends_at: int, now: int) -> bool:
