@@ -115,7 +115,8 @@ async def approve(tx: AsyncSession, case: Case, answer: Answer, now: int) -> App
         grant = case.grant
         for row, one in zip(case.continued, given, strict=True):
             effects.append(await _continue(tx, grant, row, one, now))
-        effects += [await _end(tx, row, now) for row in case.others if row.id not in answer.kept]
+        let_go = [row for row in case.others if row.id not in answer.kept]
+        effects += [await _end(tx, row, now) for row in (*let_go, *case.ending)]
         for row in case.lapsed:
             await granting.end_access(tx, row, now)
         await granting.touch(tx, grant, now)
@@ -215,6 +216,7 @@ async def _record_approval(
         grant.id,
         request_id=case.request.id,
         client_id=case.client.id,
+        action=case.request.action,
         effect=effect.value,
         asked=digest(case.request.asked),
         granted=digest(written),

@@ -13,6 +13,7 @@ from broker.core.clock import SECOND
 from broker.core.details import parse_details
 from broker.ledger.limits import figures
 from broker.oauth.consent_changes import changes_of, is_wider
+from broker.oauth.consent_target import added_to, find_target
 from broker.oauth.consent_terms import Offer, Policy, Present
 from broker.store import answers, credentials, grants
 from broker.store.accesses import as_granted
@@ -30,7 +31,8 @@ class Kind(StrEnum):
 class Case:
     """The request, who asks, who answers, and for each access asked for what may be given.
 
-    `continued` has the live access that each offer goes on with, and `others` the live ones that were not asked for.
+    `continued` has the live access that each offer goes on with; the live ones that were not asked for are `others`, which
+    stay as the person says, or `ending`, which do not.
     """
 
     request: GrantRequest
@@ -40,8 +42,11 @@ class Case:
     grant: Grant | None = None
     continued: tuple[Access | None, ...] = ()
     others: tuple[Access, ...] = ()
+    ending: tuple[Access, ...] = ()
     lapsed: tuple[Access, ...] = ()
     """Accesses past their end, which nobody has cleared away yet."""
+    beside: Grant | None = None
+    """What the app has already, where this makes it another grant."""
     keys: dict[str, Credential] = field(default_factory=dict)
     last_answer: GrantRequest | None = None
 
@@ -53,30 +58,37 @@ class Case:
 
     @property
     def is_unchanged(self) -> bool:
-        return not any(changes_of(offer) for offer in self.offers)
+        return not self.ending and not any(changes_of(offer) for offer in self.offers)
 
 
 async def read_case(
     tx: AsyncSession, request: GrantRequest, client: Client, user: User, policy: Policy, now: int
 ) -> Case:
+    """Raises NotTheirGrant."""
     asked = parse_details(request.asked)
-    grant = await grants.newest_live(tx, user.id, client.id, now)
+    target = await find_target(tx, request, user, now)
+    grant = target.grant
     rows = [] if grant is None else await grants.load_accesses(tx, grant.id)
     live = [row for row in rows if row.ends_at > now]
     continued = pair(asked, live)
     keys = {element.provider: await _usable(tx, user, element.provider, policy) for element in asked}
+    present = [
+        None if row is None else await _present(tx, element, row, now)
+        for element, row in zip(asked, continued, strict=True)
+    ]
     offers = [
         Offer(
-            asked=element,
+            asked=added_to(element, has) if has is not None and target.adds else element,
             keys=tuple(key.id for key in keys[element.provider]),
             policy=policy,
-            present=None if row is None else await _present(tx, element, row, now),
+            present=has,
             continues=grant is not None,
             cautious=not client.verified,
         )
-        for element, row in zip(asked, continued, strict=True)
+        for element, has in zip(asked, present, strict=True)
     ]
-    others = tuple(row for row in live if row not in continued)
+    rest = tuple(row for row in live if row not in continued)
+    others = () if target.replaces else rest
     return Case(
         request=request,
         client=client,
@@ -85,8 +97,10 @@ async def read_case(
         grant=grant,
         continued=continued,
         others=others,
+        ending=rest if target.replaces else (),
         lapsed=tuple(row for row in rows if row.ends_at <= now),
-        keys=await _named_keys(tx, [*chain.from_iterable(keys.values())], others),
+        beside=target.beside,
+        keys=await _named_keys(tx, [*chain.from_iterable(keys.values())], rest),
         last_answer=await answers.last_answer(tx, user.id, client.id),
     )
 

@@ -12,6 +12,7 @@ from broker.core.forms import Form
 from broker.oauth.code import make_code
 from broker.oauth.consent import AlreadyAnswered, Answer, Fault, approve, deny, is_open, judge_answer, open_request
 from broker.oauth.consent_case import Case, read_case
+from broker.oauth.consent_target import NotTheirGrant
 from broker.oauth.consent_terms import Policy
 from broker.providers.registry import label
 from broker.store.grant_tables import GrantRequest
@@ -88,7 +89,10 @@ class ConsentPages:
             await open_request(tx, found[0], signed_in.user, now, self._web.settings.consent_seconds)
             return self._start(await read_case(tx, *found, signed_in.user, self._policy, now), now)
 
-        seen = await self._web.db.write(work)
+        try:
+            seen = await self._web.db.write(work)
+        except NotTheirGrant:
+            return await self._closed.cannot_answer(request, signed_in)
         if seen is None:
             return await self._closed.page(request, signed_in, at_done=False)
         return self._page(request, signed_in, seen)
@@ -135,7 +139,7 @@ class ConsentPages:
 
         try:
             seen = await self._web.db.write(work)
-        except AlreadyAnswered:
+        except (AlreadyAnswered, NotTheirGrant):
             seen = None
         return self._onward(request) if seen is None else self._page(request, signed_in, seen)
 
@@ -159,7 +163,10 @@ class ConsentPages:
                 return None
             return self._start(await read_case(tx, *found, signed_in.user, self._policy, now), now)
 
-        seen = await self._web.db.read(work)
+        try:
+            seen = await self._web.db.read(work)
+        except NotTheirGrant:
+            seen = None
         if seen is None:
             return self._onward(request)
         asked = {offer.asked.provider for offer in seen.case.offers}

@@ -72,6 +72,25 @@ class ClosedRequest:
             return RedirectResponse(f"/consent/{row.id}/done", 303)
         return self._approved(request, signed_in, closed) if approved else self._denied(request, signed_in, closed)
 
+    async def cannot_answer(self, request: Request, signed_in: SignedIn) -> Response:
+        """For whoever is asked to change access that is not theirs, or that has ended: which of both is not said."""
+        now, request_id = self._web.clock(), request.path_params["id"]
+        row, client = await self._web.db.read(lambda tx: find_request(tx, request_id, signed_in.user, now))
+        app = app_name(client)
+        back = redirect_back(row, self._web.settings.public_url, error="invalid_grant_id") if row.redirect_uri else ""
+        return self._web.pages.render(
+            request,
+            "consent_closed.html",
+            status=403,
+            signed_in=signed_in,
+            title="You cannot answer this",
+            sentences=[
+                f"{app} asks to change access that you did not give it, or that has ended.",
+                "Nothing was approved. If you gave it with another account, sign in with that one.",
+            ],
+            links=[*([(f"Return to {app}", back)] if back else []), ("Your apps", "/grants")],
+        )
+
     def _answered_until(self, row: GrantRequest) -> int:
         return (row.decided_at or 0) + from_seconds(self._web.settings.code_seconds)
 

@@ -28,6 +28,9 @@ class Notice:
 
 def notices_of(case: Case, shown: Answer, registry: Registry, reader: Reader, contact: str) -> list[Notice]:
     found = [] if case.client.verified else [_unverified(reader)]
+    if case.beside is not None:
+        text = f"{reader.app} has access from you already, and keeps it. What you approve now comes on top."
+        found.append(Notice("info", "", text))
     if case.grant is not None and case.grant.state == GrantState.PAUSED.value:
         found.append(Notice("warn", "", f"{reader.app} is paused. Approving does not resume it."))
     if case.grant is not None and case.grant.state == GrantState.FROZEN.value:

@@ -14,6 +14,8 @@ from broker.oauth.consent_changes import (
     changes_of,
 )
 from broker.oauth.consent_terms import Offer
+from broker.store.accesses import as_granted
+from broker.store.grant_tables import Access as Stored
 from broker.store.tables import Credential
 from broker.web import consent_words
 from broker.web.lent import key_name
@@ -146,6 +148,13 @@ def rows(offer: Offer, label: str, reader: Reader, *, several: bool) -> list[Row
     return [
         Row(f"{label}: {row.limit.lower()}" if several else row.limit, row.now, row.asked, row.tag) for row in found
     ]
+
+
+def ending(row: Stored, label: str) -> Row:
+    """A live access that an approval ends, since the app wants what it has replaced."""
+    element = as_granted(row, "")
+    budget = "" if element.budget is None else consent_words.per(element.budget)
+    return Row(f"{label} key", f"{shortlist(_names(element.models, label))}, {budget}", "Nothing", "Ends")
 
 
 def _row(change: Change, offer: Offer, label: str, reader: Reader) -> Row:

@@ -147,11 +147,12 @@ class Builder:
 
     def _rows(self, case: Case) -> list[Row]:
         several = len(case.offers) > 1
-        return [
+        changed = [
             row
             for offer in case.offers
             for row in consent_summary.rows(offer, label(offer.asked.provider), self.reader, several=several)
         ]
+        return changed + [consent_summary.ending(row, label(row.provider)) for row in case.ending]
 
     def _blocks(self, case: Case, shown: Answer) -> list[Block]:
         blocks = []

@@ -114,7 +114,7 @@ async def acme(db: Database) -> Client:
 def ask(db: Database, clock: TurnedClock, acme: Client) -> Ask:
     """A request opened at the authorization endpoint; gives its id."""
 
-    async def make(*wishes: dict[str, Any], client: Client = acme, redirect_uri: str = CALLBACK) -> str:
+    async def make(*wishes: dict[str, Any], client: Client = acme, redirect_uri: str = CALLBACK, **columns: Any) -> str:
         row = GrantRequest(
             id=new_id("req"),
             client_id=client.id,
@@ -125,6 +125,7 @@ def ask(db: Database, clock: TurnedClock, acme: Client) -> Ask:
             created_at=clock(),
             opened_at=clock(),
             ends_at=clock() + 600_000_000,
+            **columns,
         )
         await _add(db, row)
         return row.id
