@@ -4,6 +4,8 @@ from broker.core.access import ALL_ACTIONS, PERIODS, TYPE
 from broker.core.details import MAX_COUNT, MAX_SECONDS
 
 _COUNT = {"type": "integer", "minimum": 1, "maximum": MAX_COUNT}
+_AMOUNT = "^(?!0(\\.0+)?$)(0|[1-9][0-9]{0,8})(\\.[0-9]{1,6})?$"
+"""Dollars above 0 with at most six places."""
 
 SCHEMA: dict[str, object] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -27,7 +29,7 @@ SCHEMA: dict[str, object] = {
             "additionalProperties": False,
             "required": ["amount", "currency"],
             "properties": {
-                "amount": {"type": "string", "pattern": "^(0|[1-9][0-9]{0,8})([.][0-9]{1,6})?$"},
+                "amount": {"type": "string", "pattern": _AMOUNT},
                 "currency": {"const": "USD"},
                 "per": {"enum": list(PERIODS), "default": "grant"},
             },

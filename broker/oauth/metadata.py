@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from broker.core.access import TYPE
+from broker.core.access import DETAILS_TYPES
+from broker.core.clock import Clock
 from broker.oauth.client_auth import METHODS
 from broker.oauth.details_schema import SCHEMA
 from broker.oauth.signing import Signer
@@ -22,7 +23,7 @@ def server_metadata(settings: Settings) -> dict[str, object]:
         "issuer": issuer,
         "authorization_endpoint": f"{issuer}/oauth/authorize",
         "pushed_authorization_request_endpoint": f"{issuer}/oauth/par",
-        "require_pushed_authorization_requests": False,
+        "require_pushed_authorization_requests": settings.require_pushed,
         "token_endpoint": f"{issuer}/oauth/token",
         "token_endpoint_auth_methods_supported": list(METHODS),
         "revocation_endpoint": f"{issuer}/oauth/revoke",
@@ -33,7 +34,7 @@ def server_metadata(settings: Settings) -> dict[str, object]:
         "grant_types_supported": list(GRANT_TYPES),
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
-        "authorization_details_types_supported": [TYPE],
+        "authorization_details_types_supported": list(DETAILS_TYPES),
         "protected_resources": [settings.resource],
     }
 
@@ -44,7 +45,7 @@ def resource_metadata(settings: Settings) -> dict[str, object]:
         "resource": settings.resource,
         "authorization_servers": [settings.public_url],
         "bearer_methods_supported": ["header"],
-        "authorization_details_types_supported": [TYPE],
+        "authorization_details_types_supported": list(DETAILS_TYPES),
         "resource_name": settings.instance_name,
     }
 
@@ -53,6 +54,7 @@ def resource_metadata(settings: Settings) -> dict[str, object]:
 class Discovery:
     settings: Settings
     signer: Signer
+    clock: Clock
 
     async def server(self, request: Request) -> Response:
         return JSONResponse(server_metadata(self.settings), headers=_PUBLIC)
@@ -61,7 +63,7 @@ class Discovery:
         return JSONResponse(resource_metadata(self.settings), headers=_PUBLIC)
 
     async def keys(self, request: Request) -> Response:
-        return JSONResponse(self.signer.jwks(), headers=_PUBLIC, media_type="application/jwk-set+json")
+        return JSONResponse(self.signer.jwks(self.clock()), headers=_PUBLIC, media_type="application/jwk-set+json")
 
     async def details_schema(self, request: Request) -> Response:
         return JSONResponse(SCHEMA, headers=_PUBLIC, media_type="application/schema+json")

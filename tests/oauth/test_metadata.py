@@ -20,7 +20,7 @@ async def test_the_server_describes_itself_and_nothing_it_cannot_do(world: World
     assert body["grant_types_supported"] == ["authorization_code", "refresh_token"]
     assert body["response_types_supported"] == ["code"]
     assert body["authorization_response_iss_parameter_supported"] is True
-    assert body["authorization_details_types_supported"] == ["ai_model_access"]
+    assert body["authorization_details_types_supported"] == ["ai_model_access", "llm-inference"]
 
 
 async def test_the_document_is_valid_for_a_server_on_https(world: World) -> None:
