@@ -1,6 +1,7 @@
 """The authorization endpoint: where an app sends a person's browser, and where nothing is decided yet."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -10,7 +11,9 @@ from broker.core.errors import BadForm, OAuthError, PageError
 from broker.core.forms import Form, parse_form
 from broker.oauth.asked_details import Catalogue
 from broker.oauth.code import answer_address
+from broker.oauth.fapi import must_push
 from broker.oauth.form_post import FormPost, read_form_bytes
+from broker.oauth.known_clients import FindClient
 from broker.oauth.request import (
     Origin,
     UntrustedRequest,
@@ -36,19 +39,22 @@ class Authorize:
     """
 
     post: FormPost
+    find: FindClient
     settings: Settings
     catalogue: Catalogue
     is_signed_in: IsSignedIn
 
     async def endpoint(self, request: Request) -> Response:
-        self._admit(request)
+        with _told_here():
+            self.post.throttle.admit(self.post.address_of(request))
         form = await _read(request)
         if form.all("request_uri"):
             stored = await self.post.db.write(
                 lambda tx: open_pushed(tx, form, self.settings, self.post.clock()),
             )
         else:
-            origin = await self.post.db.read(lambda tx: identify(tx, form))
+            with _told_here():
+                origin = await identify(self.find, form, asked_from=self.post.address_of(request))
             try:
                 stored = await self._store(form, origin)
             except OAuthError as error:
@@ -56,6 +62,8 @@ class Authorize:
         return await self._to_consent(request, stored)
 
     async def _store(self, form: Form, origin: Origin) -> GrantRequest:
+        if must_push(origin.client, self.settings.require_pushed):
+            raise OAuthError("invalid_request", "A pushed authorization request is required.")
         checked = check_request(form, origin, self.settings, self.catalogue, self.post.clock())
         return await self.post.db.write(lambda tx: store_opened(tx, checked, self.settings))
 
@@ -69,11 +77,17 @@ class Authorize:
         address = answer_address(origin.redirect_uri, origin.state, self.settings.public_url, answer)
         return RedirectResponse(address, 303, _HEADERS)
 
-    def _admit(self, request: Request) -> None:
-        try:
-            self.post.throttle.admit(self.post.address_of(request))
-        except Throttled as error:
-            raise PageError(429, "Too many requests", "Wait a moment, then try again.") from error
+
+@contextmanager
+def _told_here() -> Iterator[None]:
+    """What goes wrong before anyone is identified is said on a page: there is no address to send it to."""
+    try:
+        yield
+    except Throttled as error:
+        raise PageError(429, "Too many requests", "Wait a moment, then try again.") from error
+    except OAuthError as error:
+        what = "We cannot tell right now which app sent you. Try again in a moment."
+        raise PageError(error.status, "This app cannot be reached", what, detail=error.detail) from error
 
 
 async def _read(request: Request) -> Form:

@@ -13,6 +13,7 @@ from broker.oauth import redirect_uri
 from broker.oauth.asked_details import Catalogue, read_asked
 from broker.oauth.clients import registered_uris
 from broker.oauth.grant_action import read_action, require_named_grant
+from broker.oauth.known_clients import FindClient
 from broker.oauth.pkce import is_challenge
 from broker.settings import Settings
 from broker.store import clients, grant_requests
@@ -48,15 +49,15 @@ class Origin:
     state: str | None
 
 
-async def identify(tx: AsyncSession, form: Form) -> Origin:
-    """Raises UntrustedRequest (RFC 9700 §4.11: never a redirect to an address that is not registered)."""
+async def identify(find: FindClient, form: Form, *, asked_from: str) -> Origin:
+    """Raises UntrustedRequest (RFC 9700 §4.11: never a redirect to an address that is not registered), or OAuthError."""
     client_id, address = form.all("client_id"), form.all("redirect_uri")
     named = {"client_id": ascii_hint(client_id), "address": ascii_hint(address)}
     try:
         client_name, uri, state = form.one("client_id"), form.one("redirect_uri"), form.one("state")
     except BadForm:
         raise UntrustedRequest("client_id, redirect_uri or state stands more than once", **named) from None
-    client = None if client_name is None else await clients.load(tx, client_name)
+    client = None if client_name is None else await find(client_name, asked_from=asked_from)
     if client is None:
         raise UntrustedRequest("client_id is missing or unknown", **named)
     if uri is None or not is_registered(client, uri):

@@ -54,15 +54,14 @@ class AuthorizationServer:
         fetch: Fetch | None = None,
     ) -> Self:
         assertions = Assertions(db, clock, settings.public_url, ClientKeys(fetch, clock))
-        authentication = ClientAuthentication(KnownClients(db, clock), assertions)
+        find = KnownClients(db, clock)
+        authentication = ClientAuthentication(find, assertions)
         throttle = Throttle(settings.oauth_requests_a_minute, clock)
         post = FormPost(db, clock, throttle, address_of, authentication)
         return cls(
             par=PushedRequests(post, settings, catalogue),
-            authorize=Authorize(post, settings, catalogue, is_signed_in),
-            token=TokenEndpoint(
-                post, CodeExchange(FirstTokens(signer, settings), settings), Refresh(signer, settings)
-            ),
+            authorize=Authorize(post, find, settings, catalogue, is_signed_in),
+            token=TokenEndpoint(post, CodeExchange(FirstTokens(signer, settings), settings), Refresh(signer, settings)),
             revoke=RevocationEndpoint(post, Revocation(signer)),
             discovery=Discovery(settings, signer),
         )
