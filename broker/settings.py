@@ -52,6 +52,7 @@ class Settings(BaseSettings):
     refresh_token_seconds: Positive = 2_592_000
     refresh_grace_seconds: Annotated[int, Field(ge=0, le=60)] = 0
     par_seconds: Positive = 90
+    require_pushed: bool = False
     consent_seconds: Positive = 600
     session_idle_seconds: Positive = 43_200
     session_max_seconds: Positive = 604_800

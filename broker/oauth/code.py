@@ -5,9 +5,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from broker.core.clock import from_seconds
 from broker.core.handle import digest, new_handle
 from broker.core.secret import Secret
+from broker.oauth.fapi import FAPI2, profile_of
 from broker.oauth.redirect_uri import with_answer
 from broker.settings import Settings
-from broker.store import codes, grant_requests
+from broker.store import clients, codes, grant_requests
 from broker.store.grant_tables import Code, Grant, GrantRequest
 from broker.vault.vault import Place, Vault
 
@@ -17,6 +18,8 @@ async def make_code(
 ) -> Secret:
     """Stores its digest, and a sealed copy on the request for the page that leads back."""
     code = Secret(new_handle("cod"))
+    client = await clients.load(tx, request.client_id)
+    most = FAPI2 if client is None else profile_of(client)
     await codes.add(
         tx,
         Code(
@@ -26,7 +29,7 @@ async def make_code(
             client_id=request.client_id,
             redirect_uri=request.redirect_uri,
             code_challenge=request.code_challenge,
-            ends_at=now + from_seconds(settings.code_seconds),
+            ends_at=now + from_seconds(min(settings.code_seconds, most.most_code_seconds)),
         ),
     )
     await grant_requests.keep_code(tx, request.id, vault.seal(code, _place(request)))

@@ -32,7 +32,7 @@ OAUTH = Profile(
     must_push=False,
     must_prove=False,
     most_code_seconds=600,
-    most_par_seconds=3600,
+    most_par_seconds=600,
     https_only=False,
 )
 

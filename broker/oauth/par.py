@@ -7,6 +7,7 @@ from starlette.responses import JSONResponse, Response
 
 from broker.core.errors import OAuthError
 from broker.oauth.asked_details import Catalogue
+from broker.oauth.fapi import profile_of
 from broker.oauth.form_post import NO_STORE, Asked, FormPost
 from broker.oauth.request import Origin, check_request, is_registered, store_pushed
 from broker.settings import Settings
@@ -29,6 +30,7 @@ class PushedRequests:
             raise OAuthError("invalid_request", "The redirect_uri is missing or not registered for this client.")
         origin = Origin(asked.client, uri, asked.form.one("state"))
         pushed = check_request(asked.form, origin, self.settings, self.catalogue, self.post.clock())
-        request_uri = await self.post.db.write(lambda tx: store_pushed(tx, pushed, self.settings))
-        body = {"request_uri": request_uri, "expires_in": self.settings.par_seconds}
+        seconds = min(self.settings.par_seconds, profile_of(asked.client).most_par_seconds)
+        request_uri = await self.post.db.write(lambda tx: store_pushed(tx, pushed, seconds))
+        body = {"request_uri": request_uri, "expires_in": seconds}
         return JSONResponse(body, 201, NO_STORE)

@@ -114,12 +114,12 @@ def check_scope_and_resource(form: Form, settings: Settings) -> None:
         raise OAuthError("invalid_target", "The resource is not the one of this server.")
 
 
-async def store_pushed(tx: AsyncSession, request: GrantRequest, settings: Settings) -> str:
+async def store_pushed(tx: AsyncSession, request: GrantRequest, seconds: int) -> str:
     """Its request_uri, of which only the digest is kept (RFC 9126 §2.2); raises OAuthError."""
     await require_named_grant(tx, request, request.created_at)
     request_uri = PREFIX + new_handle("par")
     request.pushed_digest = digest(request_uri)
-    request.ends_at = request.created_at + from_seconds(settings.par_seconds)
+    request.ends_at = request.created_at + from_seconds(seconds)
     await grant_requests.add(tx, request)
     return request_uri
 
