@@ -20,8 +20,10 @@ from broker.identity.throttle import Throttle
 from broker.ledger.books import Books, OwnBooks
 from broker.ledger.distant import DistantBooks
 from broker.oauth.asked_details import Catalogue
+from broker.oauth.proof_reader import ProofReader
 from broker.oauth.server import AuthorizationServer
 from broker.oauth.signing import Signer, load_or_make_signing_keys
+from broker.oauth.signing_keys import load_keys
 from broker.ops.health import Health
 from broker.prices.book import PriceBook
 from broker.providers.check import KeyCheck
@@ -90,6 +92,7 @@ def _for_programs(parts: Parts, addresses: Addresses) -> list[Route]:
         ),
         is_signed_in=lambda request: _is_signed_in(parts.web, request),
         address_of=addresses,
+        proofs=ProofReader.build(parts.settings, parts.clock, parts.vault.derive("nonces")),
     )
     health = Health({"database": lambda: _database(parts), "vault": lambda: _vault(parts)})
     return [
@@ -161,6 +164,7 @@ class App:
             parts.db, parts.books, parts.clock, monotonic, parts.settings, parts.vault, parts.client,
             parts.registry, parts.prices, lambda token: _principal(parts, token),
         )  # fmt: skip
+        self.proxy.on_change.append(lambda: _read_keys(parts))
         self.routes = table(parts)
         inner = Starlette(
             routes=list(_by_path(self.routes)),
@@ -220,8 +224,7 @@ async def create_app(
 
     async def keys(tx: AsyncSession) -> tuple[Vault, Signer]:
         vault = await open_vault(tx, settings.key_file)
-        where = {"issuer": settings.public_url, "resource": settings.resource}
-        return vault, await load_or_make_signing_keys(tx, vault, clock(), **where)
+        return vault, await load_or_make_signing_keys(tx, vault, clock(), settings)
 
     try:
         vault, signer = await db.write(keys)
@@ -262,6 +265,10 @@ def _principal(parts: Parts, token: str) -> Principal | None:
 def _sellers(parts: Parts, model: str) -> tuple[str, ...]:
     now = parts.clock()
     return tuple(name for name in parts.registry.names() if parts.prices.find(name, model, now) is not None)
+
+
+async def _read_keys(parts: Parts) -> None:
+    parts.signer.use(await parts.db.read(lambda tx: load_keys(tx, parts.vault, parts.clock())))
 
 
 async def _is_signed_in(web: Web, request: Request) -> bool:

@@ -46,10 +46,13 @@ class Settings(BaseSettings):
     tls_key: Path | None = None
     instance_name: str = "Broker"
     contact: str = "the people who run this server"
+    signing_algorithm: Literal["ES256", "EdDSA"] = "ES256"
 
     code_seconds: Positive = 60
     access_token_seconds: Positive = 3600
     refresh_token_seconds: Positive = 2_592_000
+    dpop_window_seconds: Annotated[int, Field(ge=1, le=600)] = 60
+    dpop_nonce: bool = False
     refresh_grace_seconds: Annotated[int, Field(ge=0, le=60)] = 0
     par_seconds: Positive = 90
     require_pushed: bool = False

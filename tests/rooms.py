@@ -60,7 +60,7 @@ DOORS: dict[str, tuple[str, ...]] = {
     "httpx": ("broker.providers.transport", "broker.cli", "broker.demo"),
     "httptools": ("broker.providers.http1", "broker.serve"),
     "jinja2": ("broker.web.templates", "broker.demo"),
-    "joserfc": ("broker.oauth.signing", "broker.oauth.jws"),
+    "joserfc": ("broker.oauth.signing_keys", "broker.oauth.jws"),
     "cryptography": ("broker.vault", "broker.oauth.signing"),
     "argon2": ("broker.identity.passwords",),
     "genai_prices": ("broker.prices.snapshot",),

@@ -20,6 +20,8 @@ NOUNS = {
     "grant": "What has been lent to whom.",
     "price": "What a token of each model costs.",
     "ledger": "The books.",
+    "audit": "What happened, and who did it.",
+    "signing": "The keys that sign tokens and receipts.",
 }
 _INTERRUPTED = 130
 

@@ -111,7 +111,7 @@ async def _add(desk: Desk, wanted: _Wanted) -> tuple[Grant, IssuedToken | None]:
         await record(tx, now, "grant.added", OPERATOR, grant.id, accesses=len(given), token=wanted.token)
         if not wanted.token:
             return grant, None
-        signer = await load_or_make_signing_keys(tx, vault, now, issuer=settings.public_url, resource=settings.resource)
+        signer = await load_or_make_signing_keys(tx, vault, now, settings)
         lifetime = FOR_EVER if wanted.expires_in is None else wanted.expires_in
         return grant, await issue_access_token(tx, signer, settings, grant, now=now, lifetime=lifetime)
 

@@ -11,12 +11,13 @@ from broker.core.errors import OAuthError
 from broker.core.grant import LIVE, GrantState
 from broker.core.handle import new_id
 from broker.core.secret import Secret
+from broker.oauth.fapi import must_prove
 from broker.oauth.signing import MAX_TOKEN_BYTES, Signer
 from broker.settings import Settings
 from broker.store import grants, tokens
 from broker.store.accesses import as_granted
 from broker.store.grant_tables import AccessToken, Grant
-from broker.store.tables import User
+from broker.store.tables import Client, User
 
 Caps = dict[str, Access]
 """Access id → what is left of it for one token; accesses that are not named are not in that token."""
@@ -30,6 +31,8 @@ class IssuedToken:
     """Seconds."""
     details: tuple[Access, ...]
     """What the token is worth: the granted elements, or the narrowed ones."""
+    jkt: str = ""
+    """The key that it is bound to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,11 @@ def no_grant(detail: str) -> OAuthError:
     return OAuthError(
         "invalid_grant", "The grant is not valid: it is unknown, used, expired or revoked.", detail=detail
     )
+
+
+def unproven() -> OAuthError:
+    """RFC 9449 §5.2: what was to be bound to a key is not given without one."""
+    return OAuthError("invalid_dpop_proof", "Tokens are bound to a key here: send a DPoP proof with the request.")
 
 
 async def live_accesses(tx: AsyncSession, grant: Grant, now: int) -> list[LiveAccess]:
@@ -77,11 +85,15 @@ async def issue_access_token(
     family_id: str | None = None,
     caps: Caps | None = None,
     lifetime: int | None = None,
+    jkt: str = "",
 ) -> IssuedToken:
     """Writes the row and signs the token; raises OAuthError invalid_grant when the grant gives nothing any more.
 
-    It lives for `lifetime` seconds (else as the settings say), and never longer than what it is worth.
+    It lives for `lifetime` seconds (else as the settings say), and never longer than what it is worth. Where its client
+    or its person wants tokens bound to a key, there is none without `jkt`.
     """
+    if not jkt and await _must_be_bound(tx, grant):
+        raise unproven()
     live = await live_accesses(tx, grant, now)
     details = [caps[access.id] if caps else access.granted for access in live if caps is None or access.id in caps]
     begins = to_seconds(now)
@@ -97,10 +109,16 @@ async def issue_access_token(
         created_at=now,
         ends_at=from_seconds(expires),
         caps=None if caps is None else _stored(caps),
+        dpop_jkt=jkt,
     )
     await tokens.add_access(tx, row)
     token = Secret(_sign(signer, grant, row, details))
-    return IssuedToken(token, row.jti, expires - begins, tuple(details))
+    return IssuedToken(token, row.jti, expires - begins, tuple(details), jkt)
+
+
+async def _must_be_bound(tx: AsyncSession, grant: Grant) -> bool:
+    client = await tx.get(Client, grant.client_id)
+    return bool(grant.dpop_required) or client is None or must_prove(client)
 
 
 def grant_end(live: list[LiveAccess]) -> int:
@@ -123,6 +141,10 @@ def _sign(signer: Signer, grant: Grant, row: AccessToken, details: list[Access])
         "jti": row.jti,
         "grant_id": grant.id,
     }
-    full = signer.sign_access_token(claims | {"authorization_details": [element.to_wire() for element in details]})
+    if row.dpop_jkt:
+        claims["cnf"] = {"jkt": row.dpop_jkt}
+    when = {"now": row.created_at, "ends_at": row.ends_at}
+    details_too = claims | {"authorization_details": [element.to_wire() for element in details]}
+    full = signer.sign_access_token(details_too, **when)
     # The details are information only (the rows decide), so they are left out where they would make the token too long.
-    return full if len(full) <= MAX_TOKEN_BYTES else signer.sign_access_token(claims)
+    return full if len(full) <= MAX_TOKEN_BYTES else signer.sign_access_token(claims, **when)

@@ -10,6 +10,7 @@ from broker.oauth.asked_details import Catalogue
 from broker.oauth.assertion import Assertions
 from broker.oauth.authorize import Authorize, IsSignedIn
 from broker.oauth.client_auth import ClientAuthentication
+from broker.oauth.client_credentials import ClientCredentials
 from broker.oauth.client_keys import ClientKeys
 from broker.oauth.exchange import CodeExchange
 from broker.oauth.first_tokens import FirstTokens
@@ -17,6 +18,7 @@ from broker.oauth.form_post import AddressOf, FormPost
 from broker.oauth.known_clients import KnownClients
 from broker.oauth.metadata import Discovery
 from broker.oauth.par import PushedRequests
+from broker.oauth.proof_reader import ProofReader
 from broker.oauth.refresh import Refresh
 from broker.oauth.revoke import Revocation
 from broker.oauth.signing import Signer
@@ -51,17 +53,23 @@ class AuthorizationServer:
         catalogue: Catalogue,
         is_signed_in: IsSignedIn,
         address_of: AddressOf = peer_address,
+        proofs: ProofReader,
         fetch: Fetch | None = None,
     ) -> Self:
         assertions = Assertions(db, clock, settings.public_url, ClientKeys(fetch, clock))
         find = KnownClients(db, clock)
         authentication = ClientAuthentication(find, assertions)
         throttle = Throttle(settings.oauth_requests_a_minute, clock)
-        post = FormPost(db, clock, throttle, address_of, authentication)
+        post = FormPost(db, clock, throttle, address_of, authentication, proofs)
         return cls(
             par=PushedRequests(post, settings, catalogue),
             authorize=Authorize(post, find, settings, catalogue, is_signed_in),
-            token=TokenEndpoint(post, CodeExchange(FirstTokens(signer, settings), settings), Refresh(signer, settings)),
+            token=TokenEndpoint(
+                post,
+                CodeExchange(FirstTokens(signer, settings), settings),
+                Refresh(signer, settings),
+                ClientCredentials(signer, settings),
+            ),
             revoke=RevocationEndpoint(post, Revocation(signer)),
-            discovery=Discovery(settings, signer),
+            discovery=Discovery(settings, signer, clock),
         )

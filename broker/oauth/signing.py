@@ -1,26 +1,22 @@
-"""Signing keys, the key set that others may fetch, and signed access tokens (RFC 9068)."""
+"""Signed access tokens (RFC 9068) and consent receipts, and the key set that others may fetch."""
 
 import hmac
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections import OrderedDict
 from hashlib import sha256
 
-from joserfc import jws
-from joserfc.errors import JoseError
-from joserfc.jwk import ECKey
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.claims import Claims
-from broker.core.clock import to_seconds
+from broker.core.clock import from_seconds, to_seconds
 from broker.core.errors import InvalidToken
-from broker.core.secret import Secret
-from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
-from broker.store import signing_keys
-from broker.store.tables import SigningKey
-from broker.vault.vault import Place, Vault
+from broker.core.strict_json import JSONValue, NotStrict, loads
+from broker.oauth.signing_keys import KeyRing, OwnKey, load_keys, make_missing_keys
+from broker.settings import Settings
+from broker.vault.vault import Vault
 
-ALGORITHM = "ES256"
 TYPE = "at+jwt"
+RECEIPT_TYPE = "consent-receipt+jwt"
 MAX_TOKEN_BYTES = 4096
 """Judged before anything of a token is parsed; nothing longer is issued."""
 MAX_INSTANT = 10**11
@@ -34,68 +30,83 @@ _HEADER = {"typ", "alg", "kid"}
 
 
 class Signer:
-    """Signs with the newest key and verifies with each that is not retired; knows its issuer and its one resource."""
+    """Signs with the key whose time has come and verifies with each that is not retired; knows its issuer and resource."""
 
-    def __init__(self, keys: list[ECKey], *, issuer: str, resource: str, subject_key: bytes) -> None:
-        self._newest = keys[-1]
-        self._keys = {_kid(key): key for key in keys}
+    def __init__(self, keys: KeyRing, *, issuer: str, resource: str, subject_key: bytes) -> None:
         self._subject_key = subject_key
-        self._verified: OrderedDict[bytes, Claims] = OrderedDict()
+        self._by_kid: dict[str, OwnKey] = {}
+        self._verified: OrderedDict[bytes, tuple[Claims, int]] = OrderedDict()
         self.issuer = issuer
         self.resource = resource
+        self.use(keys)
+
+    def use(self, keys: KeyRing) -> None:
+        """These keys from now on; where they are others than before, what was verified is verified anew."""
+        known = {key.kid: key.retired_at for key in self._by_kid.values()}
+        self._keys = keys
+        self._by_kid = {key.kid: key for key in keys.tokens}
+        if known != {key.kid: key.retired_at for key in keys.tokens}:
+            self._verified.clear()
 
     def subject(self, user_id: str, client_id: str) -> str:
         """A pairwise name: two clients cannot find out that they serve the same person."""
         mac = hmac.digest(self._subject_key, f"{user_id}\x1f{client_id}".encode(), sha256)
         return urlsafe_b64encode(mac).rstrip(b"=").decode()
 
-    def sign_access_token(self, claims: dict[str, object]) -> str:
-        header = {"typ": TYPE, "alg": ALGORITHM, "kid": _kid(self._newest)}
-        return jws.serialize_compact(header, dumps(claims), self._newest, algorithms=[ALGORITHM])
+    def sign_access_token(self, claims: dict[str, object], *, now: int, ends_at: int) -> str:
+        return self._keys.token_key(now, ends_at).sign(TYPE, claims)
+
+    def sign_receipt(self, claims: dict[str, object]) -> str:
+        return self._keys.receipts[-1].sign(RECEIPT_TYPE, claims)
 
     def verify_access_token(self, token: str, now: int) -> Claims:
         """Raises InvalidToken. The live rows decide what the token may do; this only says which rows they are.
 
-        A signature is checked once: whoever shows the same bytes again shows what was checked, and its end is looked at
-        each time.
+        A signature is checked once: whoever shows the same bytes again shows what was checked, and until when it is
+        believed is looked at each time.
         """
         # By digest, so that no token lies about in memory; the whole token, so that another signature is another token.
         name = sha256(token.encode("utf-8", "surrogatepass")).digest()
-        claims = self._verified.get(name)
-        if claims is None:
-            claims = self._verify(token, now)
-            self._verified[name] = claims
+        known = self._verified.get(name)
+        if known is None:
+            known = self._verified[name] = self._verify(token, now)
             if len(self._verified) > MOST_KEPT:
                 self._verified.popitem(last=False)
-        elif claims.expires_at <= to_seconds(now):
-            raise InvalidToken(detail="exp")
+        elif known[1] <= now:
+            raise InvalidToken(detail="exp, or its key is retired")
         else:
             self._verified.move_to_end(name)
-        return claims
+        return known[0]
 
-    def _verify(self, token: str, now: int) -> Claims:
+    def _verify(self, token: str, now: int) -> tuple[Claims, int]:
         if len(token) > MAX_TOKEN_BYTES or not token.isascii() or token.count(".") != 2:
             raise InvalidToken(detail="not a token of ours by its shape")
+        signing_input, _, signature = token.rpartition(".")
+        head, _, body = signing_input.partition(".")
         try:
-            verified = jws.deserialize_compact(token, self._key(token), algorithms=[ALGORITHM])
-            return self._claims(loads(verified.payload), to_seconds(now))
-        except (JoseError, ValueError) as error:
-            raise InvalidToken(detail=f"signature or payload: {type(error).__name__}") from error
+            key = self._key(loads(_decoded(head)), now)
+            if not key.verifies(signing_input.encode(), _decoded(signature)):
+                raise InvalidToken(detail="signature")
+            claims = self._claims(loads(_decoded(body)), to_seconds(now))
+        except ValueError as error:
+            raise InvalidToken(detail=f"encoding or payload: {type(error).__name__}") from error
+        ends_at = from_seconds(claims.expires_at)
+        return claims, ends_at if key.retired_at is None else min(ends_at, key.retired_at)
 
-    def jwks(self) -> dict[str, object]:
-        """Public parts only."""
-        return {"keys": [public_jwk(key) for key in self._keys.values()]}
+    def jwks(self, now: int) -> dict[str, object]:
+        """Public parts only; the next key is among them before it signs."""
+        keys = (*self._keys.tokens, *self._keys.receipts)
+        return {"keys": [key.public_jwk() for key in keys if key.is_believed(now)]}
 
-    def _key(self, token: str) -> ECKey:
+    def _key(self, header: JSONValue, now: int) -> OwnKey:
         # The header is an allow-list: a name such as jwk, jku, x5u, x5c or crit refuses the token (RFC 8725 §3.10).
-        segment = token.partition(".")[0]
-        header = loads(urlsafe_b64decode(segment + "=" * (-len(segment) % 4)))
         if not isinstance(header, dict) or header.keys() != _HEADER:
             raise InvalidToken(detail="header names")
         kid = header["kid"]
-        if header["typ"] != TYPE or header["alg"] != ALGORITHM or not isinstance(kid, str) or kid not in self._keys:
+        key = self._by_kid.get(kid) if isinstance(kid, str) else None
+        if key is None or header["typ"] != TYPE or header["alg"] != key.algorithm or not key.is_believed(now):
             raise InvalidToken(detail="header values")
-        return self._keys[kid]
+        return key
 
     def _claims(self, claims: JSONValue, now: int) -> Claims:
         if not isinstance(claims, dict):
@@ -111,48 +122,34 @@ class Signer:
             client_id=_name(claims, "client_id"),
             subject=_name(claims, "sub"),
             expires_at=ends,
+            jkt=_key_of(claims),
         )
 
 
-async def load_or_make_signing_keys(tx: AsyncSession, vault: Vault, now: int, *, issuer: str, resource: str) -> Signer:
-    """In a writing transaction: the first call of an installation makes the first key."""
-    rows = await signing_keys.in_use(tx)
-    if not rows:
-        rows = [_sealed(ECKey.generate_key("P-256", private=True), vault, now)]
-        await signing_keys.add(tx, rows[0])
-    keys = [_opened(row, vault) for row in rows]
-    return Signer(keys, issuer=issuer, resource=resource, subject_key=vault.derive("pairwise"))
+async def load_or_make_signing_keys(tx: AsyncSession, vault: Vault, now: int, settings: Settings) -> Signer:
+    """In a writing transaction: the first call of an installation makes the first keys."""
+    await make_missing_keys(tx, vault, now, settings)
+    keys = await load_keys(tx, vault, now)
+    where = {"issuer": settings.public_url, "resource": settings.resource}
+    return Signer(keys, subject_key=vault.derive("pairwise"), **where)
 
 
-def public_jwk(key: ECKey) -> dict[str, object]:
-    return {**key.as_dict(private=False), "kid": _kid(key), "use": "sig", "alg": ALGORITHM}
+def _key_of(claims: dict[str, JSONValue]) -> str:
+    """A confirmation that is not understood is no reason to believe whoever shows the token."""
+    if "cnf" not in claims:
+        return ""
+    cnf = claims["cnf"]
+    if not isinstance(cnf, dict) or cnf.keys() != {"jkt"}:
+        raise InvalidToken(detail="cnf")
+    return _name(cnf, "jkt")
 
 
-def _kid(key: ECKey) -> str:
-    return key.thumbprint()  # RFC 7638
-
-
-def _place(kid: str) -> Place:
-    return Place("signing_key", kid, "operator")
-
-
-def _sealed(key: ECKey, vault: Vault, now: int) -> SigningKey:
-    kid = _kid(key)
-    private = Secret(dumps(key.as_dict(private=True)).decode())
-    return SigningKey(
-        kid=kid,
-        algorithm=ALGORITHM,
-        sealed=vault.seal(private, _place(kid)),
-        public_jwk=dumps(public_jwk(key)).decode(),
-        created_at=now,
-    )
-
-
-def _opened(row: SigningKey, vault: Vault) -> ECKey:
-    private = loads(vault.open(row.sealed, _place(row.kid)).reveal().encode())
-    if not isinstance(private, dict):
-        raise TypeError("a signing key is a JSON object")
-    return ECKey.import_key({name: str(value) for name, value in private.items()})
+def _decoded(segment: str) -> bytes:
+    """One spelling only: no padding, no foreign character, no bit that is not used. Raises ValueError."""
+    raw = urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+    if urlsafe_b64encode(raw).rstrip(b"=").decode() != segment:
+        raise ValueError("not base64url as it must be written")
+    return raw
 
 
 def _instant(claims: dict[str, JSONValue], name: str) -> int:

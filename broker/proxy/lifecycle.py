@@ -53,6 +53,9 @@ class ProxyService:
         self._prices = prices
         self._lease = Lease(db, clock, monotonic, settings.call_lease_seconds)
         self._running = Running(db, clock, self._lease)
+        self.on_change: list[Callable[[], Awaitable[None]]] = []
+        """What else is to be read anew when something changed."""
+        self._is_behind = False
         self._told = asyncio.Event()
         """Set when the store says that something was taken away; then nobody waits for the next look."""
         self._listener = changes.listener(db, self._told.set)
@@ -104,8 +107,13 @@ class ProxyService:
 
     async def _look(self) -> None:
         if await self._running.look():
+            self._is_behind = True
+        if self._is_behind:
             await self._registry.refresh(self._db)
             await self._prices.refresh(self._db)
+            for read_anew in self.on_change:
+                await read_anew()
+            self._is_behind = False
 
     async def _renew(self) -> None:
         """A worker that slept through its lease ends the calls it held, and begins anew."""

@@ -30,7 +30,7 @@ async def prepare(settings: Settings, clock: Clock, environ: Mapping[str, str]) 
 
     async def found(tx: AsyncSession) -> Secret | None:
         vault = await open_vault(tx, settings.key_file)
-        await make_signing_key(tx, vault, clock(), issuer=settings.public_url, resource=settings.resource)
+        await make_signing_key(tx, vault, clock(), settings)
         await credentials.ensure_environment(tx, registry.names_with_environment_key(), clock())
         if not db.is_postgres:
             # There, other machines serve the same books: whose lease is whose, only its end can tell.

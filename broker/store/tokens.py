@@ -1,7 +1,7 @@
 """Token families, refresh tokens by digest, and access tokens by jti."""
 
-from sqlalchemy import update
-from sqlmodel import col
+from sqlalchemy import func, update
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.access import TYPE
@@ -10,9 +10,16 @@ from broker.store import changes
 from broker.store.grant_tables import AccessToken, Grant, RefreshToken, TokenFamily
 
 
-async def open_family(tx: AsyncSession, grant: Grant, now: int, *, details_type: str = TYPE) -> TokenFamily:
+async def open_family(
+    tx: AsyncSession, grant: Grant, now: int, *, details_type: str = TYPE, dpop_jkt: str = ""
+) -> TokenFamily:
     family = TokenFamily(
-        id=new_id("fam"), grant_id=grant.id, client_id=grant.client_id, created_at=now, details_type=details_type
+        id=new_id("fam"),
+        grant_id=grant.id,
+        client_id=grant.client_id,
+        created_at=now,
+        details_type=details_type,
+        dpop_jkt=dpop_jkt,
     )
     tx.add(family)
     await tx.flush()
@@ -91,3 +98,10 @@ async def revoke_access(tx: AsyncSession, jti: str, now: int) -> bool:
         return False
     await changes.bump(tx)
     return True
+
+
+async def last_end(tx: AsyncSession, now: int) -> int:
+    """When the last of the access tokens ends that live now; `now` where there are none."""
+    query = select(func.max(AccessToken.ends_at)).where(col(AccessToken.revoked_at).is_(None))
+    found = (await tx.exec(query)).one()
+    return now if found is None else max(now, found)

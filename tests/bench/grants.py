@@ -54,8 +54,7 @@ async def make(desk: Desk, count: int) -> list[str]:
     vault, settings = await desk.vault(), desk.settings
 
     async def signer_of(tx: AsyncSession) -> Signer:
-        where = {"issuer": settings.public_url, "resource": settings.resource}
-        return await load_or_make_signing_keys(tx, vault, desk.now(), **where)
+        return await load_or_make_signing_keys(tx, vault, desk.now(), settings)
 
     signer, owner = await desk.db.write(signer_of), await _owner(desk)
     one_by_one = count if settings.is_on_postgresql else min(count, MADE_ONE_BY_ONE)
@@ -104,7 +103,8 @@ def _copies(desk: Desk, signer: Signer, count: int) -> list[str]:
             for counter in counters:
                 _insert(connection, "counter", counter, scope_id=names["access"])
             _insert(connection, "access_token", token, jti=names["token"], grant_id=names["grant"])
-            tokens.append(signer.sign_access_token(_claims(signer, dict(token), dict(grant), names)))
+            claims, when = _claims(signer, dict(token), dict(grant), names), token["created_at"]
+            tokens.append(signer.sign_access_token(claims, now=when, ends_at=token["ends_at"]))
     connection.close()
     return tokens
 

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from starlette.requests import Request
 
+from broker.oauth.proof_reader import ProofReader
 from broker.oauth.server import AuthorizationServer
 from broker.oauth.signing import load_or_make_signing_keys
 from broker.settings import Settings
@@ -24,16 +25,22 @@ def settings(tmp_path: Path) -> Settings:
 async def world(store: Store, settings: Settings) -> AsyncIterator[World]:
     db = store.open()
     clock, vault = TurnedClock(), Vault(b"k" * 32)
-    signer = await db.write(
-        lambda tx: load_or_make_signing_keys(tx, vault, clock(), issuer=ISSUER, resource=f"{ISSUER}/proxy")
-    )
+    signer = await db.write(lambda tx: load_or_make_signing_keys(tx, vault, clock(), settings))
     user_id, credential_id = await db.write(lambda tx: people(tx, clock()))
     made: list[World] = []
 
     async def is_signed_in(_request: Request) -> bool:
         return made[0].signed_in
 
-    server = AuthorizationServer.build(db, clock, settings, signer, catalogue=CATALOGUE, is_signed_in=is_signed_in)
+    server = AuthorizationServer.build(
+        db,
+        clock,
+        settings,
+        signer,
+        catalogue=CATALOGUE,
+        is_signed_in=is_signed_in,
+        proofs=ProofReader.build(settings, clock, vault.derive("nonces")),
+    )
     transport = httpx.ASGITransport(app=as_app(server))
     async with httpx.AsyncClient(transport=transport, base_url=ISSUER) as http:
         made.append(World(db, clock, settings, vault, signer, server, http, user_id, credential_id))

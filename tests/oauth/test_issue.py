@@ -29,7 +29,7 @@ async def issue(world: World, lifetime: int | None = None) -> tuple[Grant, Issue
 
 async def test_the_claims_are_those_of_rfc_9068_and_name_no_person(world: World) -> None:
     grant, issued = await issue(world)
-    keys = KeySet.import_key_set(world.signer.jwks())  # type: ignore[arg-type]
+    keys = KeySet.import_key_set(world.signer.jwks(world.clock()))  # type: ignore[arg-type]
     verified = jws.deserialize_compact(issued.token.reveal(), keys, algorithms=["ES256"])
     claims = json.loads(verified.payload)
     now = world.clock() // 1_000_000

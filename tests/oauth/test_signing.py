@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.errors import InvalidToken, Unavailable
 from broker.oauth.signing import Signer, load_or_make_signing_keys
+from broker.oauth.signing_keys import KeyRing, OwnKey
 from broker.store import signing_keys
 from broker.vault.vault import Vault
 from tests.oauth.world import ISSUER, World
@@ -31,7 +32,8 @@ CLAIMS: dict[str, Any] = {
     "grant_id": "grt_1",
 }
 HEADER: dict[str, Any] = {"typ": "at+jwt", "alg": "ES256", "kid": KEY.thumbprint()}
-SIGNER = Signer([KEY], issuer=ISSUER, resource=RESOURCE, subject_key=b"s" * 32)
+RING = KeyRing((OwnKey(KEY.thumbprint(), "ES256", KEY),))
+SIGNER = Signer(RING, issuer=ISSUER, resource=RESOURCE, subject_key=b"s" * 32)
 
 
 def forge(header: dict[str, Any] | None = None, claims: object = None, key: Any = KEY) -> str:
@@ -46,6 +48,10 @@ def forge(header: dict[str, Any] | None = None, claims: object = None, key: Any 
     return f"{signing_input}.{encode(signature)}"
 
 
+def sign(signer: Signer) -> str:
+    return signer.sign_access_token(CLAIMS, now=NOW * 1_000_000, ends_at=(NOW + 60) * 1_000_000)
+
+
 def encode(raw: bytes) -> str:
     return urlsafe_b64encode(raw).rstrip(b"=").decode()
 
@@ -57,7 +63,7 @@ def refused(token: str, now: int = NOW) -> bool:
 
 
 def test_what_is_signed_verifies_and_names_its_rows() -> None:
-    token = SIGNER.sign_access_token(CLAIMS)
+    token = sign(SIGNER)
     claims = SIGNER.verify_access_token(token, NOW * 1_000_000)
     assert (claims.jti, claims.grant_id, claims.client_id) == ("tok_1", "grt_1", "cli_1")
     assert (claims.subject, claims.expires_at) == ("subject", NOW + 60)
@@ -177,10 +183,10 @@ def test_nothing_longer_than_four_kilobytes_is_parsed() -> None:
 
 
 def test_the_key_set_shows_public_parts_only() -> None:
-    (key,) = KeySet.import_key_set(SIGNER.jwks()).keys  # type: ignore[arg-type]
+    (key,) = KeySet.import_key_set(SIGNER.jwks(NOW)).keys  # type: ignore[arg-type]
     assert key.kid == KEY.thumbprint()
     assert not key.is_private
-    assert SIGNER.jwks()["keys"] == [
+    assert SIGNER.jwks(NOW)["keys"] == [
         {**KEY.as_dict(private=False), "kid": KEY.thumbprint(), "use": "sig", "alg": "ES256"}
     ]
 
@@ -193,33 +199,18 @@ def test_two_clients_know_a_person_by_two_names() -> None:
 
 async def test_signing_keys_are_made_once_and_sealed(world: World) -> None:
     async def again(tx: AsyncSession) -> Signer:
-        return await load_or_make_signing_keys(tx, world.vault, world.clock(), issuer=ISSUER, resource=RESOURCE)
+        return await load_or_make_signing_keys(tx, world.vault, world.clock(), world.settings)
 
-    token = world.signer.sign_access_token(CLAIMS)
+    token = sign(world.signer)
     other = await world.db.write(again)
     assert other.verify_access_token(token, NOW * 1_000_000).jti == "tok_1"
-    (row,) = await world.db.read(signing_keys.in_use)
-    assert '"d"' not in row.public_jwk
-    assert row.sealed.startswith("v1.")
+    rows = await world.db.read(signing_keys.every)
+    assert sorted(row.purpose for row in rows) == ["receipt", "token"]
+    for row in rows:
+        assert '"d"' not in row.public_jwk
+        assert row.sealed.startswith("v1.")
 
 
 async def test_another_master_key_opens_no_signing_key(world: World) -> None:
     with pytest.raises(Unavailable):
-        await world.db.write(
-            lambda tx: load_or_make_signing_keys(tx, Vault(b"x" * 32), 0, issuer=ISSUER, resource=RESOURCE)
-        )
-
-
-async def test_a_retired_key_verifies_nothing_and_the_newest_signs(world: World) -> None:
-    old = world.signer.sign_access_token(CLAIMS)
-
-    async def retire(tx: AsyncSession) -> Signer:
-        (row,) = await signing_keys.in_use(tx)
-        row.retired_at = world.clock()
-        await tx.flush()
-        return await load_or_make_signing_keys(tx, world.vault, world.clock(), issuer=ISSUER, resource=RESOURCE)
-
-    newer = await world.db.write(retire)
-    with pytest.raises(InvalidToken):
-        newer.verify_access_token(old, NOW * 1_000_000)
-    assert newer.verify_access_token(newer.sign_access_token(CLAIMS), NOW * 1_000_000).jti == "tok_1"
+        await world.db.write(lambda tx: load_or_make_signing_keys(tx, Vault(b"x" * 32), 0, world.settings))
