@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from broker.core.clock import MINUTE, SECOND, Clock
 from broker.core.strict_json import JSONValue, NotStrict, loads
+from broker.oauth import redirect_uri
 from broker.oauth.jws import PRIVATE_MEMBERS, BadKey, PublicKey, Unverified, parse_key, signs_here
+from broker.oauth.redirect_uri import is_https
 from broker.ops.log import logger
 from broker.providers.fetch import Fetch, NotFetched
 from broker.store.tables import Client
@@ -54,6 +56,15 @@ def read_keys(raw: bytes) -> Keys:
         return parse_keys(loads(raw))
     except NotStrict:
         raise BadKey("a key set is not JSON") from None
+
+
+def read_registered(jwks: str, jwks_uri: str) -> Keys:
+    """The keys registered with a client; none where it publishes them, or has none. Raises BadKey."""
+    if jwks and jwks_uri:
+        raise BadKey("keys are registered or published, not both")
+    if jwks_uri and (not is_https(jwks_uri) or redirect_uri.fault(jwks_uri) is not None):
+        raise BadKey("keys are published at an address that begins with https://")
+    return read_keys(jwks.encode()) if jwks else ()
 
 
 def fitting(keys: Iterable[PublicKey], signed: Unverified) -> Keys:

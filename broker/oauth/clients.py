@@ -3,6 +3,7 @@
 import json
 import re
 import unicodedata
+from dataclasses import dataclass
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -11,6 +12,9 @@ from broker.core.errors import BrokerError
 from broker.core.handle import digest, new_handle, new_id
 from broker.core.secret import Secret
 from broker.oauth import redirect_uri
+from broker.oauth.client_keys import read_registered
+from broker.oauth.fapi import contradiction
+from broker.oauth.jws import BadKey
 from broker.store import clients
 from broker.store.tables import Client
 
@@ -22,6 +26,18 @@ _LOCAL_ORIGIN = re.compile(r"http://(?:127\.0\.0\.1|\[::1\]|localhost)(?::[1-9][
 _ADDRESS = re.compile(rf"(?:{_ORIGIN.pattern}|{_LOCAL_ORIGIN.pattern})(?:/[A-Za-z0-9._~/%-]*)?", re.ASCII)
 _NO_NAME = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 """Control, invisible and direction-changing characters, with which one name can be made to look like another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Safeguards:
+    """What is asked of a client beyond the rest; one with keys authenticates by its signature and has no secret."""
+
+    jwks: str = ""
+    """A key set, JSON."""
+    jwks_uri: str = ""
+    require_pushed: bool = False
+    dpop_bound: bool = False
+    fapi2: bool = False
 
 
 class BadClient(BrokerError):
@@ -38,23 +54,31 @@ async def register_client(
     origins: tuple[str, ...] = (),
     address: str = "",
     verified: bool = True,
+    safeguards: Safeguards = Safeguards(),
 ) -> tuple[Client, Secret | None]:
-    """The client, and the secret of a confidential one, which is shown once; raises BadClient."""
+    """The client, and its secret where it has one, which is shown once; raises BadClient."""
     name = name.strip()
     _check(name, redirect_uris, origins, address)
-    secret = None if public else Secret(new_handle("sec"))
+    signs = bool(safeguards.jwks or safeguards.jwks_uri)
+    secret = None if public or signs else Secret(new_handle("sec"))
     client = Client(
         id=new_id("cli"),
         name=name,
         public=int(public),
-        auth_method="none" if public else "client_secret",
+        auth_method="none" if public else "private_key_jwt" if signs else "client_secret",
         secret_digest="" if secret is None else digest(secret.reveal()),
         redirect_uris=json.dumps(redirect_uris),
         origins=json.dumps(origins),
         address=address,
         verified=int(verified),
         created_at=now,
+        jwks=safeguards.jwks,
+        jwks_uri=safeguards.jwks_uri,
+        require_pushed=int(safeguards.require_pushed),
+        dpop_bound=int(safeguards.dpop_bound),
+        fapi2=int(safeguards.fapi2),
     )
+    _check_safeguards(client)
     await clients.add(tx, client)
     await record(tx, now, "client.added", OPERATOR, client.id, public=public, verified=verified)
     return client, secret
@@ -70,8 +94,23 @@ def may_use(client: Client, grant_type: str) -> bool:
     return not named or grant_type in named
 
 
+def _check_safeguards(client: Client) -> None:
+    if client.public and (client.jwks or client.jwks_uri):
+        raise BadClient("A public client has no keys.")
+    try:
+        found = contradiction(client, read_registered(client.jwks, client.jwks_uri))
+    except BadKey as error:
+        raise BadClient(f"The keys are refused: {error}.") from error
+    if found is not None:
+        raise BadClient(f"The client is refused: {found}.")
+
+
+def is_name(text: str) -> bool:
+    return 0 < len(text) <= MAX_NAME and not any(unicodedata.category(character) in _NO_NAME for character in text)
+
+
 def _check(name: str, redirect_uris: tuple[str, ...], origins: tuple[str, ...], address: str) -> None:
-    if not 0 < len(name) <= MAX_NAME or any(unicodedata.category(character) in _NO_NAME for character in name):
+    if not is_name(name):
         raise BadClient(f"The name must have 1 to {MAX_NAME} characters, none of them invisible.")
     if len(redirect_uris) > MAX_URIS or len(origins) > MAX_URIS:
         raise BadClient(f"A client has at most {MAX_URIS} redirect addresses and origins.")

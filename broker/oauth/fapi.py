@@ -1,7 +1,11 @@
 """What a client is held to: OAuth 2.1, or the FAPI 2.0 Security Profile (final), as one table."""
 
+import json
 from dataclasses import dataclass
 
+from broker.oauth.client_keys import Keys
+from broker.oauth.jws import ALGORITHMS
+from broker.oauth.redirect_uri import is_https, is_this_computer
 from broker.store.tables import Client
 
 
@@ -26,7 +30,7 @@ class Profile:
 
 OAUTH = Profile(
     methods=("none", "client_secret", "client_secret_basic", "client_secret_post", "private_key_jwt"),
-    algorithms=("ES256", "PS256", "RS256", "EdDSA", "Ed25519"),
+    algorithms=ALGORITHMS,
     issuer_alone=False,
     assertion_seconds=3600,
     must_push=False,
@@ -61,3 +65,16 @@ def must_prove(client: Client) -> bool:
 def must_push(client: Client, everyone: bool) -> bool:
     """Whether it may only ask by a pushed request: each client where `everyone` must (RFC 9126 §5, §6)."""
     return everyone or bool(client.require_pushed) or profile_of(client).must_push
+
+
+def contradiction(client: Client, keys: Keys) -> str | None:
+    """Why its registration does not fit what it is held to; None if it does. `keys` are those registered with it."""
+    profile = profile_of(client)
+    if client.auth_method not in profile.methods:
+        return "a FAPI 2.0 client authenticates with private_key_jwt, so it is not public and has keys"
+    if keys and not any(name in profile.algorithms for key in keys for name in key.algorithms):
+        return "none of its keys signs with PS256, ES256 or EdDSA"
+    uris: list[str] = json.loads(client.redirect_uris)
+    if profile.https_only and not all(is_https(uri) or is_this_computer(uri) for uri in uris):
+        return "a FAPI 2.0 client has redirect addresses with https, or with 127.0.0.1 or [::1]"
+    return None

@@ -9,6 +9,7 @@ from broker.core.access import DETAILS_TYPES
 from broker.core.clock import Clock
 from broker.oauth.client_auth import METHODS
 from broker.oauth.details_schema import SCHEMA
+from broker.oauth.jws import ALGORITHMS
 from broker.oauth.signing import Signer
 from broker.oauth.token import GRANT_TYPES
 from broker.settings import Settings
@@ -24,10 +25,8 @@ def server_metadata(settings: Settings) -> dict[str, object]:
         "authorization_endpoint": f"{issuer}/oauth/authorize",
         "pushed_authorization_request_endpoint": f"{issuer}/oauth/par",
         "require_pushed_authorization_requests": settings.require_pushed,
-        "token_endpoint": f"{issuer}/oauth/token",
-        "token_endpoint_auth_methods_supported": list(METHODS),
-        "revocation_endpoint": f"{issuer}/oauth/revoke",
-        "revocation_endpoint_auth_methods_supported": list(METHODS),
+        **_authenticated("token_endpoint", f"{issuer}/oauth/token"),
+        **_authenticated("revocation_endpoint", f"{issuer}/oauth/revoke"),
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
@@ -36,6 +35,15 @@ def server_metadata(settings: Settings) -> dict[str, object]:
         "authorization_response_iss_parameter_supported": True,
         "authorization_details_types_supported": list(DETAILS_TYPES),
         "protected_resources": [settings.resource],
+    }
+
+
+def _authenticated(name: str, address: str) -> dict[str, object]:
+    """An endpoint at which clients authenticate, and how they may."""
+    return {
+        name: address,
+        f"{name}_auth_methods_supported": list(METHODS),
+        f"{name}_auth_signing_alg_values_supported": list(ALGORITHMS),
     }
 
 

@@ -12,7 +12,8 @@ _WEB = re.compile(
 )
 _PRIVATE = re.compile(r"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:.+", re.ASCII)
 _DOTS = re.compile(r"(?:^|/)(?:\.|%2e){1,2}(?:/|$)", re.IGNORECASE)
-_LOOPBACK = ("127.0.0.1", "[::1]", "localhost")
+_LOOPBACK_NUMBERS = ("127.0.0.1", "[::1]")
+_LOOPBACK = (*_LOOPBACK_NUMBERS, "localhost")
 _OURS = {"code", "state", "iss", "error", "error_description"}
 
 
@@ -51,6 +52,17 @@ def matches(registered: str, given: str) -> bool:
     if right["port"] is not None and not _is_port(right["port"]):
         return False
     return (left["scheme"], left["host"], left["rest"]) == (right["scheme"], right["host"], right["rest"])
+
+
+def is_https(uri: str) -> bool:
+    """Of an address without fault."""
+    return uri.startswith("https://")
+
+
+def is_this_computer(uri: str) -> bool:
+    """By its number: which address localhost is, others may decide (RFC 8252 §8.3)."""
+    web = _WEB.fullmatch(uri)
+    return web is not None and web["scheme"] == "http" and web["host"] in _LOOPBACK_NUMBERS
 
 
 def with_answer(uri: str, answer: dict[str, str]) -> str:

@@ -20,7 +20,7 @@ from broker.core.errors import PageError
 from broker.core.grant import GrantEvent
 from broker.core.handle import new_id
 from broker.oauth.asked_details import Catalogue
-from broker.oauth.clients import register_client
+from broker.oauth.clients import Safeguards, register_client
 from broker.oauth.code import make_code
 from broker.oauth.request import UntrustedRequest
 from broker.oauth.server import AuthorizationServer
@@ -93,10 +93,15 @@ class World:
     credential_id: str = ""
     signed_in: bool = field(default=True)
 
-    async def register(self, *, public: bool = True, redirect_uris: tuple[str, ...] = (CALLBACK,)) -> Registered:
-        client, secret = await self.db.write(
-            lambda tx: register_client(tx, self.clock(), "Acme Notes", public=public, redirect_uris=redirect_uris)
-        )
+    async def register(
+        self,
+        *,
+        public: bool = True,
+        redirect_uris: tuple[str, ...] = (CALLBACK,),
+        safeguards: Safeguards = Safeguards(),
+    ) -> Registered:
+        terms: dict[str, Any] = {"public": public, "redirect_uris": redirect_uris, "safeguards": safeguards}
+        client, secret = await self.db.write(lambda tx: register_client(tx, self.clock(), "Acme Notes", **terms))
         return Registered(client.id, None if secret is None else secret.reveal())
 
     async def approve(self, request_id: str, *, days: int = 1, budget: int = 2_000_000) -> tuple[str, Grant]:
