@@ -6,13 +6,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broker.core.errors import OAuthError, Unavailable
+from broker.oauth.client_credentials import ClientCredentials
+from broker.oauth.clients import may_use
 from broker.oauth.exchange import CodeExchange
 from broker.oauth.form_post import NO_STORE, Asked, FormPost
 from broker.oauth.refresh import Refresh
 from broker.oauth.revoke import Revocation
 from broker.store import tokens
 
-GRANT_TYPES = ("authorization_code", "refresh_token")
+GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,22 +22,20 @@ class TokenEndpoint:
     post: FormPost
     exchange: CodeExchange
     refresh: Refresh
+    client_credentials: ClientCredentials
 
     async def endpoint(self, request: Request) -> Response:
         return await self.post.run(request, self._answer)
 
     async def _answer(self, asked: Asked) -> Response:
-        match asked.form.one("grant_type"):
+        match _grant_type(asked):
             case "authorization_code":
                 return await self._exchange(asked)
             case "refresh_token":
                 return await self._refresh(asked)
-            case None:
-                raise OAuthError("invalid_request", "grant_type is missing.")
             case _:
-                raise OAuthError(
-                    "unsupported_grant_type", "The grant_type must be authorization_code or refresh_token."
-                )
+                answer = await self.post.db.write(lambda tx: self.client_credentials(tx, asked, self.post.clock()))
+                return answer.to_response()
 
     async def _exchange(self, asked: Asked) -> Response:
         answer = await self.post.db.write(lambda tx: self.exchange(tx, asked, self.post.clock()))
@@ -59,6 +59,18 @@ class TokenEndpoint:
             await self.post.db.write(lambda tx: tokens.rotation_committed(tx, rotated, committed_at))
         except Unavailable:
             return
+
+
+def _grant_type(asked: Asked) -> str:
+    """Raises OAuthError unless it is one that there is, and that this client may use."""
+    named = asked.form.one("grant_type")
+    if named is None:
+        raise OAuthError("invalid_request", "grant_type is missing.")
+    if named not in GRANT_TYPES:
+        raise OAuthError("unsupported_grant_type", f"The grant_type must be one of {', '.join(GRANT_TYPES)}.")
+    if not may_use(asked.client, named):
+        raise OAuthError("unauthorized_client", "This grant_type is not one that this client registered.")
+    return named
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,24 +18,25 @@ class TokenAnswer:
     grant_id: str
     grant_left: int
     """Microseconds the grant has left."""
-    refresh_token: Secret
-    refresh_left: int
+    refresh_token: Secret | None = None
+    refresh_left: int = 0
     """Microseconds the refresh token has left."""
     details_type: str = TYPE
     """The type of authorization_details that the client asked in."""
 
     def to_response(self) -> JSONResponse:
         """RFC 6749 §5.1, RFC 9396 §7, and the expiry members of the refresh token expiration draft."""
-        body = {
+        body: dict[str, object] = {
             "access_token": self.issued.token.reveal(),
-            "token_type": "Bearer",
+            "token_type": "DPoP" if self.issued.jkt else "Bearer",
             "expires_in": self.issued.expires_in,
-            "refresh_token": self.refresh_token.reveal(),
-            "refresh_token_timeout": self.refresh_left // SECOND,
             "authorization_expires_in": self.grant_left // SECOND,
             "authorization_details": in_type(self.issued.details, self.details_type),
             "grant_id": self.grant_id,
         }
+        if self.refresh_token is not None:
+            body["refresh_token"] = self.refresh_token.reveal()
+            body["refresh_token_timeout"] = self.refresh_left // SECOND
         return JSONResponse(body, headers=NO_STORE)
 
 

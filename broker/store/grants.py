@@ -6,6 +6,7 @@ from sqlalchemy import func, update
 from sqlalchemy import select as columns
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlmodel.sql.expression import SelectOfScalar
 
 from broker.core.grant import LIVE, GrantEvent, GrantState, sources, target
 from broker.store import changes
@@ -27,9 +28,21 @@ async def load_accesses(tx: AsyncSession, grant_id: str, *, ended: bool = False)
 
 async def newest_live(tx: AsyncSession, user_id: str, client_id: str, now: int) -> Grant | None:
     """The newest live grant made at consent: the one a new approval continues."""
-    query = (
+    query = _live(client_id, "consent", now).where(Grant.user_id == user_id)
+    return (await tx.exec(query.limit(1))).first()
+
+
+async def newest_from_operator(tx: AsyncSession, client_id: str, now: int) -> Grant | None:
+    """The newest live grant that the operator gave this client, whoever's it is as long as they may sign in."""
+    query = _live(client_id, "operator", now).join(User, col(User.id) == col(Grant.user_id))
+    return (await tx.exec(query.where(col(User.disabled_at).is_(None)).limit(1))).first()
+
+
+def _live(client_id: str, origin: str, now: int) -> SelectOfScalar[Grant]:
+    """Those of which an access is left, newest first."""
+    return (
         select(Grant)
-        .where(Grant.user_id == user_id, Grant.client_id == client_id, Grant.origin == "consent")
+        .where(Grant.client_id == client_id, Grant.origin == origin)
         .where(col(Grant.state).in_([state.value for state in LIVE]))
         .where(
             select(Access.id)
@@ -38,7 +51,6 @@ async def newest_live(tx: AsyncSession, user_id: str, client_id: str, now: int) 
         )
         .order_by(col(Grant.created_at).desc())
     )
-    return (await tx.exec(query.limit(1))).first()
 
 
 class Listed(NamedTuple):
