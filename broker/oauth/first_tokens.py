@@ -13,6 +13,7 @@ from broker.core.secret import Secret
 from broker.oauth.form_post import Asked
 from broker.oauth.issue import grant_end, issue_access_token, live_accesses, no_grant
 from broker.oauth.narrowing import narrowed
+from broker.oauth.proofs import check_key, proof_of
 from broker.oauth.signing import Signer
 from broker.oauth.token_answer import TokenAnswer
 from broker.settings import Settings
@@ -39,11 +40,13 @@ class FirstTokens:
         request = await grant_requests.load(tx, request_id)
         details_type = TYPE if request is None else request.details_type
         narrowing = narrowed(asked.form, asked.client, live, now, details_type)
-        family = await tokens.open_family(tx, grant, now, details_type=details_type)
+        jkt = check_key("" if request is None else request.dpop_jkt, await proof_of(tx, asked, now))
+        bound_to = jkt if asked.client.public else ""
+        family = await tokens.open_family(tx, grant, now, details_type=details_type, dpop_jkt=bound_to)
         if not await use(family.id):
             raise no_grant("it was used meanwhile")
         issued = await issue_access_token(
-            tx, self.signer, self.settings, grant, now=now, family_id=family.id, caps=narrowing.caps
+            tx, self.signer, self.settings, grant, now=now, family_id=family.id, caps=narrowing.caps, jkt=jkt
         )
         refresh, ends_at = await new_refresh_token(tx, family, self.settings, now)
         await record(tx, now, "token.issued", grant.client_id, grant.id, family=family.id, jti=issued.jti)

@@ -12,6 +12,9 @@ from broker.core.clock import Clock
 from broker.core.errors import BadForm, OAuthError, Unavailable
 from broker.core.forms import MAX_BYTES, Form, parse_form
 from broker.oauth.client_auth import ClientAuthentication, read_client
+from broker.oauth.dpop import Proof
+from broker.oauth.proof_reader import HEADER as PROOF
+from broker.oauth.proof_reader import ProofReader
 from broker.oauth.throttle import Throttle, Throttled
 from broker.ops.log import logger
 from broker.store.database import Database
@@ -37,6 +40,8 @@ class Asked:
     headers: Headers
     address: str
     """The network address it came from, as far as it can be believed."""
+    proof: Proof | None = None
+    """Of possession of a key, where the endpoint looks for one; it may have been shown before."""
 
 
 Answer = Callable[[Asked], Awaitable[Response]]
@@ -51,30 +56,45 @@ class FormPost:
     throttle: Throttle
     address_of: AddressOf
     authentication: ClientAuthentication
+    proofs: ProofReader
 
-    async def run(self, request: Request, answer: Answer) -> Response:
+    async def run(self, request: Request, answer: Answer, *, proves: bool = False) -> Response:
+        """`proves` says that a client may prove here that it holds a key, and so is given a nonce to do it with."""
+        response = await answered(self._answer(request, answer, proves=proves))
+        if proves and PROOF in request.headers:
+            response.headers.update(self.proofs.fresh_nonce())
+        return response
+
+    async def _answer(self, request: Request, answer: Answer, *, proves: bool) -> Response:
         arrived_at = self.clock()
         address = self.address_of(request)
-        try:
-            self.throttle.admit(address)
-            form = await read_form(request)
-            client = await self.client_of(request, form)
-            return await answer(Asked(form, client, arrived_at, request.headers, address))
-        except OAuthError as error:
-            _log.info("oauth_error", error=error.error, detail=error.detail or error.description)
-            return error_answer(error)
-        except BadForm as error:
-            _log.info("oauth_error", error="invalid_request", detail=error.detail)
-            return error_answer(_unreadable())
-        except Unavailable as error:
-            _log.error("unavailable", detail=error.detail)
-            busy = OAuthError("temporarily_unavailable", "The server cannot answer now. Try again.", status=503)
-            return error_answer(busy, retry_after=error.retry_after)
+        self.throttle.admit(address)
+        form = await read_form(request)
+        client = await self.client_of(request, form)
+        shown = request.headers.getlist(PROOF) if proves else []
+        proof = self.proofs.read(shown, request.method, request.url.path)
+        return await answer(Asked(form, client, arrived_at, request.headers, address, proof))
 
     async def client_of(self, request: Request, form: Form) -> Client:
         """Raises OAuthError invalid_client."""
         presented = read_client(request.headers.getlist("authorization"), form)
         return await self.authentication(presented, path=request.url.path, asked_from=self.address_of(request))
+
+
+async def answered(answer: Awaitable[Response]) -> Response:
+    """The answer, or in its place the error that it came to."""
+    try:
+        return await answer
+    except OAuthError as error:
+        _log.info("oauth_error", error=error.error, detail=error.detail or error.description)
+        return error_answer(error)
+    except BadForm as error:
+        _log.info("oauth_error", error="invalid_request", detail=error.detail)
+        return error_answer(_unreadable())
+    except Unavailable as error:
+        _log.error("unavailable", detail=error.detail)
+        busy = OAuthError("temporarily_unavailable", "The server cannot answer now. Try again.", status=503)
+        return error_answer(busy, retry_after=error.retry_after)
 
 
 async def read_form(request: Request) -> Form:

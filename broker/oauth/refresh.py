@@ -14,6 +14,7 @@ from broker.oauth.first_tokens import new_refresh_token
 from broker.oauth.form_post import Asked
 from broker.oauth.issue import grant_end, issue_access_token, live_accesses, no_grant
 from broker.oauth.narrowing import narrowed
+from broker.oauth.proofs import refreshed_key
 from broker.oauth.request import check_scope_and_resource
 from broker.oauth.signing import Signer
 from broker.oauth.token_answer import TokenAnswer
@@ -29,15 +30,14 @@ class Standing(Enum):
     REUSED = auto()
 
 
-def judge(token: RefreshToken, successor: RefreshToken | None, *, arrived_at: int, now: int, grace: int) -> Standing:
-    """Where a presented token stands; instants and `grace` in microseconds.
+def judge(token: RefreshToken, *, was_used: bool, arrived_at: int, now: int, grace: int) -> Standing:
+    """Where a presented token stands; instants and `grace` in microseconds. `was_used`: what came after it was used.
 
     A request that had arrived before the rotation was committed lost a race and is no reuse. `rotated_at` is empty until
     the winner has said when that was, and until then nobody can have received the successor, or used it.
     """
     if not token.successor:
         return Standing.NEWEST
-    was_used = successor is not None and bool(successor.successor)
     if token.rotated_at is None:
         lost, in_grace = not was_used, grace > 0
     else:
@@ -76,9 +76,9 @@ class Refresh:
         return await self._issue(tx, asked, Secret(given), token, family, now)
 
     async def _standing(self, tx: AsyncSession, token: RefreshToken, arrived_at: int, now: int) -> Standing:
-        successor = await tokens.load_refresh(tx, token.successor) if token.successor else None
+        was_used = bool(token.successor) and await tokens.was_used_after(tx, token)
         grace = from_seconds(self.settings.refresh_grace_seconds)
-        return judge(token, successor, arrived_at=arrived_at, now=now, grace=grace)
+        return judge(token, was_used=was_used, arrived_at=arrived_at, now=now, grace=grace)
 
     async def _issue(
         self, tx: AsyncSession, asked: Asked, given: Secret, token: RefreshToken, family: TokenFamily, now: int
@@ -88,8 +88,9 @@ class Refresh:
             raise no_grant("the grant of this token is gone")
         live = await live_accesses(tx, grant, now)
         narrowing = narrowed(asked.form, asked.client, live, now, family.details_type)
+        jkt = await refreshed_key(tx, asked, family, grant, now)
         issued = await issue_access_token(
-            tx, self.signer, self.settings, grant, now=now, family_id=family.id, caps=narrowing.caps
+            tx, self.signer, self.settings, grant, now=now, family_id=family.id, caps=narrowing.caps, jkt=jkt
         )
         refresh, ends_at, rotated = given, token.ends_at, ""
         if asked.client.public:

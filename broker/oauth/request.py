@@ -1,5 +1,6 @@
 """An authorization request, identified and then checked, becomes a stored grant request."""
 
+import re
 from dataclasses import dataclass
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -22,6 +23,7 @@ from broker.store.tables import Client
 
 PREFIX = "urn:ietf:params:oauth:request_uri:"
 MAX_STATE = 4096
+_JKT = re.compile(r"[A-Za-z0-9_-]{43}")
 
 
 class UntrustedRequest(PageError):
@@ -103,7 +105,16 @@ def check_request(form: Form, origin: Origin, settings: Settings, catalogue: Cat
         ends_at=now,
         action=action.action,
         asked_grant_id=action.grant_id,
+        dpop_jkt=_named_key(form),
     )
+
+
+def _named_key(form: Form) -> str:
+    """The key that the code is to be bound to (RFC 9449 §10); empty where none is named."""
+    named = form.one("dpop_jkt") or ""
+    if named and not _JKT.fullmatch(named):
+        raise OAuthError("invalid_request", "The dpop_jkt is no SHA-256 thumbprint.")
+    return named
 
 
 def check_scope_and_resource(form: Form, settings: Settings) -> None:

@@ -25,7 +25,7 @@ class TokenEndpoint:
     client_credentials: ClientCredentials
 
     async def endpoint(self, request: Request) -> Response:
-        return await self.post.run(request, self._answer)
+        return await self.post.run(request, self._answer, proves=True)
 
     async def _answer(self, asked: Asked) -> Response:
         match _grant_type(asked):

@@ -1,6 +1,6 @@
 """Token families, refresh tokens by digest, and access tokens by jti."""
 
-from sqlalchemy import func, update
+from sqlalchemy import func, or_, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -68,6 +68,16 @@ async def rotate(tx: AsyncSession, digest: str, successor: str) -> bool:
         .values(successor=successor)
     )
     return bool(done.rowcount == 1)
+
+
+async def was_used_after(tx: AsyncSession, token: RefreshToken) -> bool:
+    """Whether a younger token of its family was used: its successor, or one that was given in the grace."""
+    query = select(RefreshToken.digest).where(
+        RefreshToken.family_id == token.family_id,
+        or_(col(RefreshToken.digest) == token.successor, col(RefreshToken.created_at) > token.created_at),
+        RefreshToken.successor != "",
+    )
+    return (await tx.exec(query.limit(1))).first() is not None
 
 
 async def rotation_committed(tx: AsyncSession, digest: str, at: int) -> None:

@@ -7,6 +7,7 @@ from hashlib import sha256
 import pytest
 from sqlalchemy import func
 from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.errors import Unavailable
 from broker.store import seen
@@ -40,7 +41,7 @@ async def remembered(db: Database) -> int:
     return await db.read(_count)
 
 
-async def _count(tx: "seen.AsyncSession") -> int:
+async def _count(tx: AsyncSession) -> int:
     return int((await tx.exec(select(func.count()).select_from(Seen))).one())
 
 
