@@ -12,3 +12,5 @@ class Claims:
     client_id: str
     subject: str
     expires_at: int
+    jkt: str = ""
+    """Thumbprint of the key that it is bound to (RFC 9449 §6.1); empty for a bearer token."""
