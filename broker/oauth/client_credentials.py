@@ -10,6 +10,7 @@ from broker.core.errors import OAuthError
 from broker.oauth.form_post import Asked
 from broker.oauth.issue import grant_end, issue_access_token, live_accesses, no_grant
 from broker.oauth.narrowing import narrowed
+from broker.oauth.proofs import check_key, proof_of
 from broker.oauth.request import check_scope_and_resource
 from broker.oauth.signing import Signer
 from broker.oauth.token_answer import TokenAnswer
@@ -34,7 +35,8 @@ class ClientCredentials:
         grant = await _require_grant(tx, asked, now)
         live = await live_accesses(tx, grant, now)
         narrowing = narrowed(asked.form, asked.client, live, now, TYPE)
-        issued = await issue_access_token(tx, self.signer, self.settings, grant, now=now, caps=narrowing.caps)
+        jkt = check_key("", await proof_of(tx, asked, now))
+        issued = await issue_access_token(tx, self.signer, self.settings, grant, now=now, caps=narrowing.caps, jkt=jkt)
         await record(tx, now, "token.issued", grant.client_id, grant.id, jti=issued.jti)
         return TokenAnswer(issued, grant.id, grant_end(live) - now, details_type=narrowing.details_type)
 
