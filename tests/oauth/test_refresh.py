@@ -6,9 +6,9 @@ import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.oauth.refresh import Standing, judge
-from broker.store import clients
+from broker.store import clients, grants
 from broker.store.grant_tables import RefreshToken
-from tests.oauth.world import World, narrowed
+from tests.oauth.world import DAY, World, narrowed
 
 
 async def test_a_public_clients_refresh_token_is_replaced_each_time(world: World) -> None:
@@ -110,6 +110,51 @@ async def test_a_shorter_duration_ends_the_token_sooner(world: World) -> None:
     assert answer.json()["expires_in"] == 60
 
 
+async def test_a_refresh_token_lives_on_when_its_grants_end_is_put_off(world: World) -> None:
+    """What it answers is bounded by the grant as it stands; the token itself is not."""
+    client = await world.register()
+    first = await world.tokens(client, days=1)
+    assert first["refresh_token_timeout"] == 86_400
+
+    async def put_off(tx: AsyncSession) -> None:
+        for row in await grants.load_accesses(tx, first["grant_id"]):
+            row.ends_at += 2 * DAY
+
+    await world.db.write(put_off)
+    world.clock.turn(2 * 86_400)
+    again = (await world.refresh(client, first["refresh_token"])).json()
+    assert again["refresh_token_timeout"] == again["authorization_expires_in"] == 86_400
+
+
+@pytest.mark.parametrize(
+    ("wrong", "error"),
+    [
+        ({"resource": "https://elsewhere.example"}, "invalid_target"),
+        ({"scope": "everything"}, "invalid_scope"),
+        ({"authorization_details": "no json"}, "invalid_authorization_details"),
+        ({"authorization_details": "[]"}, "invalid_authorization_details"),
+    ],
+)
+@pytest.mark.parametrize("public", [True, False])
+async def test_a_refused_request_uses_up_nothing(world: World, wrong: dict[str, str], error: str, public: bool) -> None:
+    client = await world.register(public=public)
+    given = await world.tokens(client)
+    refused = await world.refresh(client, given["refresh_token"], **wrong)
+    assert (refused.status_code, refused.json()["error"]) == (400, error)
+    assert (await world.refresh(client, given["refresh_token"])).status_code == 200
+
+
+async def test_a_narrowed_refresh_is_followed_by_a_full_one(world: World) -> None:
+    """RFC 9396 §6.1: "the previous authorization is unchanged"."""
+    client = await world.register()
+    first = await world.tokens(client)
+    less = narrowed(models=["gpt-4o"], budget={"amount": "0.01", "currency": "USD"}, max_requests=3)
+    narrow = (await world.refresh(client, first["refresh_token"], authorization_details=less)).json()
+    assert narrow["authorization_details"] != first["authorization_details"]
+    full = (await world.refresh(client, narrow["refresh_token"])).json()
+    assert full["authorization_details"] == first["authorization_details"]
+
+
 async def test_a_refresh_token_has_an_end_of_its_own(world: World) -> None:
     client = await world.register(public=False)
     tokens = await world.tokens(client, days=90)
@@ -148,27 +193,25 @@ async def test_a_removed_client_refreshes_nothing(world: World) -> None:
 NEWEST = RefreshToken(digest="a", family_id="f", created_at=0, ends_at=9)
 ROTATED = RefreshToken(digest="a", family_id="f", created_at=0, ends_at=9, successor="b", rotated_at=100)
 COMMITTING = RefreshToken(digest="a", family_id="f", created_at=0, ends_at=9, successor="b")
-UNUSED = RefreshToken(digest="b", family_id="f", created_at=0, ends_at=9)
-USED = RefreshToken(digest="b", family_id="f", created_at=0, ends_at=9, successor="c", rotated_at=105)
 
 
 @pytest.mark.parametrize(
-    ("token", "successor", "arrived_at", "grace", "standing"),
+    ("token", "was_used", "arrived_at", "grace", "standing"),
     [
-        (NEWEST, None, 110, 0, Standing.NEWEST),
-        (ROTATED, UNUSED, 101, 0, Standing.REUSED),
-        (ROTATED, UNUSED, 100, 0, Standing.LOST_RACE),
-        (COMMITTING, UNUSED, 101, 0, Standing.LOST_RACE),
-        (COMMITTING, USED, 101, 0, Standing.REUSED),
-        (ROTATED, USED, 90, 0, Standing.LOST_RACE),
-        (ROTATED, UNUSED, 101, 11, Standing.IN_GRACE),
-        (ROTATED, UNUSED, 101, 10, Standing.REUSED),
-        (ROTATED, USED, 101, 60, Standing.REUSED),
-        (COMMITTING, UNUSED, 101, 60, Standing.IN_GRACE),
+        (NEWEST, False, 110, 0, Standing.NEWEST),
+        (ROTATED, False, 101, 0, Standing.REUSED),
+        (ROTATED, False, 100, 0, Standing.LOST_RACE),
+        (COMMITTING, False, 101, 0, Standing.LOST_RACE),
+        (COMMITTING, True, 101, 0, Standing.REUSED),
+        (ROTATED, True, 90, 0, Standing.LOST_RACE),
+        (ROTATED, False, 101, 11, Standing.IN_GRACE),
+        (ROTATED, False, 101, 10, Standing.REUSED),
+        (ROTATED, True, 101, 60, Standing.REUSED),
+        (COMMITTING, False, 101, 60, Standing.IN_GRACE),
     ],
 )
 def test_reuse_is_told_from_a_lost_race(
-    token: RefreshToken, successor: RefreshToken | None, arrived_at: int, grace: int, standing: Standing
+    token: RefreshToken, was_used: bool, arrived_at: int, grace: int, standing: Standing
 ) -> None:
-    """The grace is closed when the successor was used; at the instant 110 here."""
-    assert judge(token, successor, arrived_at=arrived_at, now=110, grace=grace) is standing
+    """The grace is closed when what came after was used; at the instant 110 here."""
+    assert judge(token, was_used=was_used, arrived_at=arrived_at, now=110, grace=grace) is standing

@@ -1,8 +1,13 @@
 """With a grace, a client that lost the answer may ask once more with the token before."""
 
+import asyncio
+
 import pytest
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.settings import Settings
+from broker.store.grant_tables import TokenFamily
 from tests.oauth.world import World
 
 
@@ -38,3 +43,28 @@ async def test_the_use_of_the_successor_closes_the_grace(world: World) -> None:
     world.clock.turn(1)
     assert (await world.refresh(client, first["refresh_token"])).json()["error"] == "invalid_grant"
     assert not await world.is_live(third["access_token"])
+
+
+async def test_the_use_of_a_token_given_in_the_grace_closes_it_too(world: World) -> None:
+    """Else a thief of the first token could go on asking for as long as the lost one is not used."""
+    client = await world.register()
+    first = await world.tokens(client)
+    await world.refresh(client, first["refresh_token"])
+    world.clock.turn(1)
+    again = (await world.refresh(client, first["refresh_token"])).json()
+    last = (await world.refresh(client, again["refresh_token"])).json()
+    world.clock.turn(1)
+    assert (await world.refresh(client, first["refresh_token"])).json()["error"] == "invalid_grant"
+    assert not await world.is_live(last["access_token"])
+
+
+async def test_fifty_at_once_in_the_grace_all_stay_in_one_family(world: World) -> None:
+    client = await world.register()
+    first = await world.tokens(client)
+    answers = await asyncio.gather(*(world.refresh(client, first["refresh_token"]) for _ in range(50)))
+    assert {answer.status_code for answer in answers} == {200}
+
+    async def families(tx: AsyncSession) -> int:
+        return len((await tx.exec(select(TokenFamily))).all())
+
+    assert await world.db.read(families) == 1
