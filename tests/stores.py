@@ -30,6 +30,7 @@ _END_ALL = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname
 _EMPTY = "; ".join(
     [
         f"{_END_ALL.format('current_database()')} AND pid <> pg_backend_pid()",
+        "TRUNCATE audit_entry",  # from which nothing can be deleted
         *(f'DELETE FROM "{table.name}"' for table in reversed(migrate.METADATA.sorted_tables)),
         "INSERT INTO change (id, count, epoch) VALUES (1, 0, 0)",
         "SELECT setval(format('%I.%I', schemaname, sequencename)::regclass, 1, false) FROM pg_sequences",

@@ -4,6 +4,7 @@ import asyncio
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from broker.audit import verify as audit
 from broker.cli.command import say, wrong
 from broker.core.secret import Secret
 from broker.ledger.verify import prove
@@ -37,11 +38,12 @@ def _say_moved(chosen: Settings, url: str) -> None:
     verdicts: list[str] = []
 
     async def fault(tx: AsyncSession) -> str:
-        verdict = await prove(tx)
-        verdicts.append(str(verdict))
-        return verdict.fault
+        books, trail = await prove(tx), await audit.prove(tx)
+        verdicts.extend((str(books), f"audit {trail}"))
+        return books.fault or trail.fault
 
     for table, rows in asyncio.run(move(chosen.database_file, url, fault)).items():
         say(f"{table}  {rows}")
-    say(verdicts[0])
+    for verdict in verdicts:
+        say(verdict)
     say("Set BROKER_DATABASE_URL to this address, here and wherever else a broker is to serve it, and start.")

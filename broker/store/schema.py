@@ -12,7 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 if TYPE_CHECKING:
     from broker.store.postgresql import Connection
 
-HEAD = "0007"
+HEAD = "0008"
 """The revision this code is written for: the last of the migrations."""
 
 _QUESTION = "SELECT version_num FROM alembic_version"

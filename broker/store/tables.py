@@ -214,3 +214,5 @@ class AuditEntry(SQLModel, table=True):
     object_id: str = text(index=True)
     details: str = text(default="{}")
     """JSON without secrets, names or addresses of people."""
+    digest: str = text(default="")
+    """Covers this entry and the digest of the one before it."""

@@ -63,6 +63,7 @@ def test_all_of_an_installation_arrives_and_goes_on(
         assert Counter(before) == Counter(there(empty_postgresql, f'SELECT * FROM "{table}"')), table
         assert f"{table}  {len(before)}\n" in told.out
     assert "OK: 3 calls, " in told.out
+    assert "audit OK: " in told.out
     monkeypatch.setenv("BROKER_DATABASE_URL", empty_postgresql)
     assert broker("ledger", "verify").out.startswith("OK: 3 calls, ")
     entries = len(rows(used, "SELECT * FROM audit_entry"))
@@ -101,16 +102,28 @@ def test_a_migrated_database_without_rows_is_taken(broker: Broker, used: Path, e
             "UPDATE counter SET settled = settled - 1 WHERE measure = 'money'",
             "What was copied does not hold: Counter access/acc_5/money/grant/0: ",
         ),
-        ("UPDATE audit_entry SET details = 'a' || char(0)", "The rows of audit_entry could not be copied."),
+        (
+            "DROP TRIGGER audit_kept_update; UPDATE audit_entry SET details = 'a' || char(0)",
+            "The rows of audit_entry could not be copied.",
+        ),
+        (
+            "DROP TRIGGER audit_kept_update; UPDATE audit_entry SET actor = 'nobody' WHERE seq = 1",
+            "What was copied does not hold: Entry 1 is not what was recorded, or one before it is not.",
+        ),
         ("UPDATE access_token SET grant_id = 'gone'", "The rows of access_token could not be copied."),
     ],
-    ids=["books that do not add up", "a letter that PostgreSQL does not take", "a row that refers to nothing"],
+    ids=[
+        "books that do not add up",
+        "a letter that PostgreSQL does not take",
+        "a trail that was changed",
+        "a row that refers to nothing",
+    ],
 )
 def test_what_is_wrong_is_named_and_nothing_stays(
     broker: Broker, used: Path, empty_postgresql: str, spoil: str, fault: str
 ) -> None:
     with closing(sqlite3.connect(used / "broker.db")) as connection, connection:
-        connection.execute(spoil)
+        connection.executescript(spoil)
     told = broker("migrate", "--to", empty_postgresql)
     assert (told.status, told.out, told.err[: len(fault)]) == (1, "", fault)
     assert asyncio.run(schema.revision_at(empty_postgresql)) is None
