@@ -1,6 +1,6 @@
 """What a provider's key looks like: what may be shown of it, and what cannot be one."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from broker.core.secret import Secret
 
@@ -14,8 +14,7 @@ _TELLING = {"sk-ant-": "anthropic", "AIza": "google", "sk-": "openai"}
 _LABELS = {"anthropic": "an Anthropic", "google": "a Google", "openai": "an OpenAI"}
 
 
-@dataclass(frozen=True, slots=True)
-class SealedKey:
+class SealedKey(NamedTuple):
     """A credential as a call needs it: its key, sealed, and all that the seal is bound to."""
 
     id: str

@@ -1,8 +1,11 @@
 """What a call used, and what that costs in whole micro-dollars."""
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import NamedTuple
 
 from broker.core.money import MicroUSD, ceil_div
+from broker.core.strict_json import dumps
 
 ABSURD_TOKENS = 2**31
 """A count from here on is no usage but a fault of the provider."""
@@ -10,8 +13,7 @@ ABSURD_TOKENS = 2**31
 _PER_MILLION = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(NamedTuple):
     """Tokens as the provider counted them; cached and cache-write tokens are part of the input."""
 
     input_tokens: int
@@ -20,7 +22,7 @@ class Usage:
     cache_write_tokens: int = 0
 
     def is_absurd(self) -> bool:
-        for n in (self.input_tokens, self.output_tokens, self.cached_input_tokens, self.cache_write_tokens):
+        for n in self:
             if type(n) is not int or not 0 <= n < ABSURD_TOKENS:
                 return True
         return self.cached_input_tokens + self.cache_write_tokens > self.input_tokens
@@ -29,7 +31,7 @@ class Usage:
 NO_USAGE = Usage(0, 0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Rates:
     """Unit prices in micro-dollars a million tokens."""
 
@@ -48,7 +50,7 @@ class Rates:
         )
         return MicroUSD(ceil_div(total, _PER_MILLION))
 
-    @property
+    @cached_property
     def dearest_input(self) -> int:
         return max(self.input, self.cached_input, self.cache_write)
 
@@ -61,7 +63,7 @@ class Tier:
     rates: Rates
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Price:
     """The price of a model with its provenance; tiers in rising order, the first starting below zero input."""
 
@@ -73,6 +75,17 @@ class Price:
         """Each call looks its price up: of what is alike only what mostly tells prices apart."""
         first = self.tiers[0].rates if self.tiers else None
         return hash((self.version, first and first.input, first and first.output))
+
+    @cached_property
+    def text(self) -> str:
+        """JSON, as a reservation keeps it."""
+        return dumps(self.to_dict()).decode()
+
+    @cached_property
+    def _flat(self) -> tuple[int, int] | None:
+        """The dearest input and the output of a price without steps."""
+        rates = self.tiers[0].rates if len(self.tiers) == 1 else None
+        return None if rates is None else (rates.dearest_input, rates.output)
 
     def cost(self, usage: Usage) -> MicroUSD:
         """Rounded up once a call."""
@@ -91,10 +104,9 @@ class Price:
 
     def worst_case(self, input_tokens: int, output_tokens: int) -> MicroUSD:
         """No usage within these bounds costs more."""
-        if len(self.tiers) == 1:
-            rates = self.tiers[0].rates
-            total = input_tokens * rates.dearest_input + output_tokens * rates.output
-            return MicroUSD(ceil_div(total, _PER_MILLION))
+        flat = self._flat
+        if flat is not None:
+            return MicroUSD(-(-(input_tokens * flat[0] + output_tokens * flat[1]) // _PER_MILLION))
         total = self.input_cost(input_tokens) + output_tokens * self.output_rate(input_tokens)
         return MicroUSD(ceil_div(total, _PER_MILLION))
 

@@ -1,15 +1,17 @@
 """The books: every reservation and every settlement goes through here, those of many calls in one transaction."""
 
 import asyncio
-from collections.abc import Sequence
-from typing import Protocol, TypeVar, overload
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Protocol, TypeVar, overload
 
 from broker.core.clock import Clock
 from broker.core.errors import Unavailable
 from broker.ledger.ask import Ask, Reservation
+from broker.ledger.memory import Memory
 from broker.ledger.settle import Close, Settled
 from broker.ledger.tally import Stale
-from broker.ledger.transaction import Answer, Memory, Operation, Transaction
+from broker.ledger.transaction import Answer, Operation, Transaction
 from broker.ops.log import logger
 from broker.store.database import Database
 from broker.store.group import Group
@@ -19,6 +21,9 @@ from broker.store.steps import Clashed, Steps
 T = TypeVar("T")
 log = logger("ledger")
 
+Tell = Callable[[Answer], object]
+"""Is given the answer to an operation, once it is committed or refused."""
+
 
 class Runner(Protocol):
     """Runs one transaction made of steps; raises what they raise, or Unavailable, and then nothing of it stays."""
@@ -26,12 +31,20 @@ class Runner(Protocol):
     locks_by_reading: bool
     """Whether a counter that was read cannot be changed by others until COMMIT, and has to be read to be sure of that."""
 
+    def is_ready(self) -> bool:
+        """Whether `at_once` may be called: nobody else writes, and no disk is waited for."""
+
+    def at_once(self, steps: Steps[T]) -> T: ...
+
     async def run(self, steps: Steps[T]) -> T: ...
 
     async def close(self) -> None: ...
 
 
 class Books(Protocol):
+    def ask(self, operation: Operation, tell: Tell) -> None:
+        """Raises Unavailable when too much is waiting; a settlement is never turned away."""
+
     @overload
     def submit(self, operation: Ask) -> "asyncio.Future[Reservation]": ...
     @overload
@@ -49,6 +62,15 @@ def _runner(db: Database) -> Runner:
     return PostgresSteps(db)
 
 
+def into(answer: "asyncio.Future[Any]", given: Answer) -> None:
+    if answer.cancelled():
+        return
+    if isinstance(given, Exception):
+        answer.set_exception(given)
+    else:
+        answer.set_result(given)
+
+
 class OwnBooks:
     """The books as this process writes them."""
 
@@ -56,17 +78,21 @@ class OwnBooks:
         self._clock = clock
         self._runner: Runner = runner or _runner(db)
         self._memory = Memory()
-        self._group: Group[Operation, Reservation | Settled] = Group(self._run)
+        self._group: Group[Operation, Reservation | Settled] = Group(self._at_once, self._run)
         db.before_read.append(self.settled)
         db.before_close.append(self.close)
+
+    def ask(self, operation: Operation, tell: Tell) -> None:
+        self._group.ask(operation, tell, patient=isinstance(operation, Close))
 
     @overload
     def submit(self, operation: Ask) -> "asyncio.Future[Reservation]": ...
     @overload
     def submit(self, operation: Close) -> "asyncio.Future[Settled]": ...
-    def submit(self, operation: Operation) -> "asyncio.Future[Reservation] | asyncio.Future[Settled]":
-        """Raises Unavailable when too much is waiting; a settlement is never turned away."""
-        return self._group.submit(operation, patient=isinstance(operation, Close))  # type: ignore[return-value]
+    def submit(self, operation: Operation) -> "asyncio.Future[Any]":
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.ask(operation, partial(into, answer))
+        return answer
 
     async def settled(self) -> None:
         await self._group.settled()
@@ -74,6 +100,19 @@ class OwnBooks:
     async def close(self) -> None:
         await self.settled()
         await self._runner.close()
+
+    def _at_once(self, batch: Sequence[Operation]) -> Sequence[Answer] | None:
+        """None where that cannot be; whatever went wrong, it is done again in the way that waits, and says so."""
+        if not self._runner.is_ready():
+            return None
+        transaction = Transaction(batch, self._memory, self._clock(), anew=self._runner.locks_by_reading)
+        try:
+            answers = self._runner.at_once(transaction.steps())
+        except Exception:
+            transaction.undone()
+            return None
+        transaction.committed()
+        return answers
 
     async def _run(self, batch: Sequence[Operation]) -> Sequence[Answer]:
         try:

@@ -2,17 +2,20 @@
 
 import asyncio
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from types import TracebackType
 from typing import Any, overload
 
-from broker.core.errors import BrokerError, Unavailable
+from broker.core.errors import Unavailable
 from broker.ledger.ask import Ask, Reservation
+from broker.ledger.books import Tell, into
 from broker.ledger.settle import Close, Settled
+from broker.ledger.transaction import Operation
 from broker.ledger.wire import answer_of, ask_to_plain, close_to_plain
 from broker.store.frames import Frames
 
 ASK, CLOSE, FLUSH, TURN, TURN_OVER = range(5)
-"""What a worker says: each with a number that the answer names, and what belongs to it."""
+"""What a worker says: a number that the answer names, one of these, and what belongs to it."""
 
 
 class DistantBooks(Frames):
@@ -20,49 +23,64 @@ class DistantBooks(Frames):
 
     def __init__(self) -> None:
         super().__init__()
-        self._asked: dict[int, asyncio.Future[Any]] = {}
+        self._asked: dict[int, tuple[Operation, Tell]] = {}
+        self._waiting: dict[int, asyncio.Future[None]] = {}
         self._last = 0
         self.turn: AbstractAsyncContextManager[None] = _Turn(self)
+
+    def ask(self, operation: Operation, tell: Tell) -> None:
+        if not self.is_open:
+            raise _away()
+        number = self._last = self._last + 1
+        self._asked[number] = operation, tell
+        if isinstance(operation, Ask):
+            self.tell((number, ASK, *ask_to_plain(operation)))
+        else:
+            self.tell((number, CLOSE, *close_to_plain(operation)))
 
     @overload
     def submit(self, operation: Ask) -> "asyncio.Future[Reservation]": ...
     @overload
     def submit(self, operation: Close) -> "asyncio.Future[Settled]": ...
-    def submit(self, operation: Ask | Close) -> "asyncio.Future[Reservation] | asyncio.Future[Settled]":
-        if isinstance(operation, Ask):
-            return self.ask(ASK, ask_to_plain(operation))[1]
-        return self.ask(CLOSE, close_to_plain(operation))[1]
+    def submit(self, operation: Operation) -> "asyncio.Future[Any]":
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        try:
+            self.ask(operation, partial(into, answer))
+        except Unavailable as error:
+            answer.set_exception(error)
+        return answer
 
     async def settled(self) -> None:
-        await self.ask(FLUSH, ())[1]
+        await self.want(FLUSH)[1]
 
-    def ask(self, kind: int, what: tuple[Any, ...]) -> "tuple[int, asyncio.Future[Any]]":
-        """The number of what was asked, and its answer."""
-        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._last += 1
+    def want(self, kind: int) -> "tuple[int, asyncio.Future[None]]":
+        """The number of what is wanted, and what tells that it was given."""
+        given: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        number = self._last = self._last + 1
         if self.is_open:
-            self._asked[self._last] = answer
-            self.tell(self._last, kind, what)
+            self._waiting[number] = given
+            self.tell((number, kind))
         else:
-            answer.set_exception(_away())
-        return self._last, answer
+            given.set_exception(_away())
+        return number, given
 
     def told(self, message: tuple[Any, ...]) -> None:
-        number, plain = message
-        answer = self._asked.pop(number, None)
-        if answer is None or answer.cancelled():
-            return
-        given = None if plain is None else answer_of(plain)
-        if isinstance(given, BrokerError):
-            answer.set_exception(given)
-        else:
-            answer.set_result(given)
+        number = message[0]
+        asked = self._asked.pop(number, None)
+        if asked is not None:
+            operation, tell = asked
+            tell(answer_of(message[1:], operation))
+        elif (waiting := self._waiting.pop(number, None)) is not None and not waiting.done():
+            waiting.set_result(None)
 
     def gone(self) -> None:
         asked, self._asked = self._asked, {}
-        for answer in asked.values():
-            if not answer.done():
-                answer.set_exception(_away())
+        waiting, self._waiting = self._waiting, {}
+        for _, tell in asked.values():
+            tell(_away())
+        for given in waiting.values():
+            if not given.done():
+                given.set_exception(_away())
 
 
 class _Turn(AbstractAsyncContextManager[None]):
@@ -75,7 +93,7 @@ class _Turn(AbstractAsyncContextManager[None]):
 
     async def __aenter__(self) -> None:
         await self._here.acquire()
-        self._number, given = self._books.ask(TURN, ())
+        self._number, given = self._books.want(TURN)
         try:
             await given
         except BaseException:
@@ -90,7 +108,7 @@ class _Turn(AbstractAsyncContextManager[None]):
 
     def _give_back(self) -> None:
         if self._books.is_open:
-            self._books.tell(self._number, TURN_OVER, ())
+            self._books.tell((self._number, TURN_OVER))
         self._here.release()
 
 

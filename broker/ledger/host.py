@@ -3,11 +3,13 @@
 import asyncio
 import socket
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 from broker.core.errors import BrokerError
 from broker.ledger.books import OwnBooks
 from broker.ledger.distant import ASK, CLOSE, FLUSH, TURN, TURN_OVER
+from broker.ledger.transaction import Answer, Operation
 from broker.ledger.wire import answer_to_plain, ask_of, close_of
 from broker.ops.log import logger
 from broker.store.database import Database
@@ -36,11 +38,11 @@ class Hosted(Frames):
         return hosted
 
     def told(self, message: tuple[Any, ...]) -> None:
-        number, kind, what = message
+        number, kind = message[:2]
         if kind == ASK:
-            self._submit(number, ask_of(what))
+            self._submit(number, ask_of(message[2:]))
         elif kind == CLOSE:
-            self._submit(number, close_of(what))
+            self._submit(number, close_of(message[2:]))
         elif kind == FLUSH:
             self._start(self._flushed(number))
         elif kind == TURN:
@@ -58,25 +60,23 @@ class Hosted(Frames):
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _submit(self, number: int, operation: Any) -> None:
+    def _submit(self, number: int, operation: Operation) -> None:
         try:
-            answer = self._books.submit(operation)
+            self._books.ask(operation, partial(self._answer, number))
         except BrokerError as error:
-            self.tell(number, answer_to_plain(error))
-            return
-        answer.add_done_callback(lambda done: self._answer(number, done))
+            self._answer(number, error)
 
-    def _answer(self, number: int, done: "asyncio.Future[Any]") -> None:
-        self.tell(number, answer_to_plain(done.exception() or done.result()))
+    def _answer(self, number: int, answer: Answer) -> None:
+        self.tell((number, *answer_to_plain(answer)))
 
     async def _flushed(self, number: int) -> None:
         await self._books.settled()
-        self.tell(number, None)
+        self.tell((number,))
 
     async def _in_turn(self, number: int, over: asyncio.Event) -> None:
         async with self._db.turn:
             if not over.is_set():
-                self.tell(number, None)
+                self.tell((number,))
             try:
                 async with asyncio.timeout(LONGEST_TURN):
                     await over.wait()

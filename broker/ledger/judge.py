@@ -1,10 +1,8 @@
 """What a call may hold under an allowance, and in whose words it is refused: rules only, no I/O."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from broker.core.access import lesser
 from broker.core.errors import CallRefused
 from broker.core.grant import GrantState
 from broker.core.money import MicroUSD
@@ -39,8 +37,7 @@ class Demand(NamedTuple):
     """Why no bound can be given, in words for the caller; empty when there is one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """The figures a call is admitted with."""
 
     allowance: Allowance
@@ -116,10 +113,13 @@ def key_unavailable() -> CallRefused:
 
 def plan(allowance: Allowance, demand: Demand, money_left: MicroUSD | None) -> Plan | CallRefused:
     """The hold of a call; with `money_left`, an output that the app left open is cut to what that still affords."""
-    wanted = lesser(lesser(demand.own_output, allowance.max_output_tokens), demand.model_output)
-    output = demand.model_output if wanted is None else wanted
+    output = demand.model_output
+    if demand.own_output is not None and demand.own_output < output:
+        output = demand.own_output
+    if allowance.max_output_tokens is not None and allowance.max_output_tokens < output:
+        output = allowance.max_output_tokens
     may_cut = demand.own_output is None and demand.covers_reasoning
-    limit = allowance.tokens_per_minute()
+    limit = allowance.tokens_per_minute
     if limit is not None and demand.input_bound + _held(output, demand) > limit:
         room = (limit - demand.input_bound) // demand.choices
         if not may_cut or room < LEAST_OUTPUT:

@@ -38,11 +38,6 @@ class Stored(NamedTuple):
         return Held(self.grant_id, self.provider, self.model, self.hold, price, keys, self.rate_tokens)
 
 
-class Outcome(NamedTuple):
-    settled: Settled
-    touched: tuple[CounterKey, ...] = ()
-
-
 def held_of(reservation_ids: Iterable[str]) -> Steps[dict[str, Held]]:
     """Those of the reservations that are still held."""
     wanted = [(reservation_id,) for reservation_id in dict.fromkeys(reservation_ids)]
@@ -52,17 +47,17 @@ def held_of(reservation_ids: Iterable[str]) -> Steps[dict[str, Held]]:
     return {row.id: row.held() for row in rows if row.state == "held"}
 
 
-def end_late(row: tuple[Any, ...], close: Close, load: Load, tallies: Tallies, now: int) -> Steps[Outcome]:
+def end_late(row: tuple[Any, ...], close: Close, load: Load, tallies: Tallies, now: int) -> Steps[Settled]:
     """The truth that comes after the sweep changes only the mark and, beyond the bound, the overrun."""
     stored, ending = Stored(*row), believed(close.ending)
     if stored.mark != "unresolved" or ending.mark not in ("reported", "estimated"):
-        return Outcome(Settled(MicroUSD(stored.cost), MicroUSD(stored.overrun)))
+        return Settled(MicroUSD(stored.cost), MicroUSD(stored.overrun))
     held = stored.held()
     settled = price_of(ending, held.price, held.hold)
     changed = yield TRUTH, [(ending.mark, settled.overrun, ending.outcome, stored.id)]
-    money = tuple(key for key in held.charged if key.is_money())
     if changed and settled.overrun:
+        money = tuple(key for key in held.charged if key.is_money())
         yield from load(money)
         tallies.book(money, 0, Settled(MicroUSD(0), settled.overrun), ran=False)
         yield from freeze(stored.id, held, settled, now)
-    return Outcome(Settled(MicroUSD(held.hold), settled.overrun), money if changed and settled.overrun else ())
+    return Settled(MicroUSD(held.hold), settled.overrun)

@@ -13,7 +13,6 @@ from broker.ledger.standing import Allowance
 from broker.ledger.statements import (
     MINUTE_OF_ACCESS,
     MINUTE_OF_TOKEN,
-    OTHERS,
     ROWS_OF_ACCESS,
     ROWS_OF_TOKEN,
     RUNNING_OF_ACCESS,
@@ -23,14 +22,15 @@ from broker.ledger.statements import (
 )
 from broker.store.steps import Statement, Steps
 
-MOST_KEPT = 20_000
-
 
 class Scope(NamedTuple):
     """What a rate is counted over: the calls of an access, or those of one token under it (`jti`)."""
 
     access_id: str
     jti: str = ""
+
+
+Limited = tuple[Scope, RateLimit]
 
 
 @dataclass(slots=True)
@@ -82,8 +82,7 @@ def fits(limits: RateLimit, tokens: int, calls: int, used: int, running: int) ->
     return limits.concurrent is None or running < limits.concurrent
 
 
-@dataclass(frozen=True, slots=True)
-class RateLeft:
+class RateLeft(NamedTuple):
     """Requests a minute as an app may plan by them; `reset` in seconds, when the next one leaves the window."""
 
     limit: int
@@ -95,9 +94,8 @@ class RateLeft:
 class Kept:
     """The windows of the transactions before, for as long as nobody else has written; and whose calls are in them."""
 
-    version: int = -1
     windows: dict[Scope, Window] = field(default_factory=dict)
-    entries: dict[str, tuple[tuple[Scope, ...], Entry]] = field(default_factory=dict)
+    entries: dict[str, tuple[Sequence[Limited], Entry]] = field(default_factory=dict)
     """Reservation id → where its call counts."""
 
     def clear(self) -> None:
@@ -113,37 +111,33 @@ class Rates:
         self._now = now
         self._changed: list[Window] = []
 
-    def refresh(self) -> Steps[None]:
-        """What others may have changed is forgotten. Raises nothing; on PostgreSQL that is all of it, each time."""
-        version = yield OTHERS, [()]
-        known = version[0][0] if version else -1
-        if known == -1 or known != self._kept.version or len(self._kept.windows) > MOST_KEPT:
-            self._kept.clear()
-            self._kept.version = known
-
-    def load(self, allowances: Iterable[tuple[Allowance, str]]) -> Steps[None]:
-        """Of allowances with the tokens that use them; where nothing is limited, nothing is read."""
-        scopes = {scope: limits for each in allowances for scope, limits in scopes_of(*each) if limits != RateLimit()}
-        windows = self._kept.windows
-        missing = [scope for scope in scopes if scope not in windows]
+    def load(self, scopes: Iterable[Limited]) -> Steps[None]:
+        """Where nothing is limited, nothing is read."""
+        windows, now = self._kept.windows, self._now
+        missing = [scope for scope, _ in dict(scopes).items() if not _is_kept(windows.get(scope), now)]
+        if not missing:
+            return
         for scope in missing:
             windows[scope] = Window()
         for statement, some in _by_kind(missing, SECONDS_OF_ACCESS, SECONDS_OF_TOKEN):
             for scope in some:
-                for row in (yield statement, [(*_parameters(scope), self._now - MINUTE)]):
+                for row in (yield statement, [(*_parameters(scope), now - MINUTE)]):
                     windows[scope].add(Entry(*row))
         for statement, some in _by_kind(missing, RUNNING_OF_ACCESS, RUNNING_OF_TOKEN):
             found = yield statement, [_parameters(scope) for scope in some]
             for scope, (running,) in zip(some, found, strict=True):
                 windows[scope].running = running
-        for scope in scopes:
-            windows[scope].leave_behind(self._now)
 
-    def fit(self, allowance: Allowance, jti: str, tokens: int) -> Steps[bool]:
+    def roomy(self, scopes: Iterable[Limited], tokens: int) -> bool:
+        """Whether a call fits into the windows as they are kept."""
+        windows = self._kept.windows
+        return False not in [windows[scope].fits(limits, tokens) for scope, limits in scopes]
+
+    def fit(self, scopes: Iterable[Limited], tokens: int) -> Steps[bool]:
         """What does not fit into the windows as they are kept is judged once more by the rows."""
-        for scope, limits in scopes_of(allowance, jti):
-            window = self._kept.windows.get(scope)
-            if window is not None and not window.fits(limits, tokens):
+        for scope, limits in scopes:
+            window = self._kept.windows[scope]
+            if not window.fits(limits, tokens):
                 calls, used = yield from self._exactly(scope, window)
                 if not fits(limits, tokens, calls, used, window.running):
                     return False
@@ -154,12 +148,11 @@ class Rates:
         [(calls, tokens, _)] = yield statement, [(*_parameters(scope), self._now - MINUTE)]
         return calls + len(window.unwritten), tokens + sum(tokens for _, tokens in window.unwritten)
 
-    def add(self, reservation_id: str, allowance: Allowance, jti: str, tokens: int) -> None:
-        scopes = tuple(scope for scope, _ in scopes_of(allowance, jti) if scope in self._kept.windows)
+    def add(self, reservation_id: str, scopes: Sequence[Limited], tokens: int) -> None:
         if not scopes:
             return
         entry = Entry(self._now, 1, tokens)
-        for scope in scopes:
+        for scope, _ in scopes:
             window = self._kept.windows[scope]
             window.add(entry)
             window.running += 1
@@ -176,13 +169,11 @@ class Rates:
         reset = max(1, -(-(window.entries[0].at + MINUTE - self._now) // SECOND))
         return RateLeft(limit, max(0, limit - window.calls), reset)
 
-    def too_fast(self, allowance: Allowance, jti: str, tokens: int) -> Steps[CallRefused]:
+    def too_fast(self, scopes: Iterable[Limited], tokens: int) -> Steps[CallRefused]:
         """Says which rate is over, and in how many seconds enough rows have left the window."""
         wait = 0
-        for scope, limits in scopes_of(allowance, jti):
-            window = self._kept.windows.get(scope)
-            if window is None:
-                continue
+        for scope, limits in scopes:
+            window = self._kept.windows[scope]
             statement = ROWS_OF_TOKEN if scope.jti else ROWS_OF_ACCESS
             rows = [*(yield statement, [(*_parameters(scope), self._now - MINUTE)]), *window.unwritten]
             if limits.requests_per_minute is not None:
@@ -202,8 +193,10 @@ class Rates:
                 self._kept.windows.pop(scope, None)
             return
         calls, tokens = (1, tokens) if reached else (0, 0)
-        for scope in scopes:
-            window = self._kept.windows[scope]
+        for scope, _ in scopes:
+            window = self._kept.windows.get(scope)
+            if window is None:
+                continue  # it will be read again, as above
             window.running -= 1
             if window.holds(entry):
                 window.calls += calls - entry.calls
@@ -233,13 +226,25 @@ def until_fits(rows: Sequence[tuple[int, int]], wanted: int, limit: int, now: in
     return wait
 
 
-def scopes_of(allowance: Allowance, jti: str) -> Iterator[tuple[Scope, RateLimit]]:
+def _scopes_of(allowance: Allowance, jti: str) -> Iterator[Limited]:
     yield Scope(allowance.access_id), allowance.rate_limit
     if allowance.cap is not None:
         yield Scope(allowance.access_id, jti), allowance.cap.rate_limit
 
 
-_NOWHERE: tuple[Scope, ...] = ()
+def limited(allowance: Allowance, jti: str) -> tuple[Limited, ...]:
+    """What limits the rate of such calls, and how far."""
+    return tuple(pair for pair in _scopes_of(allowance, jti) if pair[1] != RateLimit())
+
+
+def _is_kept(window: Window | None, now: int) -> bool:
+    if window is None:
+        return False
+    window.leave_behind(now)
+    return True
+
+
+_NOWHERE: Sequence[Limited] = ()
 
 
 def _charged_in(charged: Iterable[CounterKey]) -> Iterator[Scope]:

@@ -1,20 +1,18 @@
 """What a call costs by how it ended, and the row that says so."""
 
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from broker.core.errors import BrokerError
 from broker.core.money import MicroUSD
-from broker.core.strict_json import dumps, loads
+from broker.core.strict_json import loads
 from broker.core.usage import NO_USAGE, Price, Usage
 from broker.ledger.keys import CounterKey
 
 Mark = Literal["not_run", "reported", "estimated", "unresolved"]
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """How a call ended. `usage` is the provider's own report; without one that can be believed, the bound is taken."""
 
     mark: Mark
@@ -24,29 +22,36 @@ class Ending:
     reached: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """What the call cost, and what it cost beyond its bound."""
 
     cost: MicroUSD
     overrun: MicroUSD
 
 
+_NOTHING = MicroUSD(0)
+FREE = Settled(_NOTHING, _NOTHING)
+
+
 def price_of(ending: Ending, price: Price, hold: int) -> Settled:
     """The cost of an ending: never more than the hold, the rest is the overrun."""
+    return _cost(believed(ending), price, hold)
+
+
+def _cost(ending: Ending, price: Price, hold: int) -> Settled:
     if ending.mark == "not_run":
-        return Settled(MicroUSD(0), MicroUSD(0))
-    if ending.usage is None or ending.usage.is_absurd():
-        return Settled(MicroUSD(hold), MicroUSD(0))
+        return FREE
+    if ending.usage is None:
+        return Settled(MicroUSD(hold), _NOTHING)
     true_cost = price.cost(ending.usage)
-    return Settled(MicroUSD(min(true_cost, hold)), MicroUSD(max(0, true_cost - hold)))
+    return Settled(true_cost, _NOTHING) if true_cost <= hold else Settled(MicroUSD(hold), MicroUSD(true_cost - hold))
 
 
 def believed(ending: Ending) -> Ending:
     """An absurd usage is none: whoever handed it in, the books take the bound."""
     if ending.usage is None or not ending.usage.is_absurd():
         return ending
-    return replace(ending, mark="estimated" if ending.mark == "reported" else ending.mark, usage=None)
+    return ending._replace(mark="estimated" if ending.mark == "reported" else ending.mark, usage=None)
 
 
 class Close(NamedTuple):
@@ -67,36 +72,32 @@ class Held(NamedTuple):
     charged: tuple[CounterKey, ...]
     rate_tokens: int
 
-    def counted(self, usage: Usage | None) -> int:
-        """What tokens a minute count once it has ended."""
-        return self.rate_tokens if usage is None else usage.input_tokens + usage.output_tokens
-
-    def end(self, close: Close, now: int) -> "tuple[Settled, tuple[object, ...]]":
-        """What it costs, and the parameters of the statement that says so."""
+    def end(self, close: Close, now: int) -> "Ended":
         ending = believed(close.ending)
-        settled = price_of(ending, self.price, self.hold)
-        usage = ending.usage or NO_USAGE
-        return settled, (
-            "released" if ending.mark == "not_run" else "settled",
-            ending.mark,
-            now,
-            settled.cost,
-            settled.overrun,
-            usage.input_tokens,
-            usage.output_tokens,
-            usage.cached_input_tokens,
-            usage.cache_write_tokens,
-            self.counted(ending.usage),
-            ending.status,
-            ending.outcome,
-            int(ending.reached),
-            close.reservation_id,
-        )
+        mark, outcome, usage, status, reached = ending
+        settled = _cost(ending, self.price, self.hold)
+        ran = mark != "not_run"
+        read, written, cached, kept = usage or NO_USAGE
+        tokens = self.rate_tokens if usage is None else read + written
+        state = "settled" if ran else "released"
+        row = (
+            state, mark, now, settled.cost, settled.overrun, read, written, cached, kept, tokens, status, outcome,
+            int(reached), close.reservation_id,
+        )  # fmt: skip
+        return Ended(settled, ran, ran or reached, tokens, row)
 
 
-@lru_cache(maxsize=4096)
-def stored_price(price: Price) -> str:
-    return dumps(price.to_dict()).decode()
+class Ended(NamedTuple):
+    """What an ending comes to."""
+
+    settled: Settled
+    ran: bool
+    seen: bool
+    """Whether the provider may have seen the call, which the rates then count."""
+    tokens: int
+    """What tokens a minute count from now on."""
+    row: tuple[object, ...]
+    """The parameters of the statement that says so."""
 
 
 @lru_cache(maxsize=4096)

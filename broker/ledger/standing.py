@@ -47,9 +47,10 @@ class Allowance:
     def is_ready(self) -> bool:
         return self.credential.removed_at is None and self.credential.provider == self.provider
 
+    @property
     def tokens_per_minute(self) -> int | None:
-        own = None if self.cap is None else self.cap.rate_limit.tokens_per_minute
-        return lesser(self.rate_limit.tokens_per_minute, own)
+        own = self.rate_limit.tokens_per_minute
+        return own if self.cap is None else lesser(own, self.cap.rate_limit.tokens_per_minute)
 
     def covers_model(self, model: str) -> bool:
         return any(model.startswith(p[:-1]) if p.endswith("*") else model == p for p in self.models)

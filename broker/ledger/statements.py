@@ -10,7 +10,7 @@ EPOCH = reading("SELECT epoch, count FROM change", "")
 OTHERS = Statement("PRAGMA data_version", "SELECT 0 WHERE false", reads=True)
 """A number that another one's COMMIT changes, and ours does not. PostgreSQL has none: there, nothing is known to be as it was."""
 
-STANDING_LEASES = reading("SELECT id FROM boot WHERE id = ? AND ended_at IS NULL AND lease_ends_at > ?", "tn")
+LEASES = reading("SELECT id, lease_ends_at FROM boot WHERE id = ? AND ended_at IS NULL", "t")
 
 
 class TokenRow(NamedTuple):
@@ -96,13 +96,19 @@ MOVE_COUNTER = updating(
 
 NEW_COUNTER = inserting("counter", (*_KEY, *_FIGURES), _KEY_TYPES + _FIGURE_TYPES, once=True)
 
-RESERVATION_COLUMNS = (
-    "id", "grant_id", "access_id", "jti", "user_id", "credential_id", "provider", "model", "action", "streamed",
-    "state", "mark", "hold", "charged", "price", "input_bound", "output_bound", "rate_tokens", "boot_id", "admitted_at",
-    "cost", "overrun", "input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "status",
-    "outcome", "reached",
+_HOLD_COLUMNS = (
+    "id", "grant_id", "access_id", "jti", "user_id", "credential_id", "provider", "model", "action", "streamed", "hold",
+    "charged", "price", "input_bound", "output_bound", "rate_tokens", "boot_id", "admitted_at",
 )  # fmt: skip
-HOLD = inserting("reservation", RESERVATION_COLUMNS, "tttttttttnttnttnnntnnnnnnnntn")
+_NOTHING_YET = (
+    "cost", "overrun", "input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "status", "reached",
+)  # fmt: skip
+HOLD = inserting(
+    "reservation",
+    _HOLD_COLUMNS,
+    "tttttttttnnttnnntn",
+    always={"state": "'held'", "mark": "''", "outcome": "''"} | dict.fromkeys(_NOTHING_YET, "0"),
+)
 
 HELD_COLUMNS = (
     "id", "state", "mark", "hold", "price", "charged", "rate_tokens", "cost", "overrun", "grant_id", "provider", "model",

@@ -9,6 +9,7 @@ from broker.ledger.statements import COUNTERS, MOVE_COUNTER, NEW_COUNTER
 from broker.store.steps import Steps
 
 MOST_KEPT = 50_000
+MONEY = "money"
 
 
 class Stale(Exception):
@@ -39,9 +40,6 @@ class Tally:
         """What would be left if everything held came back: of a lowered limit, that of the figure typed."""
         return self.target - self.settled - self.overrun
 
-    def take(self, amount: int) -> None:
-        self.held += amount
-
     def end(self, held: int, settled: int, overrun: int) -> None:
         """A lowered limit sinks with every ending until it is the figure typed."""
         self.held -= held
@@ -55,9 +53,22 @@ class Tallies:
 
     def __init__(self) -> None:
         self._kept: dict[CounterKey, Tally] = {}
+        self.touched: dict[CounterKey, Tally] = {}
+        """What the transaction that is open has moved."""
 
     def __getitem__(self, key: CounterKey) -> Tally:
         return self._kept[key]
+
+    def have_room(self, keys: Iterable[CounterKey], hold: int) -> bool:
+        """Whether each is known, and has this much left, or one request; False is no refusal, but a reason to look closer."""
+        for key in keys:
+            tally = self._kept.get(key)
+            # One that was opened for a call that was refused has no row that would tell of a limit typed since.
+            if tally is None or (tally.stored is None and not tally.held):
+                return False
+            if tally.limit - tally.settled - tally.overrun - tally.held < (hold if key[2] == MONEY else 1):
+                return False
+        return True
 
     def forget(self, keys: Iterable[CounterKey]) -> None:
         for key in keys:
@@ -90,35 +101,51 @@ class Tallies:
             tally = self._kept[key] = Tally(limit, limit)
         return tally
 
+    def take(self, charged: Iterable[CounterKey], hold: int) -> Tally:
+        """Holds it, and one request; gives the tightest counter of money."""
+        tightest: Tally | None = None
+        for key in charged:
+            tally = self.touched[key] = self._kept[key]
+            if key[2] != MONEY:
+                tally.held += 1
+                continue
+            tally.held += hold
+            if tightest is None or tally.left < tightest.left:
+                tightest = tally
+        if tightest is None:
+            raise LookupError("a call is charged to no money")
+        return tightest
+
     def book(self, charged: Iterable[CounterKey], hold: int, settled: Settled, *, ran: bool) -> None:
         for key in charged:
-            if key.is_money():
-                self._kept[key].end(hold, settled.cost, settled.overrun)
+            tally = self.touched[key] = self._kept[key]
+            if key[2] == MONEY:
+                tally.end(hold, settled.cost, settled.overrun)
             else:
-                self._kept[key].end(1, int(ran), 0)
+                tally.end(1, int(ran), 0)
 
-    def write(self, keys: Iterable[CounterKey]) -> Steps[None]:
-        """Raises Stale when a row is not what it was when it was judged."""
+    def write(self) -> Steps[None]:
+        """What was taken and booked. Raises Stale when a row is not what it was when it was judged."""
         new, moved = [], []
-        for key in keys:
-            tally = self._kept.get(key)
-            if tally is None or tally.figures == tally.stored:
-                continue
-            if tally.stored is None:
-                new.append((*key, *tally.figures))
-            else:
-                limit, _, *figures = tally.figures
-                moved.append((limit, *figures, *key, *tally.stored))
+        for key, tally in self.touched.items():
+            figures, stored = tally.figures, tally.stored
+            if stored is None:
+                new.append((*key, *figures))
+            elif figures != stored:
+                limit, _, settled, held, overrun = figures
+                moved.append((limit, settled, held, overrun, *key, *stored))
         # In one order: two brokers that make the same rows would wait for each other.
         for statement, rows in ((MOVE_COUNTER, moved), (NEW_COUNTER, sorted(new))):
             if rows and len((yield statement, rows)) != len(rows):
                 raise Stale
 
-    def written(self, keys: Iterable[CounterKey]) -> None:
-        """To be called once it is committed."""
+    def committed(self) -> None:
+        for tally in self.touched.values():
+            tally.stored = tally.figures
+        self.touched.clear()
         if len(self._kept) > MOST_KEPT:
             self._kept.clear()
-        for key in keys:
-            tally = self._kept.get(key)
-            if tally is not None:
-                tally.stored = tally.figures
+
+    def undone(self) -> None:
+        self.forget(self.touched)
+        self.touched.clear()

@@ -2,6 +2,8 @@
 
 import asyncio
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from sqlalchemy.engine import make_url
 
@@ -18,6 +20,7 @@ class Checkpointer:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._connection: sqlite3.Connection | None = None
+        self._thread = ThreadPoolExecutor(1, "checkpoint")
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -26,12 +29,15 @@ class Checkpointer:
             await self.checkpoint()
 
     async def checkpoint(self) -> None:
-        if await asyncio.to_thread(self._move) >= LONG:
+        move = partial(asyncio.get_running_loop().run_in_executor, self._thread, self._move)
+        if await move() >= LONG:
             # Little is left by now. With nobody writing all of it is moved, and the next writer begins anew.
             async with self._db.turn:
-                await asyncio.to_thread(self._move)
+                await move()
 
     def close(self) -> None:
+        # Whoever was cancelled while it waited has left a thread behind, and the connection is in use there.
+        self._thread.shutdown(wait=True)
         if self._connection is not None:
             self._connection.close()
 

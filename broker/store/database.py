@@ -68,6 +68,10 @@ class Database:
             self._reader = sqlite_engine(url, "BEGIN", [*self.pragmas, "PRAGMA query_only=ON"], pool_size=READERS)
         self._tasks: set[asyncio.Task[Any]] = set()
 
+    def is_free(self) -> bool:
+        """Whether it is nobody's turn to write, here where turns are given."""
+        return isinstance(self.turn, asyncio.Lock) and not self.turn.locked()
+
     async def write(self, work: Work[T]) -> T:
         return await self._apart(self._in_turn(lambda: self._in_session(self._writer, work)))
 

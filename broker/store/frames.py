@@ -22,7 +22,7 @@ class Frames(asyncio.Protocol):
     def gone(self) -> None:
         raise NotImplementedError
 
-    def tell(self, *message: Any) -> None:
+    def tell(self, message: tuple[Any, ...]) -> None:
         if not self._leaving:
             asyncio.get_running_loop().call_soon(self._flush)
         self._leaving.append(message)

@@ -23,79 +23,93 @@ PATIENCE = 0.01
 
 
 class Group(Generic[Asked, Given]):
-    """`run` does a batch and gives one answer for each, which may be an exception; answers come after COMMIT."""
+    """Does batches, each operation with one answer, which may be an exception; answers come after COMMIT.
 
-    def __init__(self, run: Callable[[Sequence[Asked]], Awaitable[Sequence[Given | Exception]]]) -> None:
+    `at_once` does a batch without waiting, or gives None where that cannot be and nothing was done; then `run` does it.
+    """
+
+    def __init__(
+        self,
+        at_once: Callable[[Sequence[Asked]], Sequence[Given | Exception] | None],
+        run: Callable[[Sequence[Asked]], Awaitable[Sequence[Given | Exception]]],
+    ) -> None:
+        self._at_once = at_once
         self._run = run
-        self._waiting: list[tuple[Asked, asyncio.Future[Given]]] = []
-        self._worker: asyncio.Task[None] | None = None
-        self._later: asyncio.TimerHandle | None = None
+        self._waiting: list[tuple[Asked, Callable[[Given | Exception], object]]] = []
+        self._next: asyncio.Handle | None = None
+        """When the next batch begins, if it is known."""
+        self._is_patient = False
+        """Whether that may be sooner."""
+        self._running: asyncio.Task[None] | None = None
         self._submitted = self._done = 0
         self._waits: deque[tuple[int, asyncio.Future[None]]] = deque()
         """Who waits until so many operations are done; in order."""
 
-    def submit(self, asked: Asked, *, patient: bool = False) -> "asyncio.Future[Given]":
+    def ask(self, asked: Asked, tell: Callable[[Given | Exception], object], *, patient: bool = False) -> None:
         """Raises Unavailable at once when too much is waiting; what is patient is never refused."""
         if not patient and len(self._waiting) >= MOST_WAITING:
             raise Unavailable(detail="too many operations wait for the store")
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Given] = loop.create_future()
-        self._waiting.append((asked, answer))
+        self._waiting.append((asked, tell))
         self._submitted += 1
-        if self._worker is None:
-            if not patient:
-                self._begin()
-            elif self._later is None:
-                self._later = loop.call_later(PATIENCE, self._begin)
-        return answer
+        if self._running is None and (self._next is None or (self._is_patient and not patient)):
+            self._begin_in(PATIENCE if patient else 0, patient=patient)
 
     async def settled(self) -> None:
         """Returns once all that was submitted before has been done, whatever is submitted meanwhile."""
         if self._done == self._submitted:
             return
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
         self._waits.append((self._submitted, done))
-        self._begin()
+        if self._running is None and self._is_patient:
+            self._begin_in(0)
         await done
 
+    def _begin_in(self, seconds: float, *, patient: bool = False) -> None:
+        if self._next is not None:
+            self._next.cancel()
+        loop = asyncio.get_running_loop()
+        self._is_patient = patient
+        self._next = loop.call_later(seconds, self._begin) if seconds else loop.call_soon(self._begin)
+
     def _begin(self) -> None:
-        if self._later is not None:
-            self._later.cancel()
-            self._later = None
-        if self._worker is None and self._waiting:
-            self._worker = asyncio.create_task(self._work())
+        self._next, self._is_patient = None, False
+        if not self._waiting:
+            return
+        batch, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
+        operations = [asked for asked, _ in batch]
+        given = self._at_once(operations)
+        if given is None:
+            self._running = asyncio.create_task(self._wait_for(batch, operations))
+        else:
+            self._answer(batch, given)
 
-    async def _work(self) -> None:
-        try:
-            while self._waiting:
-                batch, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
-                await self._do(batch)
-                if len(batch) > ALONE and len(self._waiting) < MOST_AT_ONCE:
-                    await asyncio.sleep(GATHER)
-        finally:
-            self._worker = None
-            self._begin()
-
-    async def _do(self, batch: "list[tuple[Asked, asyncio.Future[Given]]]") -> None:
+    async def _wait_for(
+        self, batch: list[tuple[Asked, Callable[[Given | Exception], object]]], operations: Sequence[Asked]
+    ) -> None:
         given: Sequence[Given | Exception]
         try:
-            given = await self._run([asked for asked, _ in batch])
+            given = await self._run(operations)
         except BrokerError as error:
             given = [error] * len(batch)
         except Exception as error:  # whatever it is, those who wait are told
             given = [Unavailable(detail=repr(error))] * len(batch)
+        self._running = None
         self._answer(batch, given)
+
+    def _answer(
+        self,
+        batch: list[tuple[Asked, Callable[[Given | Exception], object]]],
+        given: Sequence[Given | Exception],
+    ) -> None:
+        if len(batch) > ALONE and len(self._waiting) < MOST_AT_ONCE:
+            self._begin_in(GATHER)
+        elif self._waiting:
+            self._begin_in(0)
+        for (_, tell), answer in zip(batch, given, strict=True):
+            tell(answer)
         self._done += len(batch)
         while self._waits and self._waits[0][0] <= self._done:
             _, waiting = self._waits.popleft()
             if not waiting.done():
                 waiting.set_result(None)
-
-    def _answer(self, batch: "list[tuple[Asked, asyncio.Future[Given]]]", given: "Sequence[Given | Exception]") -> None:
-        for (_, answer), each in zip(batch, given, strict=True):
-            if answer.cancelled():
-                continue
-            if isinstance(each, Exception):
-                answer.set_exception(each)
-            else:
-                answer.set_result(each)

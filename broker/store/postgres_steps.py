@@ -19,6 +19,12 @@ class PostgresSteps:
         self._db = db
         self._connection: Connection | None = None
 
+    def is_ready(self) -> bool:
+        return False
+
+    def at_once(self, steps: Steps[T]) -> T:
+        raise NotImplementedError
+
     async def run(self, steps: Steps[T]) -> T:
         """One transaction. Raises what the steps raise, Clashed or Unavailable, and then nothing of it stays; or Doubtful."""
         with translated():

@@ -1,9 +1,10 @@
-"""Runs transactions made of steps on SQLite: in this thread, but for the COMMIT that waits for the disk."""
+"""Runs transactions made of steps on SQLite: in this thread, but for a COMMIT that waits for the disk."""
 
 import asyncio
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from time import perf_counter
 from typing import TypeVar
 
 from sqlalchemy.engine import make_url
@@ -15,6 +16,8 @@ from broker.store.steps import Params, Rows, Statement, Step, Steps
 T = TypeVar("T")
 
 _LOOK_SECONDS = 0.002
+QUICK_SECONDS = 0.0005
+"""A COMMIT that took less is sooner done than handed to a thread; one that took longer keeps no other call waiting."""
 _KEPT_STATEMENTS = 256
 
 
@@ -27,6 +30,22 @@ class SqliteSteps:
         self._db = db
         self._connection: sqlite3.Connection | None = None
         self._disk = ThreadPoolExecutor(1, "commit")
+        self._commit_took = 0.0
+
+    def is_ready(self) -> bool:
+        return self._db.is_free() and (self._commit_took < QUICK_SECONDS or not self._db.is_durable)
+
+    def at_once(self, steps: Steps[T]) -> T:
+        """One transaction, if another process does not write just now; raises whatever stands in its way."""
+        connection = self._open()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            value = _drive(connection, steps)
+            self._commit(connection)
+        except BaseException:
+            _undo(connection)
+            raise
+        return value
 
     async def run(self, steps: Steps[T]) -> T:
         """One transaction. Raises what the steps raise, or Unavailable; then nothing of it stays."""
@@ -49,15 +68,16 @@ class SqliteSteps:
     async def _through(self, connection: sqlite3.Connection, steps: Steps[T]) -> T:
         try:
             value = _drive(connection, steps)
-            if self._db.is_durable:
-                await asyncio.get_running_loop().run_in_executor(self._disk, connection.execute, "COMMIT")
-            else:
-                connection.execute("COMMIT")
+            await asyncio.get_running_loop().run_in_executor(self._disk, self._commit, connection)
         except BaseException:
-            with suppress(sqlite3.Error):
-                connection.execute("ROLLBACK")
+            _undo(connection)
             raise
         return value
+
+    def _commit(self, connection: sqlite3.Connection) -> None:
+        began = perf_counter()
+        connection.execute("COMMIT")
+        self._commit_took = perf_counter() - began
 
     async def _begin(self, connection: sqlite3.Connection) -> None:
         """The lock is asked for again and again: waiting inside SQLite would stop everything in this thread."""
@@ -88,22 +108,26 @@ class SqliteSteps:
 
 def _said(cursor: sqlite3.Cursor, statement: Statement, params: Params) -> Rows:
     sql, echo = statement.sqlite, statement.echo
-    rows: Rows = []
+    execute = cursor.execute
     if statement.reads:
-        for each in params:
-            rows += cursor.execute(sql, each).fetchall()
-    elif echo is None:
-        cursor.executemany(sql, params)
-    else:
-        rows = [(each[echo],) for each in params if cursor.execute(sql, each).rowcount]
-    return rows
+        return [row for each in params for row in execute(sql, each).fetchall()]
+    if echo is not None:
+        return [(each[echo],) for each in params if execute(sql, each).rowcount]
+    cursor.executemany(sql, params)
+    return []
+
+
+def _undo(connection: sqlite3.Connection) -> None:
+    with suppress(sqlite3.Error):
+        connection.execute("ROLLBACK")
 
 
 def _drive(connection: sqlite3.Connection, steps: Steps[T]) -> T:
+    cursor = connection.cursor()
     try:
         step: Step = next(steps)
         while True:
-            step = steps.send(_said(connection.cursor(), *step))
+            step = steps.send(_said(cursor, *step))
     except StopIteration as done:
         value: T = done.value
         return value

@@ -1,6 +1,6 @@
 """A transaction as steps without I/O: it yields statements and is sent rows, so that one text of it runs on every store."""
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, TypeVar
@@ -66,14 +66,21 @@ def updating(table: str, changes: str, where: str, types: str, *, echo: int) -> 
     )
 
 
-def inserting(table: str, columns: Sequence[str], types: str, *, once: bool = False) -> Statement:
-    """An INSERT; with `once` a row that is there already is left alone, and not among those given back."""
-    names = ", ".join(f'"{column}"' for column in columns)
+def inserting(
+    table: str, columns: Sequence[str], types: str, *, once: bool = False, always: Mapping[str, str] = {}
+) -> Statement:
+    """An INSERT; with `once` a row that is there already is left alone, and not among those given back.
+
+    `always` has the columns that are the same in all rows, with what SQL says of them.
+    """
+    names = ", ".join(f'"{column}"' for column in (*columns, *always))
     tail = " ON CONFLICT DO NOTHING" if once else ""
-    marks = ", ".join("?" for _ in columns)
+    marks = ", ".join([*("?" for _ in columns), *always.values()])
+    given = ", ".join(["*", *always.values()])
     return Statement(
         f'INSERT INTO "{table}" ({names}) VALUES ({marks}){tail}',
-        f'INSERT INTO "{table}" ({names}) SELECT * FROM {_unnested(types)}{tail}' + (" RETURNING 1" if once else ""),
+        f'INSERT INTO "{table}" ({names}) SELECT {given} FROM {_unnested(types)}{tail}'
+        + (" RETURNING 1" if once else ""),
         0 if once else None,
     )
 

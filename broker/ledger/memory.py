@@ -1,0 +1,65 @@
+"""What is known from the transactions before; each use of it is confirmed by the database in the same transaction."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from broker.ledger.ask import Ask
+from broker.ledger.rates import Kept
+from broker.ledger.ready import Ready, Use
+from broker.ledger.settle import Held
+from broker.ledger.standing import Standing, read_standings
+from broker.ledger.statements import EPOCH, LEASES, OTHERS
+from broker.ledger.tally import Tallies
+from broker.store.steps import Steps
+
+MOST_KEPT = 20_000
+_UNKNOWN = -1
+
+
+@dataclass(slots=True)
+class Memory:
+    tallies: Tallies = field(default_factory=Tallies)
+    standings: dict[str, Standing] = field(default_factory=dict)
+    ready: dict[Use, Ready] = field(default_factory=dict)
+    running: dict[str, Held] = field(default_factory=dict)
+    """Calls that were admitted here and have not ended."""
+    rates: Kept = field(default_factory=Kept)
+    leases: dict[str, int] = field(default_factory=dict)
+    """When the leases end that have not been ended."""
+    changes: int = 0
+    """The counter of changes that may end calls."""
+    epoch: int = _UNKNOWN
+    version: int = _UNKNOWN
+    """The database's own number of what others have committed."""
+
+    def refresh(self, asks: Sequence[Ask], now: int) -> Steps[None]:
+        """Forgets what others may have changed, and reads what these calls need besides."""
+        found = yield OTHERS, [()]
+        version = found[0][0] if found else _UNKNOWN
+        if version == _UNKNOWN or version != self.version:
+            yield from self._look_again()
+            self.version = version
+        if len(self.standings) > MOST_KEPT or len(self.ready) > MOST_KEPT:
+            self.standings.clear()
+            self.ready.clear()
+        if len(self.rates.windows) > MOST_KEPT:
+            self.rates.clear()
+        unheard = {ask.boot_id for ask in asks}.difference(self.leases)
+        if unheard:
+            self.leases |= dict((yield LEASES, [(boot_id,) for boot_id in unheard]))
+        unknown = {ask.jti for ask in asks}.difference(self.standings)
+        if unknown:
+            self.standings |= yield from read_standings(unknown)
+
+    def _look_again(self) -> Steps[None]:
+        [(epoch, self.changes)] = yield EPOCH, [()]
+        if epoch != self.epoch:
+            self.standings.clear()
+            self.ready.clear()
+            self.epoch = epoch
+        self.rates.clear()
+        self.leases.clear()
+
+    def doubt(self) -> None:
+        """What we have just changed ourselves is seen by nobody's number."""
+        self.version = _UNKNOWN
