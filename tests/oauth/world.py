@@ -98,9 +98,13 @@ class World:
         *,
         public: bool = True,
         redirect_uris: tuple[str, ...] = (CALLBACK,),
-        safeguards: Safeguards = Safeguards(),
+        safeguards: Safeguards | None = None,
     ) -> Registered:
-        terms: dict[str, Any] = {"public": public, "redirect_uris": redirect_uris, "safeguards": safeguards}
+        terms: dict[str, Any] = {
+            "public": public,
+            "redirect_uris": redirect_uris,
+            "safeguards": safeguards or Safeguards(),
+        }
         client, secret = await self.db.write(lambda tx: register_client(tx, self.clock(), "Acme Notes", **terms))
         return Registered(client.id, None if secret is None else secret.reveal())
 
