@@ -7,8 +7,9 @@ from typing import Any
 import httpx
 import pytest
 
+from broker.oauth.jws import ALGORITHMS
 from tests.oauth.signing_client import KEY, OTHER, SigningClient, key_set, signing_client
-from tests.oauth.test_jws import ED, RSA, public, sign
+from tests.oauth.test_jws import KEY_FOR, RSA, public, sign
 from tests.oauth.world import ISSUER, World, ask
 
 HOUR = 3600
@@ -35,10 +36,9 @@ async def test_a_signing_client_gets_tokens_refreshes_and_revokes_with_a_new_ass
     assert not await world.is_live(tokens["access_token"])
 
 
-@pytest.mark.parametrize("name", ["ES256", "PS256", "RS256", "EdDSA", "Ed25519"])
+@pytest.mark.parametrize("name", ALGORITHMS)
 async def test_each_announced_algorithm_is_taken(world: World, name: str) -> None:
-    key = {"E": ED, "P": RSA, "R": RSA}[name[0]] if name != "ES256" else KEY
-    client = await signing_client(world, key)
+    client = await signing_client(world, KEY_FOR[name])
     client.algorithm = name
     assert (await pushes(world, client)).status_code == 201
     metadata = (await world.http.get("/.well-known/oauth-authorization-server")).json()
