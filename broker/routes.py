@@ -1,0 +1,156 @@
+"""THE table of routes: everything that is answered, and who may ask for it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from broker.core.clock import Clock
+from broker.identity.passwords import Passwords
+from broker.identity.sign_in import SignIn
+from broker.identity.throttle import Throttle
+from broker.ledger.books import Books
+from broker.oauth.asked_details import Catalogue
+from broker.oauth.proof_reader import ProofReader
+from broker.oauth.server import AuthorizationServer
+from broker.oauth.signing import Signer
+from broker.ops.health import Health
+from broker.prices.book import PriceBook
+from broker.providers.check import KeyCheck
+from broker.providers.client import ProviderClient
+from broker.providers.registry import Registry
+from broker.settings import Settings
+from broker.store import changes
+from broker.store.database import Database
+from broker.vault.master_key import check_value_opens
+from broker.vault.vault import Vault
+from broker.web.address import Addresses
+from broker.web.consent import ConsentPages
+from broker.web.context import Web
+from broker.web.grant import GrantPages
+from broker.web.grant_moves import GrantMoves
+from broker.web.grants import GrantsPages
+from broker.web.help import HelpPages
+from broker.web.keys import KeyPages
+from broker.web.limits import LimitsPages
+from broker.web.setup import SetupPages
+from broker.web.sign_in import SignInPages
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What every endpoint is built from."""
+
+    settings: Settings
+    clock: Clock
+    db: Database
+    books: Books
+    vault: Vault
+    signer: Signer
+    registry: Registry
+    prices: PriceBook
+    client: ProviderClient
+    web: Web
+
+
+Route = tuple[str, str, Endpoint, str]
+"""Path, method, endpoint, and who may call it."""
+
+
+def table(parts: Parts) -> list[Route]:
+    """Everything that is answered, but for the calls under /proxy, which the proxy has a table of its own for."""
+    addresses = Addresses(parts.settings.trusted_proxies)
+    return [*_for_programs(parts, addresses), *_for_people(parts, addresses)]
+
+
+# fmt: off
+def _for_programs(parts: Parts, addresses: Addresses) -> list[Route]:
+    oauth = AuthorizationServer.build(
+        parts.db, parts.clock, parts.settings, parts.signer,
+        catalogue=Catalogue(
+            knows=lambda name: parts.registry.get(name) is not None,
+            sellers=lambda model: _sellers(parts, model),
+        ),
+        is_signed_in=lambda request: _is_signed_in(parts.web, request),
+        address_of=addresses,
+        proofs=ProofReader.build(parts.settings, parts.clock, parts.vault.derive("nonces")),
+    )
+    health = Health({"database": lambda: _database(parts), "vault": lambda: _vault(parts)})
+    return [
+        ("/.well-known/oauth-authorization-server",           "GET",  oauth.discovery.server,            "anyone"),
+        ("/.well-known/oauth-protected-resource/proxy",       "GET",  oauth.discovery.resource,          "anyone"),
+        ("/.well-known/jwks.json",                            "GET",  oauth.discovery.keys,              "anyone"),
+        ("/schemas/ai_model_access.json",                     "GET",  oauth.discovery.details_schema,    "anyone"),
+        ("/oauth/authorize",                                  "GET",  oauth.authorize.endpoint,          "a browser, sent by a client"),
+        ("/oauth/authorize",                                  "POST", oauth.authorize.endpoint,          "a browser, sent by a client"),
+        ("/oauth/par",                                        "POST", oauth.par.endpoint,                "a client"),
+        ("/oauth/token",                                      "POST", oauth.token.endpoint,              "a client"),
+        ("/oauth/revoke",                                     "POST", oauth.revoke.endpoint,             "a client"),
+        ("/health/live",                                      "GET",  health.live,                       "anyone"),
+        ("/health/ready",                                     "GET",  health.ready,                      "anyone"),
+    ]
+
+
+def _for_people(parts: Parts, addresses: Addresses) -> list[Route]:
+    web, settings = parts.web, parts.settings
+    passwords = Passwords()
+    throttle = Throttle(parts.vault.derive("throttle"), settings.sign_in_tries, settings.sign_in_tries_address)
+    sign_in = SignInPages(web, SignIn(parts.db, parts.clock, passwords, throttle), addresses)
+    setup = SetupPages(web, passwords, throttle, addresses)
+    grants, grant, moves, limits = GrantsPages(web), GrantPages(web), GrantMoves(web), LimitsPages(web)
+    check = KeyCheck(parts.client)
+    consent, keys = ConsentPages(web, check), KeyPages(web, check)
+    return [
+        ("/",                                                 "GET",  sign_in.home,                      "anyone"),
+        ("/sign-in",                                          "GET",  sign_in.form,                      "anyone"),
+        ("/sign-in",                                          "POST", sign_in.submit,                    "anyone"),
+        ("/sign-out",                                         "POST", sign_in.sign_out,                  "a user"),
+        ("/setup/1",                                          "GET",  setup.code_form,                   "whoever has the setup code"),
+        ("/setup/1",                                          "POST", setup.take_code,                   "whoever has the setup code"),
+        ("/setup/2",                                          "GET",  setup.account_form,                "whoever has the setup code"),
+        ("/setup/2",                                          "POST", setup.make_account,                "whoever has the setup code"),
+        ("/consent/{id}",                                     "GET",  consent.show,                      "a user"),
+        ("/consent/{id}",                                     "POST", consent.answer,                    "a user"),
+        ("/consent/{id}/done",                                "GET",  consent.done,                      "a user"),
+        ("/grants",                                           "GET",  grants.list,                       "a user"),
+        ("/grants/pause-all",                                 "GET",  grants.confirm_pause_all,          "a user"),
+        ("/grants/pause-all",                                 "POST", grants.pause_all,                  "a user"),
+        ("/grants/{grant_id}",                                "GET",  grant.show,                        "its user"),
+        ("/grants/{grant_id}/pause",                          "POST", moves.pause,                       "its user"),
+        ("/grants/{grant_id}/resume",                         "POST", moves.resume,                      "its user"),
+        ("/grants/{grant_id}/revoke",                         "GET",  moves.confirm_revoke,              "its user"),
+        ("/grants/{grant_id}/revoke",                         "POST", moves.revoke,                      "its user"),
+        ("/grants/{grant_id}/limits",                         "GET",  limits.show,                       "its user"),
+        ("/grants/{grant_id}/limits",                         "POST", limits.save,                       "its user"),
+        ("/keys",                                             "GET",  keys.list,                         "a user"),
+        ("/keys/new",                                         "GET",  keys.show_new,                     "a user"),
+        ("/keys/new",                                         "POST", keys.add,                          "a user"),
+        ("/keys/{credential_id}/replace",                     "GET",  keys.show_replace,                 "its user"),
+        ("/keys/{credential_id}/replace",                     "POST", keys.replace,                      "its user"),
+        ("/keys/{credential_id}/remove",                      "GET",  keys.show_remove,                  "its user"),
+        ("/keys/{credential_id}/remove",                      "POST", keys.remove,                       "its user"),
+        ("/keys/{credential_id}/check",                       "POST", keys.check,                        "its user"),
+        ("/help/what-apps-see",                               "GET",  HelpPages(web).what_apps_see,      "anyone"),
+        ("/static/{name}",                                    "GET",  web.static.file,                   "anyone"),
+    ]
+# fmt: on
+
+
+def _sellers(parts: Parts, model: str) -> tuple[str, ...]:
+    now = parts.clock()
+    return tuple(name for name in parts.registry.names() if parts.prices.find(name, model, now) is not None)
+
+
+async def _is_signed_in(web: Web, request: Request) -> bool:
+    return await web.sessions.current(request) is not None
+
+
+async def _database(parts: Parts) -> None:
+    await parts.db.read(changes.count)
+
+
+async def _vault(parts: Parts) -> None:
+    await parts.db.read(lambda tx: check_value_opens(tx, parts.vault))
