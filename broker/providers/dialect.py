@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 from broker.core.errors import CallRefused
 from broker.core.strict_json import JSONValue
 from broker.core.usage import Usage
+from broker.providers.client import Headers
 from broker.providers.registry import Provider
 
 Body = dict[str, JSONValue]
@@ -28,6 +29,8 @@ class Reading(NamedTuple):
     unbounded: str
     render: Callable[[int], bytes]
     """The body to send, with the output maximum of each choice put in."""
+    target: str
+    """The path to send it to, with the query that it needs."""
 
 
 @dataclass(slots=True)
@@ -50,18 +53,34 @@ class Meter(Protocol):
         """Notes what an event says; False when the app did not ask for this event and must not get it."""
 
 
-class Dialect(Protocol):
-    """Five small functions and no access to the books."""
+class Endpoint(Protocol):
+    """One kind of call: how a request is read, and where its answer says what was used."""
 
-    name: str
-
-    def read(self, body: Body, size: int, provider: Provider) -> Reading:
-        """Raises CallRefused; `size` is the bytes of the app's body."""
+    def read(self, body: Body, size: int, provider: Provider, path: str) -> Reading:
+        """Raises CallRefused; `size` is the bytes of the app's body, `path` the provider's own."""
 
     def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
         """The reported usage of a whole answer, and whether it was there but absurd."""
 
     def meter(self, *, wants_usage: bool) -> Meter: ...
+
+
+class Dialect(Protocol):
+    """Small functions and no access to the books."""
+
+    name: str
+
+    def endpoint(self, path: str) -> Endpoint | None:
+        """What is called by a POST to this path of the provider's own; None is not forwarded."""
+
+    def is_listing(self, path: str) -> bool:
+        """Whether a GET of this path asks for the list of models."""
+
+    def listing(self, models: list[str], provider: Provider) -> bytes:
+        """The list of these models."""
+
+    def headers(self, headers: Headers) -> Headers:
+        """Of the app's headers those that cross, besides the content's own."""
 
     def is_error(self, answer: JSONValue) -> bool:
         """Whether a body is a complete error in this dialect's own shape."""

@@ -3,7 +3,8 @@
 from broker.core.errors import CallRefused
 from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
 from broker.core.usage import Usage
-from broker.providers.dialect import Body, Meter, Reading, Seen, counted
+from broker.providers.client import Headers
+from broker.providers.dialect import Body, Endpoint, Meter, Reading, Seen, counted
 from broker.providers.openai_request import read_chat
 from broker.providers.registry import Provider
 from broker.providers.sse import data_of
@@ -16,19 +17,39 @@ _TYPES = {
 }
 
 
-class OpenAI:
-    """Also what OpenAI-compatible servers speak."""
+class ChatCompletions:
+    """POST /v1/chat/completions."""
 
-    name = "openai"
-
-    def read(self, body: Body, size: int, provider: Provider) -> Reading:
-        return read_chat(body, size, provider)
+    def read(self, body: Body, size: int, provider: Provider, path: str) -> Reading:
+        return read_chat(body, size, provider, path)
 
     def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
         return read_usage(answer.get("usage") if isinstance(answer, dict) else None)
 
     def meter(self, *, wants_usage: bool) -> Meter:
         return ChatMeter(wants_usage=wants_usage)
+
+
+_ENDPOINTS: dict[str, Endpoint] = {"/v1/chat/completions": ChatCompletions()}
+
+
+class OpenAI:
+    """Also what OpenAI-compatible servers speak."""
+
+    name = "openai"
+
+    def endpoint(self, path: str) -> Endpoint | None:
+        return _ENDPOINTS.get(path)
+
+    def is_listing(self, path: str) -> bool:
+        return path == "/v1/models"
+
+    def listing(self, models: list[str], provider: Provider) -> bytes:
+        data = [{"id": model, "object": "model", "created": 0, "owned_by": provider.name} for model in models]
+        return dumps({"object": "list", "data": data})
+
+    def headers(self, headers: Headers) -> Headers:
+        return []
 
     def is_error(self, answer: JSONValue) -> bool:
         error = answer.get("error") if isinstance(answer, dict) else None

@@ -57,7 +57,7 @@ _BYTE_LEVEL = frozenset(["openai", "sandbox"])
 """Providers whose tokenizers are byte-level, so that no token is shorter than a byte; and whose output maximum bounds reasoning."""
 
 
-def read_chat(body: Body, size: int, provider: Provider) -> Reading:
+def read_chat(body: Body, size: int, provider: Provider, path: str) -> Reading:
     """Reads a request body of `size` bytes; raises CallRefused when it is not valid."""
     model = body.get("model")
     maximum = b'"max_completion_tokens":' if provider.name in _BYTE_LEVEL else b'"max_tokens":'
@@ -84,6 +84,7 @@ def read_chat(body: Body, size: int, provider: Provider) -> Reading:
         input_bound=max(size, len(sent) + _LONGEST_MAXIMUM) * factor + constants,
         unbounded=f"The cost of this cannot be bounded here: {', '.join(sorted(needs))}." if needs else "",
         render=lambda output_max: b"%b,%b%d}" % (sent[:-1], maximum, output_max),
+        target=path,
     )
 
 

@@ -10,7 +10,7 @@ from broker.ledger.reserve import Reservation
 from broker.ledger.settle import Ending
 from broker.providers.check import credential_headers
 from broker.providers.client import Answer, Broken, Headers, NotReached, Progress, ProviderClient, TimedOut
-from broker.providers.dialect import Dialect, Meter, Reading
+from broker.providers.dialect import Dialect, Endpoint, Meter, Reading
 from broker.providers.registry import Provider
 from broker.providers.sse import EventSplitter, TooLong
 from broker.proxy.answer import KeyGuard, is_media_type, passed_headers, scrub
@@ -35,8 +35,10 @@ class Work:
 
     provider: Provider
     dialect: Dialect
-    path: str
+    endpoint: Endpoint
     reading: Reading
+    headers: Headers
+    """Of the app's, those that cross."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class Forwarding:
         self._channel = channel
         self._patience = patience
         self._reservation = reservation
-        self._meter: Meter = work.dialect.meter(wants_usage=work.reading.wants_usage)
+        self._meter: Meter = work.endpoint.meter(wants_usage=work.reading.wants_usage)
         self._progress = Progress()
         self._status = 0
         self._drained = 0
@@ -73,9 +75,9 @@ class Forwarding:
     async def run(self, key: Secret, body: bytes) -> Reply:
         """Never raises for what the provider does; cancelled, it closes the provider's connection."""
         accepted = _EVENTS if self._work.reading.streamed else _JSON
-        headers = [*accepted, *credential_headers(self._work.provider.dialect, key)]
+        headers = [*accepted, *self._work.headers, *credential_headers(self._work.provider.dialect, key)]
         try:
-            url = self._work.provider.base_url + self._work.path
+            url = self._work.provider.base_url + self._work.reading.target
             answer = await self._client.send("POST", url, headers, body, self._progress)
         except NotReached as error:
             return self._failed(Ending("not_run", "unreachable", reached=False), "provider_error", error)
@@ -104,7 +106,7 @@ class Forwarding:
         return self._error(answer, parsed[1], key)
 
     def _whole(self, answer: Answer, raw: bytes, parsed: JSONValue, key: Secret) -> Reply:
-        usage, _ = self._work.dialect.usage(parsed)
+        usage, _ = self._work.endpoint.usage(parsed)
         ending = self._by_usage(usage, "ok")
         if key.reveal().encode() in raw or not is_media_type(answer.headers, b"application/json"):
             return self._failed(ending, "provider_error")

@@ -9,6 +9,7 @@ from broker.ledger.standing import Standing, read_standings
 from broker.ledger.view import grant_object
 from broker.prices.book import PriceBook
 from broker.providers.client import Headers
+from broker.providers.dialect import Dialect
 from broker.providers.registry import Provider
 from broker.proxy.authenticate import Principal
 from broker.proxy.channel import Head
@@ -24,8 +25,8 @@ class Listing:
         self._clock = clock
         self._prices = prices
 
-    async def models(self, principal: Principal, provider: Provider) -> Head:
-        """The granted models that have a price, in the shape of OpenAI's list."""
+    async def models(self, principal: Principal, provider: Provider, dialect: Dialect) -> Head:
+        """The granted models that have a price."""
         standing = check_state(await self._standing(principal))
         here = [allowance for allowance in standing.allowances if allowance.provider == provider.name]
         priced = self._prices.models(provider.name)
@@ -33,8 +34,7 @@ class Listing:
         now = self._clock()
         exact = {model for model in named if self._prices.find(provider.name, model, now) is not None}
         granted = exact | {model for model in priced if any(allowance.covers_model(model) for allowance in here)}
-        data = [{"id": m, "object": "model", "created": 0, "owned_by": provider.name} for m in sorted(granted)]
-        return Head(200, _JSON, dumps({"object": "list", "data": data}))
+        return Head(200, _JSON, dialect.listing(sorted(granted), provider))
 
     async def require_granted(self, principal: Principal, provider: Provider) -> None:
         """A token for another provider learns that first, whatever it asked for."""

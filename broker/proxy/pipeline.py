@@ -28,11 +28,8 @@ _USUAL = OpenAI()
 """Of refusals where no provider was named."""
 
 DIALECTS: dict[str, Dialect] = {"openai": _USUAL}
+"""What each provider speaks; a path that its dialect has no endpoint for is not forwarded."""
 
-CALLS: dict[tuple[str, str], str] = {("openai", "/v1/chat/completions"): "POST"}
-"""THE table of calls: (dialect, path) → method. What is not here is not forwarded."""
-
-LISTINGS = "/v1/models"
 STATUS = b"/proxy/status"
 
 
@@ -86,17 +83,17 @@ class Proxy:
             return await self._listing.status(principal)
         if route is None or provider is None:
             raise not_found()
-        if route.path == LISTINGS and provider.dialect in DIALECTS:
-            _require(scope, "GET")
-            return await self._listing.models(principal, provider)
-        method = CALLS.get((provider.dialect, route.path))
-        if method is None:
+        endpoint = dialect.endpoint(route.path)
+        if endpoint is None:
+            if dialect.is_listing(route.path):
+                _require(scope, "GET")
+                return await self._listing.models(principal, provider, dialect)
             await self._listing.require_granted(principal, provider)
             raise not_found()
-        _require(scope, method)
+        _require(scope, "POST")
         raw = await read_body(headers, scope, receive, self._max_body)
-        reading = dialect.read(parse_body(raw), len(raw), provider)
-        return self._start(principal, Work(provider, dialect, route.path, reading))
+        reading = endpoint.read(parse_body(raw), len(raw), provider, route.path)
+        return self._start(principal, Work(provider, dialect, endpoint, reading, dialect.headers(headers)))
 
     def _start(self, principal: Principal, work: Work) -> Exchange:
         """From here on the call is its own task: the app may leave, the books may not."""

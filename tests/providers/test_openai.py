@@ -7,7 +7,7 @@ import pytest
 from broker.core.errors import CallRefused
 from broker.core.strict_json import dumps, loads
 from broker.core.usage import Usage
-from broker.providers.openai import ChatMeter, OpenAI, read_usage
+from broker.providers.openai import ChatCompletions, ChatMeter, OpenAI, read_usage
 
 USAGE: dict[str, Any] = {"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 25}
 
@@ -31,8 +31,8 @@ def test_the_usage_is_what_the_provider_counted() -> None:
 
 def test_a_usage_that_is_not_there_is_not_absurd() -> None:
     assert read_usage(None) == (None, False)
-    assert OpenAI().usage({"choices": []}) == (None, False)
-    assert OpenAI().usage([]) == (None, False)
+    assert ChatCompletions().usage({"choices": []}) == (None, False)
+    assert ChatCompletions().usage([]) == (None, False)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from broker.providers.dialect import Reading
 from broker.providers.openai_request import MESSAGE_TOKENS, NORMALISING_FACTOR, REQUEST_TOKENS, TOOL_TOKENS, read_chat
 from broker.providers.registry import Provider
 
+PATH = "/v1/chat/completions"
 OPENAI = Provider("openai", "openai", "https://api.openai.com")
 OTHER = Provider("local", "openai", "http://127.0.0.1:1", frozenset(["top_k"]))
 HELLO = {"role": "user", "content": "Hello"}
@@ -22,7 +23,7 @@ def body(**changes: Any) -> dict[str, Any]:
 
 def read(provider: Provider = OPENAI, **changes: Any) -> Reading:
     asked = body(**changes)
-    return read_chat(asked, len(dumps(asked)), provider)
+    return read_chat(asked, len(dumps(asked)), provider, PATH)
 
 
 def sent(provider: Provider = OPENAI, most: int = 9, **changes: Any) -> Any:
@@ -30,12 +31,12 @@ def sent(provider: Provider = OPENAI, most: int = 9, **changes: Any) -> Any:
 
 
 def test_every_byte_may_be_a_token_and_constants_cover_what_the_provider_adds() -> None:
-    found = read_chat(body(messages=[HELLO] * 3, tools=[TOOL] * 2), 1_000, OPENAI)
+    found = read_chat(body(messages=[HELLO] * 3, tools=[TOOL] * 2), 1_000, OPENAI, PATH)
     assert found.input_bound == 1_000 + REQUEST_TOKENS + 3 * MESSAGE_TOKENS + 2 * TOOL_TOKENS
 
 
 def test_where_the_tokenizer_is_not_known_each_byte_may_be_eleven_tokens() -> None:
-    found = read_chat(body(), 1_000, OTHER)
+    found = read_chat(body(), 1_000, OTHER, PATH)
     assert found.input_bound == 1_000 * NORMALISING_FACTOR + REQUEST_TOKENS + MESSAGE_TOKENS
     assert not found.covers_reasoning
 
