@@ -12,15 +12,19 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from broker.core.clock import Clock
-from broker.core.errors import InvalidToken
+from broker.core.errors import CallRefused, InvalidToken
 from broker.ledger.books import OwnBooks
 from broker.ledger.distant import DistantBooks
+from broker.oauth.origins import Origins
+from broker.oauth.proof_reader import ProofReader
+from broker.oauth.resource_proofs import ResourceProofs
 from broker.oauth.signing import Signer, load_or_make_signing_keys
 from broker.oauth.signing_keys import load_keys
 from broker.prices.book import PriceBook
 from broker.providers.client import ProviderClient, Waits
+from broker.providers.fetch import Fetch, GuardedFetch
 from broker.providers.registry import Registry
-from broker.proxy.authenticate import Principal
+from broker.proxy.authenticate import Principal, read_token
 from broker.proxy.lifecycle import ProxyService
 from broker.routes import Endpoint, Parts, Route, table
 from broker.settings import Settings
@@ -30,6 +34,7 @@ from broker.store.database import Database
 from broker.vault.master_key import open_vault
 from broker.vault.vault import Vault
 from broker.web.context import make_web
+from broker.web.cors import Cors
 from broker.web.errors import Errors
 from broker.web.middleware import Edge
 
@@ -43,7 +48,7 @@ class App:
         self._parts = parts
         self.proxy = ProxyService(
             parts.db, parts.books, parts.clock, monotonic, parts.settings, parts.vault, parts.client,
-            parts.registry, parts.prices, lambda token: _principal(parts, token),
+            parts.registry, parts.prices, lambda token: _principal(parts, token), parts.prover,
         )  # fmt: skip
         self.proxy.on_change.append(lambda: _read_keys(parts))
         self.routes = table(parts)
@@ -53,7 +58,10 @@ class App:
             lifespan=self._lifespan,
         )
         inner.router.redirect_slashes = False
-        self._edge = Edge(inner, self.proxy.app, parts.settings)
+        origins = Origins(parts.db, parts.clock)
+        self.proxy.on_change.append(origins.forget)
+        cors = Cors(origins.clients_at, lambda scope: _caller(parts, scope))
+        self._edge = Edge(inner, self.proxy.app, parts.settings, cors)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._edge(scope, receive, send)
@@ -98,9 +106,17 @@ def _by_method(known: Mapping[str, Endpoint]) -> Endpoint:
 
 
 async def create_app(
-    settings: Settings, *, clock: Clock, environ: Mapping[str, str], line: DistantBooks | None = None
+    settings: Settings,
+    *,
+    clock: Clock,
+    environ: Mapping[str, str],
+    line: DistantBooks | None = None,
+    fetch: Fetch | None = None,
 ) -> App:
-    """On a database that has the present schema; with a line to the books where another process writes them."""
+    """On a database that has the present schema; with a line to the books where another process writes them.
+
+    `fetch` stands for the one that reaches public hosts only.
+    """
     db = _open_database(settings, line)
 
     async def keys(tx: AsyncSession) -> tuple[Vault, Signer]:
@@ -116,7 +132,10 @@ async def create_app(
     client = ProviderClient(_waits(settings))
     web = make_web(db, clock, settings, vault, registry, prices)
     books = line or OwnBooks(db, clock)
-    return App(Parts(settings, clock, db, books, vault, signer, registry, prices, client, web))
+    prover = ResourceProofs(db, clock, ProofReader.build(settings, clock, vault.derive("nonces")))
+    return App(
+        Parts(settings, clock, db, books, vault, signer, registry, prices, client, web, prover, fetch or GuardedFetch())
+    )
 
 
 def _open_database(settings: Settings, line: DistantBooks | None) -> Database:
@@ -140,7 +159,15 @@ def _principal(parts: Parts, token: str) -> Principal | None:
         claims = parts.signer.verify_access_token(token, parts.clock())
     except InvalidToken:
         return None
-    return Principal(claims.jti, claims.grant_id)
+    return Principal(claims.jti, claims.grant_id, claims.jkt)
+
+
+def _caller(parts: Parts, scope: Scope) -> str | None:
+    """The client whose access token a request carries."""
+    try:
+        return parts.signer.verify_access_token(read_token(scope["headers"]).text, parts.clock()).client_id
+    except (CallRefused, InvalidToken):
+        return None
 
 
 async def _read_keys(parts: Parts) -> None:

@@ -78,7 +78,9 @@ class FormPost:
     async def client_of(self, request: Request, form: Form) -> Client:
         """Raises OAuthError invalid_client."""
         presented = read_client(request.headers.getlist("authorization"), form)
-        return await self.authentication(presented, path=request.url.path, asked_from=self.address_of(request))
+        client = await self.authentication(presented, path=request.url.path, asked_from=self.address_of(request))
+        request.state.client_id = client.id  # whose pages may read the answer
+        return client
 
 
 async def answered(answer: Awaitable[Response]) -> Response:
@@ -106,18 +108,22 @@ async def read_form(request: Request) -> Form:
 
 
 async def read_form_bytes(request: Request) -> bytes:
-    """Within bounds of size and time."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != FORM_TYPE:
-        raise OAuthError("invalid_request", f"The body must be {FORM_TYPE}.")
+    return await read_body(request, FORM_TYPE, MAX_BYTES)
+
+
+async def read_body(request: Request, kind: str, most: int) -> bytes:
+    """Of this content type, within bounds of size and time; raises OAuthError or BadForm."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != kind:
+        raise OAuthError("invalid_request", f"The body must be {kind}.")
     raw = bytearray()
     try:
         with anyio.fail_after(MAX_SECONDS):
             async for chunk in request.stream():
                 raw += chunk
-                if len(raw) > MAX_BYTES:
-                    raise OAuthError("invalid_request", "The form is too large.", status=413)
+                if len(raw) > most:
+                    raise OAuthError("invalid_request", "The body is too large.", status=413)
     except (TimeoutError, ClientDisconnect):
-        raise BadForm(detail="the form did not come") from None
+        raise BadForm(detail="the body did not come") from None
     return bytes(raw)
 
 

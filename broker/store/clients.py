@@ -1,11 +1,16 @@
 """Registered clients."""
 
-from sqlalchemy import update
-from sqlmodel import col, select
+from sqlalchemy import ColumnElement, delete, func, update
+from sqlmodel import and_, col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from broker.core.clock import DAY, MINUTE
 from broker.store import changes
+from broker.store.grant_tables import Grant, GrantRequest
 from broker.store.tables import Client
+
+TIME_TO_BE_USED = 10 * MINUTE
+"""A client that was just made is let be for so long."""
 
 
 async def load(tx: AsyncSession, client_id: str) -> Client | None:
@@ -14,9 +19,20 @@ async def load(tx: AsyncSession, client_id: str) -> Client | None:
     return None if client is None or client.removed_at is not None else client
 
 
+async def load_any(tx: AsyncSession, client_id: str) -> Client | None:
+    """As it stands, also one that was removed."""
+    return await tx.get(Client, client_id)
+
+
 async def all_live(tx: AsyncSession) -> list[Client]:
     query = select(Client).where(col(Client.removed_at).is_(None)).order_by(col(Client.created_at))
     return list((await tx.exec(query)).all())
+
+
+async def with_text(tx: AsyncSession, text: str) -> list[Client]:
+    """Live clients with this text, in lower case, among their redirect addresses or origins."""
+    said = [func.lower(column).contains(text, autoescape=True) for column in (Client.redirect_uris, Client.origins)]
+    return list((await tx.exec(select(Client).where(col(Client.removed_at).is_(None), or_(*said)))).all())
 
 
 async def add(tx: AsyncSession, client: Client) -> None:
@@ -33,3 +49,33 @@ async def remove(tx: AsyncSession, client_id: str, now: int) -> bool:
         return False
     await changes.bump(tx)
     return True
+
+
+async def used(tx: AsyncSession, client_id: str, now: int) -> None:
+    """Says to the day when it last came with something that was right."""
+    used_at = col(Client.used_at)
+    stale = or_(used_at.is_(None), used_at <= now - DAY)
+    await tx.exec(update(Client).where(col(Client.id) == client_id, stale).values(used_at=now))
+
+
+async def make_room(tx: AsyncSession, source: str, now: int, *, until: int, most: int) -> bool:
+    """Deletes the clients of this source that were made until then and left no trace; of more than that, the oldest.
+
+    False where as many as there may be were all made just now.
+    """
+    unused = _unused(source)
+    await tx.exec(delete(Client).where(unused, col(Client.created_at) <= until))
+    over = int((await tx.exec(select(func.count()).select_from(Client).where(unused))).one()) - most + 1
+    if over <= 0:
+        return True
+    ripe = select(Client.id).where(unused, Client.created_at <= now - TIME_TO_BE_USED)
+    oldest = ripe.order_by(col(Client.created_at)).limit(over)
+    done = await tx.exec(delete(Client).where(col(Client.id).in_(oldest)))
+    return bool(done.rowcount == over)
+
+
+def _unused(source: str) -> ColumnElement[bool]:
+    asked = select(GrantRequest.id).where(GrantRequest.client_id == Client.id).exists()
+    given = select(Grant.id).where(Grant.client_id == Client.id).exists()
+    never = and_(col(Client.used_at).is_(None), col(Client.removed_at).is_(None))
+    return and_(col(Client.source) == source, never, ~asked, ~given)

@@ -4,11 +4,12 @@ from functools import lru_cache
 from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from broker.core.handle import Entropy, new_id, system_entropy
 from broker.settings import Settings, is_loopback
+from broker.web.cors import Cors
 from broker.web.slow_body import in_time
 
 METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
@@ -21,8 +22,11 @@ _HSTS = "max-age=31536000"
 class Edge:
     """Pure ASGI around the whole app; the streams of the proxy pass through it untouched."""
 
-    def __init__(self, app: ASGIApp, proxy: ASGIApp, settings: Settings, entropy: Entropy = system_entropy) -> None:
+    def __init__(
+        self, app: ASGIApp, proxy: ASGIApp, settings: Settings, cors: Cors, entropy: Entropy = system_entropy
+    ) -> None:
         self._app = app
+        self._cors = cors
         self._proxy = proxy
         self._entropy = entropy
         self._secure = settings.secure
@@ -40,7 +44,10 @@ class Edge:
             return
         request_id = new_id("req", self._entropy)
         scope["state"] = {**scope.get("state", {}), "request_id": request_id}
-        refusal = self._refusal(scope)
+        refusal: Response | None = self._refusal(scope)
+        origins = [value for name, value in scope["headers"] if name == b"origin"]
+        if origins and refusal is None:
+            refusal, send = await self._for_a_page(scope, origins, send)
         if refusal is None and (scope["path"].startswith("/proxy/") or scope["path"] == "/proxy"):
             # The way of the calls: what is between here and the provider is paid for by each of them.
             await self._proxy(scope, receive, send)
@@ -50,6 +57,14 @@ class Edge:
             await refusal(scope, receive, answer)
         else:
             await self._app(scope, in_time(receive), answer)
+
+    async def _for_a_page(self, scope: Scope, origins: list[bytes], send: Send) -> tuple[Response | None, Send]:
+        """The answer to a preflight, or none, and then how the rest is sent to a page on that origin."""
+        if len(origins) > 1:
+            return None, send
+        origin = origins[0].decode("latin-1")
+        asked_first = await self._cors.preflight(scope, origin)
+        return asked_first, send if asked_first is not None else await self._cors.readable(scope, origin, send)
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         headers = scope["headers"]

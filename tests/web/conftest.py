@@ -15,6 +15,7 @@ from broker.identity.passwords import Passwords
 from broker.identity.sign_in import SignIn
 from broker.identity.throttle import Throttle
 from broker.identity.users import add_user
+from broker.oauth.origins import Origins
 from broker.oauth.request import UntrustedRequest
 from broker.prices.book import PriceBook
 from broker.providers.registry import Registry
@@ -24,6 +25,7 @@ from broker.store.tables import User
 from broker.vault.vault import Vault
 from broker.web.address import Addresses
 from broker.web.context import Web, make_web
+from broker.web.cors import Cors
 from broker.web.errors import Errors
 from broker.web.forms import read_form
 from broker.web.help import HelpPages
@@ -97,7 +99,7 @@ def app(web: Web, settings: Settings, passwords: Passwords) -> ASGIApp:
         *_pages_for_tests(web),
     ]
     app = Starlette(routes=routes, exception_handlers=dict(Errors(web).handlers()))
-    return Edge(app, app, settings)
+    return Edge(app, app, settings, Cors(Origins(web.db, web.clock).clients_at, lambda _scope: None))
 
 
 @pytest.fixture
