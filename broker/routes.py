@@ -12,9 +12,11 @@ from broker.identity.sign_in import SignIn
 from broker.identity.throttle import Throttle
 from broker.ledger.books import Books
 from broker.oauth.asked_details import Catalogue
+from broker.oauth.device_entry import DeviceEntry
 from broker.oauth.proof_reader import ProofReader
 from broker.oauth.server import AuthorizationServer
 from broker.oauth.signing import Signer
+from broker.oauth.user_code import UserCodes
 from broker.ops.health import Health
 from broker.prices.book import PriceBook
 from broker.providers.check import KeyCheck
@@ -28,6 +30,8 @@ from broker.vault.vault import Vault
 from broker.web.address import Addresses
 from broker.web.consent import ConsentPages
 from broker.web.context import Web
+from broker.web.device import TRIES as DEVICE_TRIES
+from broker.web.device import DevicePages
 from broker.web.grant import GrantPages
 from broker.web.grant_moves import GrantMoves
 from broker.web.grants import GrantsPages
@@ -74,6 +78,7 @@ def _for_programs(parts: Parts, addresses: Addresses) -> list[Route]:
             knows=lambda name: parts.registry.get(name) is not None,
             sellers=lambda model: _sellers(parts, model),
         ),
+        user_codes=_user_codes(parts),
         is_signed_in=lambda request: _is_signed_in(parts.web, request),
         address_of=addresses,
         proofs=ProofReader.build(parts.settings, parts.clock, parts.vault.derive("nonces")),
@@ -87,6 +92,7 @@ def _for_programs(parts: Parts, addresses: Addresses) -> list[Route]:
         ("/oauth/authorize",                                  "GET",  oauth.authorize.endpoint,          "a browser, sent by a client"),
         ("/oauth/authorize",                                  "POST", oauth.authorize.endpoint,          "a browser, sent by a client"),
         ("/oauth/par",                                        "POST", oauth.par.endpoint,                "a client"),
+        ("/oauth/device_authorization",                       "POST", oauth.device.endpoint,             "a client"),
         ("/oauth/token",                                      "POST", oauth.token.endpoint,              "a client"),
         ("/oauth/revoke",                                     "POST", oauth.revoke.endpoint,             "a client"),
         ("/health/live",                                      "GET",  health.live,                       "anyone"),
@@ -103,6 +109,8 @@ def _for_people(parts: Parts, addresses: Addresses) -> list[Route]:
     grants, grant, moves, limits = GrantsPages(web), GrantPages(web), GrantMoves(web), LimitsPages(web)
     check = KeyCheck(parts.client)
     consent, keys = ConsentPages(web, check), KeyPages(web, check)
+    device_tries = Throttle(parts.vault.derive("device tries"), *DEVICE_TRIES)
+    device = DevicePages(web, DeviceEntry(_user_codes(parts), parts.vault), device_tries, addresses)
     return [
         ("/",                                                 "GET",  sign_in.home,                      "anyone"),
         ("/sign-in",                                          "GET",  sign_in.form,                      "anyone"),
@@ -115,6 +123,8 @@ def _for_people(parts: Parts, addresses: Addresses) -> list[Route]:
         ("/consent/{id}",                                     "GET",  consent.show,                      "a user"),
         ("/consent/{id}",                                     "POST", consent.answer,                    "a user"),
         ("/consent/{id}/done",                                "GET",  consent.done,                      "a user"),
+        ("/device",                                           "GET",  device.show,                       "a user"),
+        ("/device",                                           "POST", device.enter,                      "a user"),
         ("/grants",                                           "GET",  grants.list,                       "a user"),
         ("/grants/pause-all",                                 "GET",  grants.confirm_pause_all,          "a user"),
         ("/grants/pause-all",                                 "POST", grants.pause_all,                  "a user"),
@@ -142,6 +152,10 @@ def _for_people(parts: Parts, addresses: Addresses) -> list[Route]:
 def _sellers(parts: Parts, model: str) -> tuple[str, ...]:
     now = parts.clock()
     return tuple(name for name in parts.registry.names() if parts.prices.find(name, model, now) is not None)
+
+
+def _user_codes(parts: Parts) -> UserCodes:
+    return UserCodes(parts.vault.derive("device"))
 
 
 async def _is_signed_in(web: Web, request: Request) -> bool:

@@ -57,6 +57,9 @@ class Settings(BaseSettings):
     par_seconds: Positive = 90
     require_pushed: bool = False
     consent_seconds: Positive = 600
+    device_grant: bool = True
+    device_seconds: Positive = 600
+    device_poll_seconds: Positive = 5
     session_idle_seconds: Positive = 43_200
     session_max_seconds: Positive = 604_800
     call_lease_seconds: Positive = 30

@@ -15,6 +15,7 @@ ROOMS: dict[str, set[str]] = {
     "core": set(),
     "settings": {"core"},
     "assets": set(),
+    "qr": set(),
     "store": {"core"},
     "audit": CELLAR,
     "vault": CELLAR | {"audit"},
@@ -25,7 +26,7 @@ ROOMS: dict[str, set[str]] = {
     "ops": CELLAR,
     "oauth": PROTOCOLS,
     "proxy": PROTOCOLS,
-    "web": PROTOCOLS | {"oauth", "proxy", "assets"},
+    "web": PROTOCOLS | {"oauth", "proxy", "assets", "qr"},
     "routes": PROTOCOLS | {"oauth", "proxy", "web", "assets"},
     "app": PROTOCOLS | {"oauth", "proxy", "web", "assets", "settings", "start", "routes"},
     "serve": PROTOCOLS | {"oauth", "app", "start"},
@@ -39,6 +40,7 @@ ROOMS: dict[str, set[str]] = {
 
 LIBRARIES: dict[str, set[str]] = {
     "settings": {"pydantic", "pydantic_settings", "dotenv"},
+    "qr": {"segno"},
     "store": {"sqlmodel", "sqlalchemy", "alembic", "aiosqlite", "anyio", "asyncpg"},
     "audit": {"sqlmodel", "sqlalchemy"},
     "vault": {"cryptography"},

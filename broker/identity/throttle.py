@@ -15,17 +15,19 @@ WINDOW = 15 * MINUTE
 class Throttle:
     """Counts tries before they are judged, so that many at once are no way around it."""
 
-    def __init__(self, key: bytes, tries_person: int, tries_address: int) -> None:
+    def __init__(self, key: bytes, tries_person: int, tries_address: int, window: int = WINDOW) -> None:
+        """Two that count different things have different keys; no window is longer than WINDOW."""
         self._key = key
+        self._window = window
         self._most = {"person": tries_person, "address": tries_address, "setup": tries_person}
 
     async def admit(self, tx: AsyncSession, now: int, **subjects: str) -> "Admitted | Wait":
         """`subjects` by kind: person, address, setup. A try that must wait is not counted."""
         keys = {self._name(kind, subject): self._most[kind] for kind, subject in subjects.items()}
         opens = [
-            oldest + WINDOW
+            oldest + self._window
             for key, most in keys.items()
-            if (oldest := await attempts.nth_newest(tx, key, most, now - WINDOW)) is not None
+            if (oldest := await attempts.nth_newest(tx, key, most, now - self._window)) is not None
         ]
         if opens:
             return Wait(max(opens))

@@ -15,9 +15,9 @@ from broker.ledger.limits import figures
 from broker.oauth.consent_changes import changes_of, is_wider
 from broker.oauth.consent_target import added_to, find_target
 from broker.oauth.consent_terms import Offer, Policy, Present
-from broker.store import answers, credentials, grants
+from broker.store import answers, credentials, devices, grants
 from broker.store.accesses import as_granted
-from broker.store.grant_tables import Access, Grant, GrantRequest
+from broker.store.grant_tables import Access, Device, Grant, GrantRequest
 from broker.store.tables import Client, Credential, User
 
 
@@ -49,6 +49,8 @@ class Case:
     """What the app has already, where this makes it another grant."""
     keys: dict[str, Credential] = field(default_factory=dict)
     last_answer: GrantRequest | None = None
+    device: Device | None = None
+    """What waits for the answer, where that is no browser."""
 
     @property
     def kind(self) -> Kind:
@@ -102,6 +104,7 @@ async def read_case(
         beside=target.beside,
         keys=await _named_keys(tx, [*chain.from_iterable(keys.values())], rest),
         last_answer=await answers.last_answer(tx, user.id, client.id),
+        device=await devices.of_request(tx, request.id) if request.kind == "device" else None,
     )
 
 

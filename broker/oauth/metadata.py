@@ -9,9 +9,9 @@ from broker.core.access import DETAILS_TYPES
 from broker.core.clock import Clock
 from broker.oauth.client_auth import METHODS
 from broker.oauth.details_schema import SCHEMA
+from broker.oauth.grant_types import offered
 from broker.oauth.jws import ALGORITHMS
 from broker.oauth.signing import Signer
-from broker.oauth.token import GRANT_TYPES
 from broker.settings import Settings
 
 _PUBLIC = {"cache-control": "public, max-age=300", "access-control-allow-origin": "*"}
@@ -25,12 +25,13 @@ def server_metadata(settings: Settings) -> dict[str, object]:
         "authorization_endpoint": f"{issuer}/oauth/authorize",
         "pushed_authorization_request_endpoint": f"{issuer}/oauth/par",
         "require_pushed_authorization_requests": settings.require_pushed,
+        **({"device_authorization_endpoint": f"{issuer}/oauth/device_authorization"} if settings.device_grant else {}),
         **_authenticated("token_endpoint", f"{issuer}/oauth/token"),
         **_authenticated("revocation_endpoint", f"{issuer}/oauth/revoke"),
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": list(GRANT_TYPES),
+        "grant_types_supported": list(offered(settings)),
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
         "authorization_details_types_supported": list(DETAILS_TYPES),

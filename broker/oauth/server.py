@@ -12,9 +12,12 @@ from broker.oauth.authorize import Authorize, IsSignedIn
 from broker.oauth.client_auth import ClientAuthentication
 from broker.oauth.client_credentials import ClientCredentials
 from broker.oauth.client_keys import ClientKeys
+from broker.oauth.device import DeviceAuthorization
+from broker.oauth.device_exchange import DeviceExchange
 from broker.oauth.exchange import CodeExchange
 from broker.oauth.first_tokens import FirstTokens
 from broker.oauth.form_post import AddressOf, FormPost
+from broker.oauth.grant_types import CLIENT_CREDENTIALS, CODE, DEVICE_CODE, offered
 from broker.oauth.known_clients import KnownClients
 from broker.oauth.metadata import Discovery
 from broker.oauth.par import PushedRequests
@@ -23,7 +26,8 @@ from broker.oauth.refresh import Refresh
 from broker.oauth.revoke import Revocation
 from broker.oauth.signing import Signer
 from broker.oauth.throttle import Throttle
-from broker.oauth.token import RevocationEndpoint, TokenEndpoint
+from broker.oauth.token import Exchange, RevocationEndpoint, TokenEndpoint
+from broker.oauth.user_code import UserCodes
 from broker.providers.fetch import Fetch
 from broker.settings import Settings
 from broker.store.database import Database
@@ -34,10 +38,21 @@ def peer_address(request: Request) -> str:
     return request.client.host if request.client is not None else ""
 
 
+def _exchanges(signer: Signer, settings: Settings) -> dict[str, Exchange]:
+    first_tokens = FirstTokens(signer, settings)
+    every: dict[str, Exchange] = {
+        CODE: CodeExchange(first_tokens, settings),
+        CLIENT_CREDENTIALS: ClientCredentials(signer, settings),
+        DEVICE_CODE: DeviceExchange(first_tokens, settings),
+    }
+    return {name: exchange for name, exchange in every.items() if name in offered(settings)}
+
+
 @dataclass(frozen=True, slots=True)
 class AuthorizationServer:
     par: PushedRequests
     authorize: Authorize
+    device: DeviceAuthorization
     token: TokenEndpoint
     revoke: RevocationEndpoint
     discovery: Discovery
@@ -51,6 +66,7 @@ class AuthorizationServer:
         signer: Signer,
         *,
         catalogue: Catalogue,
+        user_codes: UserCodes,
         is_signed_in: IsSignedIn,
         address_of: AddressOf = peer_address,
         proofs: ProofReader,
@@ -64,12 +80,8 @@ class AuthorizationServer:
         return cls(
             par=PushedRequests(post, settings, catalogue),
             authorize=Authorize(post, find, settings, catalogue, is_signed_in),
-            token=TokenEndpoint(
-                post,
-                CodeExchange(FirstTokens(signer, settings), settings),
-                Refresh(signer, settings),
-                ClientCredentials(signer, settings),
-            ),
+            device=DeviceAuthorization(post, settings, catalogue, user_codes),
+            token=TokenEndpoint(post, Refresh(signer, settings), _exchanges(signer, settings)),
             revoke=RevocationEndpoint(post, Revocation(signer)),
             discovery=Discovery(settings, signer, clock),
         )

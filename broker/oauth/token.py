@@ -1,44 +1,46 @@
 """The token endpoint and the revocation endpoint: one transaction a request."""
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
+from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import Response
 
 from broker.core.errors import OAuthError, Unavailable
-from broker.oauth.client_credentials import ClientCredentials
-from broker.oauth.clients import may_use
-from broker.oauth.exchange import CodeExchange
 from broker.oauth.form_post import NO_STORE, Asked, FormPost
+from broker.oauth.grant_types import REFRESH, require_use
 from broker.oauth.refresh import Refresh
 from broker.oauth.revoke import Revocation
+from broker.oauth.token_answer import TokenAnswer
 from broker.store import tokens
 
-GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
+Exchange = Callable[[AsyncSession, Asked, int], Awaitable[TokenAnswer | OAuthError]]
+"""Raises OAuthError for what changes nothing, returns it where a change must be kept."""
 
 
 @dataclass(frozen=True, slots=True)
 class TokenEndpoint:
     post: FormPost
-    exchange: CodeExchange
     refresh: Refresh
-    client_credentials: ClientCredentials
+    exchanges: Mapping[str, Exchange]
+    """By grant type, all but refreshing, which has something to say once it is committed."""
 
     async def endpoint(self, request: Request) -> Response:
         return await self.post.run(request, self._answer, proves=True)
 
     async def _answer(self, asked: Asked) -> Response:
-        match _grant_type(asked):
-            case "authorization_code":
-                return await self._exchange(asked)
-            case "refresh_token":
-                return await self._refresh(asked)
-            case _:
-                answer = await self.post.db.write(lambda tx: self.client_credentials(tx, asked, self.post.clock()))
-                return answer.to_response()
+        named = asked.form.one("grant_type")
+        if named is None:
+            raise OAuthError("invalid_request", "grant_type is missing.")
+        if named != REFRESH and named not in self.exchanges:
+            known = ", ".join((REFRESH, *self.exchanges))
+            raise OAuthError("unsupported_grant_type", f"The grant_type must be one of {known}.")
+        require_use(asked.client, named)
+        return await self._refresh(asked) if named == REFRESH else await self._exchange(asked, self.exchanges[named])
 
-    async def _exchange(self, asked: Asked) -> Response:
-        answer = await self.post.db.write(lambda tx: self.exchange(tx, asked, self.post.clock()))
+    async def _exchange(self, asked: Asked, exchange: Exchange) -> Response:
+        answer = await self.post.db.write(lambda tx: exchange(tx, asked, self.post.clock()))
         if isinstance(answer, OAuthError):
             raise answer
         return answer.to_response()
@@ -59,18 +61,6 @@ class TokenEndpoint:
             await self.post.db.write(lambda tx: tokens.rotation_committed(tx, rotated, committed_at))
         except Unavailable:
             return
-
-
-def _grant_type(asked: Asked) -> str:
-    """Raises OAuthError unless it is one that there is, and that this client may use."""
-    named = asked.form.one("grant_type")
-    if named is None:
-        raise OAuthError("invalid_request", "grant_type is missing.")
-    if named not in GRANT_TYPES:
-        raise OAuthError("unsupported_grant_type", f"The grant_type must be one of {', '.join(GRANT_TYPES)}.")
-    if not may_use(asked.client, named):
-        raise OAuthError("unauthorized_client", "This grant_type is not one that this client registered.")
-    return named
 
 
 @dataclass(frozen=True, slots=True)

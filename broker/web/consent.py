@@ -18,6 +18,7 @@ from broker.providers.registry import label
 from broker.store.grant_tables import GrantRequest
 from broker.store.tables import User
 from broker.web import consent_summary
+from broker.web.consent_device import device_block
 from broker.web.consent_done import ClosedRequest, find_request
 from broker.web.consent_form import Filled, read_answer, start_answer, start_form
 from broker.web.consent_summary import Reader
@@ -134,7 +135,8 @@ class ConsentPages:
             if fault is not None or not approving:
                 return Shown(case, filled, _last_valid(case, answer, fault, now), now, fault, reviewed=True)
             approved = await approve(tx, case, answer, now)
-            await make_code(tx, self._web.vault, case.request, approved.grant, now, self._web.settings)
+            if case.device is None:
+                await make_code(tx, self._web.vault, case.request, approved.grant, now, self._web.settings)
             return None
 
         try:
@@ -197,6 +199,7 @@ class ConsentPages:
         build = Builder(self._web.registry, self._web.prices, reader, settings.contact)
         view = build(shown.case, shown.filled, shown.answer, shown.fault, reviewed=shown.reviewed)
         problems = view.problems | shown.key_problem
+        device = shown.case.device
         return self._web.pages.render(
             request,
             "consent.html",
@@ -204,6 +207,7 @@ class ConsentPages:
             signed_in=signed_in,
             view=view,
             problems=problems,
+            device=None if device is None else device_block(device, self._web.vault),
             key_forms=[self._key_form(name, shown.key_name) for name, _ in view.missing],
             last_line=consent_summary.last_line(),
             action=f"/consent/{row.id}",

@@ -63,13 +63,16 @@ class ClosedRequest:
         if row.state == RequestState.PENDING.value:
             return self._ended(request, signed_in, closed)
         approved = row.state == RequestState.APPROVED.value
-        lasts = closed.code is not None if approved else now < self._answered_until(row)
+        has_code = approved and row.kind == "code"
+        lasts = closed.code is not None if has_code else now < self._answered_until(row)
         if not lasts:
             if row.sealed_code:
                 await self._web.db.write(lambda tx: grant_requests.erase_code(tx, row.id))
             return self._answered(request, signed_in, closed)
         if not at_done:
             return RedirectResponse(f"/consent/{row.id}/done", 303)
+        if row.kind == "device":
+            return self._told(request, signed_in, closed)
         return self._approved(request, signed_in, closed) if approved else self._denied(request, signed_in, closed)
 
     async def cannot_answer(self, request: Request, signed_in: SignedIn) -> Response:
@@ -153,6 +156,26 @@ class ClosedRequest:
             grant_id=closed.request.grant_id,
         )
 
+    def _told(self, request: Request, signed_in: SignedIn, closed: Closed) -> Response:
+        """A device asks for its answer by itself, so nobody is sent anywhere."""
+        row, app, zone = closed.request, app_name(closed.client), signed_in.user.zone
+        if row.state == RequestState.APPROVED.value:
+            title, link = "Your device is connected", ("Manage this access", f"/grants/{row.grant_id}")
+            came_to = [*outcome_words(row, closed.parts, app, zone), lowered_words(row, app, zone)]
+            sentences = ["You can close this page and go back to it.", *came_to]
+        else:
+            title, link = "Denied", ("Your apps", "/grants")
+            sentences = [f"{app} gets nothing: no access, no key, no spending.", "You can close this page."]
+        return self._web.pages.render(
+            request,
+            "consent_closed.html",
+            signed_in=signed_in,
+            not_you="",
+            title=title,
+            sentences=[sentence for sentence in sentences if sentence],
+            links=[link],
+        )
+
     def _answered(self, request: Request, signed_in: SignedIn, closed: Closed) -> Response:
         row, now, zone = closed.request, self._web.clock(), signed_in.user.zone
         did = "approved" if row.state == RequestState.APPROVED.value else "denied"
@@ -170,10 +193,11 @@ class ClosedRequest:
         )
 
     def _ended(self, request: Request, signed_in: SignedIn, closed: Closed) -> Response:
-        app = app_name(closed.client)
-        back = redirect_back(
-            closed.request, self._web.settings.public_url, error="access_denied", description="request_expired"
-        )
+        where, links = "your device", [("Your apps", "/grants")]
+        if closed.request.kind == "code":
+            where, issuer = app_name(closed.client), self._web.settings.public_url
+            back = redirect_back(closed.request, issuer, error="access_denied", description="request_expired")
+            links.insert(0, (f"Return to {where}", back))
         return self._web.pages.render(
             request,
             "consent_closed.html",
@@ -181,6 +205,6 @@ class ClosedRequest:
             signed_in=signed_in,
             not_you="",
             title="This request has ended",
-            sentences=["Nothing was approved.", f"Go back to {app} and start again."],
-            links=[(f"Return to {app}", back), ("Your apps", "/grants")],
+            sentences=["Nothing was approved.", f"Go back to {where} and start again."],
+            links=links,
         )

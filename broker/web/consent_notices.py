@@ -15,6 +15,8 @@ from broker.web.foreign import clean
 from broker.web.lent import app_address, has_key
 from broker.web.words import day, money
 
+_NO_ADDRESS = "no web address"
+
 
 @dataclass(frozen=True, slots=True)
 class Notice:
@@ -27,7 +29,7 @@ class Notice:
 
 
 def notices_of(case: Case, shown: Answer, registry: Registry, reader: Reader, contact: str) -> list[Notice]:
-    found = [] if case.client.verified else [_unverified(reader)]
+    found = [] if case.client.verified else [_unverified(case, reader)]
     if case.beside is not None:
         text = f"{reader.app} has access from you already, and keeps it. What you approve now comes on top."
         found.append(Notice("info", "", text))
@@ -45,18 +47,18 @@ def notices_of(case: Case, shown: Answer, registry: Registry, reader: Reader, co
 
 def address_of(case: Case) -> str:
     """What a person can check: the address the operator gave a verified app, else where the answer really goes."""
-    if case.client.verified and case.client.address:
-        return app_address(case.client)
+    if case.client.verified and (case.client.address or case.device is not None):
+        return app_address(case.client) or _NO_ADDRESS
+    if case.device is not None:
+        return _NO_ADDRESS  # no answer goes to an address that it registered, so it could have named anybody's
     url = urlsplit(case.request.redirect_uri)
     return clean(url.netloc or url.scheme)
 
 
-def _unverified(reader: Reader) -> Notice:
-    text = (
-        f"Nobody at {reader.instance} has checked who runs it. Its name could copy another app. "
-        "Check that the web address below is the one you expect."
-    )
-    return Notice("warn", "This app is not verified", text)
+def _unverified(case: Case, reader: Reader) -> Notice:
+    first = f"Nobody at {reader.instance} has checked who runs it. Its name could copy another app."
+    check = "your device shows the code below" if case.device else "the web address below is the one you expect"
+    return Notice("warn", "This app is not verified", f"{first} Check that {check}.")
 
 
 def _capped(offer: Offer, reader: Reader, contact: str) -> list[Notice]:

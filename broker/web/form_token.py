@@ -47,7 +47,7 @@ class FormTokens:
 
     def _back(self, request: Request) -> str:
         path = request.url.path
-        if path.startswith(("/consent/", "/sign-in", "/setup/")):
+        if path.startswith(("/consent/", "/device", "/sign-in", "/setup/")):
             return path + (f"?{request.url.query}" if request.url.query else "")
         referrer = request.headers.get("referer", "")
         if origin_of(referrer) != self._origin:

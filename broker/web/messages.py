@@ -1,4 +1,4 @@
-"""The sentences of sign-in and setup, in one place for pages and tests."""
+"""The sentences of sign-in, setup and device codes, in one place for pages and tests."""
 
 ENTER_EMAIL = "Enter your email"
 ENTER_PASSWORD = "Enter your password"
@@ -11,6 +11,15 @@ ENTER_CODE = "Enter the setup code"
 CODE_NOT_RIGHT = "That setup code is not right. A restart prints a new one."
 ENTER_AN_EMAIL = "Enter an email, like ana@example.com"
 SETUP_FINISHED = "Setup is finished"
+
+ENTER_DEVICE_CODE = "Enter the code shown on your device"
+DEVICE_CODE_UNKNOWN = "We do not know that code. Check it, or get a new one on your device"
+DEVICE_CODE_USED = "That code was already used"
+
+
+def device_code_ended(lasts: str) -> str:
+    """`lasts` a length such as 10 minutes."""
+    return f"That code has ended. Codes last {lasts}. Get a new one on your device"
 
 
 def too_many_tries(wait: str, until: str) -> str:

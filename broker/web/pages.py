@@ -77,7 +77,9 @@ class Pages:
 
 
 def _not_you(path: str) -> str:
-    """Where someone else answers the same request; empty away from the page that asks."""
+    """Where someone else does the same in the place of this person; empty away from the pages that decide."""
+    if path == "/device":
+        return "/sign-in?next=/device&other=1"
     _, *parts = path.split("/")
     return f"/sign-in?request={parts[1]}&other=1" if len(parts) == 2 and parts[0] == "consent" else ""
 

@@ -12,7 +12,7 @@ from broker.oauth.server import AuthorizationServer
 from broker.oauth.signing import load_or_make_signing_keys
 from broker.settings import Settings
 from broker.vault.vault import Vault
-from tests.oauth.world import CATALOGUE, ISSUER, TurnedClock, World, as_app, people
+from tests.oauth.world import CATALOGUE, ISSUER, USER_CODES, TurnedClock, World, as_app, people
 from tests.stores import Store
 
 
@@ -38,6 +38,7 @@ async def world(store: Store, settings: Settings) -> AsyncIterator[World]:
         settings,
         signer,
         catalogue=CATALOGUE,
+        user_codes=USER_CODES,
         is_signed_in=is_signed_in,
         proofs=ProofReader.build(settings, clock, vault.derive("nonces")),
     )

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from broker.oauth.server import AuthorizationServer
-from tests.oauth.world import CATALOGUE, ISSUER, VERIFIER, World, as_app
+from tests.oauth.world import CATALOGUE, ISSUER, USER_CODES, VERIFIER, World, as_app
 from tests.stores import Store
 
 
@@ -20,6 +20,7 @@ async def other(world: World, store: Store) -> AsyncIterator[httpx.AsyncClient]:
         world.settings,
         world.signer,
         catalogue=CATALOGUE,
+        user_codes=USER_CODES,
         is_signed_in=world.server.authorize.is_signed_in,
         proofs=world.server.token.post.proofs,
     )

@@ -25,6 +25,7 @@ from broker.oauth.code import make_code
 from broker.oauth.request import UntrustedRequest
 from broker.oauth.server import AuthorizationServer
 from broker.oauth.signing import Signer
+from broker.oauth.user_code import UserCodes
 from broker.settings import Settings
 from broker.store import grants
 from broker.store.database import Database
@@ -53,6 +54,7 @@ SOLD = {
     "claude-haiku-4-5": ("anthropic",),
     "llama": ("mine", "openai"),
 }
+USER_CODES = UserCodes(b"u" * 32)
 CATALOGUE = Catalogue(
     knows=lambda name: name in ("openai", "anthropic", "mine"), sellers=lambda model: SOLD.get(model, ())
 )
@@ -290,6 +292,7 @@ def as_app(server: AuthorizationServer) -> Starlette:
         Route("/schemas/ai_model_access.json", server.discovery.details_schema),
         Route("/oauth/par", server.par.endpoint, methods=["POST"]),
         Route("/oauth/authorize", server.authorize.endpoint, methods=["GET", "POST"]),
+        Route("/oauth/device_authorization", server.device.endpoint, methods=["POST"]),
         Route("/oauth/token", server.token.endpoint, methods=["POST"]),
         Route("/oauth/revoke", server.revoke.endpoint, methods=["POST"]),
     ]
