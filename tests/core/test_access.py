@@ -12,6 +12,7 @@ from broker.core.access import (
     RateLimit,
     first_excess,
     lesser,
+    narrow,
     narrow_all,
     pattern_within,
 )
@@ -46,6 +47,55 @@ def test_the_order_is_transitive_whatever_is_compared(left: Access, middle: Acce
     middle, right = replace(middle, provider=left.provider), replace(right, provider=left.provider)
     if within(left, middle) and within(middle, right):
         assert within(left, right)
+
+
+@given(st.data(), ANY, st.sampled_from(CALLS))
+def test_two_that_are_within_each_other_mean_the_same(data: st.DataObject, left: Access, model: str) -> None:
+    """Antisymmetric up to how it is written: the same models in other patterns, in another order, for another purpose."""
+    right = data.draw(_rewritten(left))
+    assert within(left, right)
+    assert within(right, left)
+    assert left.covers_model(model) == right.covers_model(model)
+
+
+MEMBERS = ("models", "actions", "budget", "max_requests", "rate_limit", "max_output_tokens", "expires_at", "locations")
+
+
+@given(st.data(), ANY, ANY, st.sampled_from(MEMBERS), st.sampled_from(CALLS))
+def test_what_is_within_each_other_allows_the_same(
+    data: st.DataObject, left: Access, other: Access, member: str, model: str
+) -> None:
+    right = replace(data.draw(_rewritten(left)), **{member: getattr(other, member)})
+    if not (within(left, right) and within(right, left)):
+        return
+    assert left.covers_model(model) == right.covers_model(model)
+    assert set(left.actions) == set(right.actions)
+    assert _limits(left) == _limits(right)
+
+
+def _limits(access: Access) -> Access:
+    return replace(
+        access, models=(), actions=(), locations=access.locations and tuple(sorted(access.locations)), purpose=None
+    )
+
+
+@st.composite
+def _rewritten(draw: st.DrawFn, access: Access) -> Access:
+    """Says the same: what one pattern covers may be named beside it, and nothing has an order."""
+    spoken = [*access.models, *(pattern[:-1] + "x" for pattern in access.models if pattern.endswith("*"))]
+    return replace(
+        access,
+        models=tuple(draw(st.permutations(spoken))),
+        actions=tuple(draw(st.permutations(access.actions))),
+        locations=None if access.locations is None else tuple(draw(st.permutations(access.locations))),
+        purpose=draw(st.none() | st.just("another")),
+    )
+
+
+@given(NARROWING, GRANTED)
+def test_narrowing_again_by_the_same_changes_nothing(asked: Access, granted: Access) -> None:
+    once = narrow(asked, granted)
+    assert narrow(asked, once) == once
 
 
 @given(st.data(), GRANTED | ASKED, ANY, st.sampled_from(CALLS))
