@@ -1,4 +1,4 @@
-"""Access token to principal: the signature, and nothing that can change."""
+"""Access token to principal: the signature, the key that it is bound to, and nothing that can change."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +13,8 @@ _HEADERS = (b"authorization", b"x-api-key", b"x-goog-api-key")
 @dataclass(frozen=True, slots=True)
 class UnverifiedToken:
     text: str
+    with_proof: bool = False
+    """Whether it was shown as one that is bound to a key (RFC 9449 §7.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,8 @@ class Principal:
 
     jti: str
     grant_id: str
+    jkt: str = ""
+    """The key that it is bound to; empty for a bearer token."""
 
 
 Verify = Callable[[str], Principal | None]
@@ -38,10 +42,10 @@ def read_token(headers: Headers) -> UnverifiedToken:
         raise NoToken("invalid_token", invalid_token().description)
     if len(found) > 1:
         raise CallRefused("invalid_request", "The request has more than one credential.")
-    text = found.pop()
+    text, with_proof = found.pop()
     if not text:
         raise invalid_token()
-    return UnverifiedToken(text)
+    return UnverifiedToken(text, with_proof)
 
 
 def authenticate(token: UnverifiedToken, verify: Verify) -> Principal:
@@ -51,10 +55,11 @@ def authenticate(token: UnverifiedToken, verify: Verify) -> Principal:
     return principal
 
 
-def _credential(name: bytes, value: bytes) -> str:
-    """Empty for a scheme that is not ours."""
+def _credential(name: bytes, value: bytes) -> tuple[str, bool]:
+    """With whether a proof belongs to it; empty for a scheme that is not ours."""
     text = value.decode("latin-1")
     if name != b"authorization":
-        return text
+        return text, False
     scheme, _, credential = text.partition(" ")
-    return credential if scheme.lower() == "bearer" else ""
+    scheme = scheme.lower()
+    return credential if scheme in ("bearer", "dpop") else "", scheme == "dpop"

@@ -24,6 +24,7 @@ from broker.proxy.exchange import Means
 from broker.proxy.listing import Listing
 from broker.proxy.noted import Noted
 from broker.proxy.pipeline import Proxy
+from broker.proxy.proven import Prover
 from broker.proxy.refuse import Refuser
 from broker.proxy.running import LOOK_SECONDS, Running
 from broker.settings import Settings
@@ -43,7 +44,7 @@ class ProxyService:
 
     def __init__(
         self, db: Database, books: Books, clock: Clock, monotonic: Monotonic, settings: Settings, vault: Vault, client: ProviderClient,
-        registry: Registry, prices: PriceBook, verify: Verify,
+        registry: Registry, prices: PriceBook, verify: Verify, prover: Prover,
     ) -> None:  # fmt: skip
         self._db = db
         self._books = books
@@ -68,13 +69,13 @@ class ProxyService:
             client=client,
             open_key=lambda row: open_credential(vault, row, registry.environment_key),
             key_judged=self._key_judged,
-            refuser=Refuser(settings.public_url),
+            refuser=Refuser(settings.public_url, prover.algorithms),
             running=self._running,
             clock=clock,
             silence=settings.upstream_silence_seconds,
         )
         self.app = Proxy(
-            means, verify, registry, prices, Listing(db, clock, prices), Noted(db, clock),
+            means, verify, prover, registry, prices, Listing(db, clock, prices), Noted(db, clock),
             default_output=settings.default_output_tokens, max_body=settings.max_body_bytes,
             max_header=settings.max_header_bytes,
         )  # fmt: skip

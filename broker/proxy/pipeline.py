@@ -7,17 +7,19 @@ from starlette.types import Receive, Scope, Send
 from broker.core.errors import BrokerError, CallRefused, Unavailable
 from broker.ledger.judge import NO_PRICE, Demand
 from broker.ops.log import logger
-from broker.prices.book import PriceBook, output_limit
+from broker.prices.book import FREE, PriceBook, output_limit
+from broker.providers.anthropic import Anthropic
 from broker.providers.client import Headers
 from broker.providers.dialect import Dialect
 from broker.providers.openai import OpenAI
 from broker.providers.registry import Provider, Registry
-from broker.proxy.authenticate import NoToken, Principal, Verify, authenticate, read_token
+from broker.proxy.authenticate import Principal, Verify, authenticate, read_token
 from broker.proxy.channel import Head
 from broker.proxy.exchange import Exchange, Means
 from broker.proxy.forward import Work
 from broker.proxy.listing import Listing
 from broker.proxy.noted import Noted
+from broker.proxy.proven import NONCE, Prover, giving, require_proof
 from broker.proxy.read import ClientLeft, Route, check_framing, parse_body, read_body, read_route
 from broker.proxy.refuse import refused
 from broker.proxy.respond import relay, send_whole
@@ -27,7 +29,7 @@ log = logger("proxy")
 _USUAL = OpenAI()
 """Of refusals where no provider was named."""
 
-DIALECTS: dict[str, Dialect] = {"openai": _USUAL}
+DIALECTS: dict[str, Dialect] = {"openai": _USUAL, "anthropic": Anthropic()}
 """What each provider speaks; a path that its dialect has no endpoint for is not forwarded."""
 
 STATUS = b"/proxy/status"
@@ -37,11 +39,12 @@ class Proxy:
     """An ASGI application for everything under /proxy."""
 
     def __init__(
-        self, means: Means, verify: Verify, registry: Registry, prices: PriceBook, listing: Listing, noted: Noted,
+        self, means: Means, verify: Verify, prover: Prover, registry: Registry, prices: PriceBook, listing: Listing, noted: Noted,
         *, default_output: int, max_body: int, max_header: int,
     ) -> None:  # fmt: skip
         self._means = means
         self._verify = verify
+        self._prover = prover
         self._registry = registry
         self._prices = prices
         self._listing = listing
@@ -63,9 +66,10 @@ class Proxy:
             if not isinstance(error, BrokerError):
                 log.exception("call.broke", exc_info=error)
                 error = Unavailable()
-            no_token = isinstance(error, NoToken)
-            status, more, body = self._means.refuser.answer(refused(error), dialect, no_token=no_token)
+            status, more, body = self._means.refuser.answer(refused(error), dialect)
             heard = Head(status, more, body)
+        if NONCE in scope:
+            send = giving(send, scope[NONCE])
         if isinstance(heard, Head):
             await send_whole(scope, send, heard)
         else:
@@ -77,7 +81,10 @@ class Proxy:
         """A call that has begun, or an answer of our own; raises BrokerError or ClientLeft."""
         headers: Headers = scope["headers"]
         check_framing(headers, self._max_header)
-        principal = authenticate(read_token(headers), self._verify)
+        token = read_token(headers)
+        principal = authenticate(token, self._verify)
+        if principal.jkt or token.with_proof:
+            await require_proof(principal, token, self._prover, scope)
         if scope["raw_path"] == STATUS:
             _require(scope, "GET")
             return await self._listing.status(principal)
@@ -121,7 +128,7 @@ class Proxy:
             choices=reading.choices,
             covers_reasoning=reading.covers_reasoning,
             streamed=reading.streamed,
-            price=self._prices.find(name, reading.model, self._means.clock()) or NO_PRICE,
+            price=FREE if reading.is_free else self._prices.find(name, reading.model, self._means.clock()) or NO_PRICE,
             unbounded=reading.unbounded,
         )
 

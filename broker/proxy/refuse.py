@@ -1,8 +1,12 @@
 """A refusal as the app gets it: one status a code, in the dialect's own shape."""
 
+from collections.abc import Sequence
+
 from broker.core.errors import BrokerError, CallRefused, Unavailable
 from broker.providers.client import Headers
 from broker.providers.dialect import Dialect
+from broker.proxy.authenticate import NoToken
+from broker.proxy.proven import NotProven
 
 STATUS = {
     "invalid_token": 401,
@@ -35,17 +39,18 @@ _INSUFFICIENT = frozenset(["provider_not_granted", "model_not_granted", "action_
 class Refuser:
     """Answers for one resource; the metadata address is where a client without a token learns who gives tokens."""
 
-    def __init__(self, issuer: str) -> None:
+    def __init__(self, issuer: str, proof_algorithms: Sequence[str]) -> None:
         self._issuer = issuer
+        self._algorithms = " ".join(proof_algorithms)
         self._metadata = f"{issuer}/.well-known/oauth-protected-resource/proxy"
 
-    def answer(self, refusal: CallRefused, dialect: Dialect, *, no_token: bool = False) -> tuple[int, Headers, bytes]:
+    def answer(self, refusal: CallRefused, dialect: Dialect) -> tuple[int, Headers, bytes]:
         status = STATUS[refusal.code]
         headers: Headers = [(b"content-type", b"application/json")]
         if status == 401:
-            headers.append((b"www-authenticate", self._challenge("" if no_token else "invalid_token")))
+            headers += self._challenges(refusal)
         if refusal.code in _INSUFFICIENT:
-            headers.append((b"www-authenticate", self._challenge("insufficient_scope")))
+            headers.append(self._challenge("Bearer", "insufficient_scope"))
         if refusal.code in _NOT_WORTH_RETRYING:
             headers.append((b"x-should-retry", b"false"))
         if refusal.retry_after is not None:
@@ -58,10 +63,19 @@ class Refuser:
             refusal.extra = refusal.extra | {"manage_url": f"{self._issuer}/grants/{grant_id}"}
         return refusal
 
-    def _challenge(self, error: str) -> bytes:
+    def _challenges(self, refusal: CallRefused) -> Headers:
         # RFC 6750 §3.1: without any authentication information the answer "SHOULD NOT include an error code".
-        parts = [f'error="{error}"'] if error else []
-        return ("Bearer " + ", ".join([*parts, f'resource_metadata="{self._metadata}"'])).encode()
+        if isinstance(refusal, NoToken):
+            return [self._challenge("Bearer", ""), self._challenge("DPoP", "")]
+        if isinstance(refusal, NotProven):
+            return [self._challenge("DPoP", refusal.error)]
+        return [self._challenge("Bearer", "invalid_token")]
+
+    def _challenge(self, scheme: str, error: str) -> tuple[bytes, bytes]:
+        said = {"error": error} if error else {}
+        said |= {"algs": self._algorithms} if scheme == "DPoP" else {}
+        listed = [f'{name}="{value}"' for name, value in (said | {"resource_metadata": self._metadata}).items()]
+        return b"www-authenticate", f"{scheme} {', '.join(listed)}".encode()
 
 
 def refused(error: BrokerError) -> CallRefused:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from broker.ledger.books import OwnBooks
+from broker.oauth.proof_reader import ProofReader
+from broker.oauth.resource_proofs import ResourceProofs
 from broker.prices.book import PriceBook
 from broker.providers.client import ProviderClient, Waits
 from broker.providers.registry import Registry
@@ -25,18 +27,21 @@ def waits() -> Waits:
 
 
 @pytest.fixture
-async def world(
-    page_store: Store, tmp_path: Path, waits: Waits, monkeypatch: pytest.MonkeyPatch
-) -> AsyncIterator[World]:
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.chdir(tmp_path)  # away from a developer's own .env
-    settings = Settings(data_dir=tmp_path)
+    return Settings(data_dir=tmp_path)
+
+
+@pytest.fixture
+async def world(page_store: Store, settings: Settings, waits: Waits) -> AsyncIterator[World]:
     db, clock, vault = page_store.open(), TurnedClock(), Vault(b"k" * 32)
     client = ProviderClient(waits)
     books = OwnBooks(db, clock)
     async with fake_provider(answer_chat) as provider:
         registry = Registry({"BROKER_PROVIDER_OPENAI_BASE_URL": f"{provider.url}/v1"})
+        prover = ResourceProofs(db, clock, ProofReader.build(settings, clock, vault.derive("nonces")))
         service = ProxyService(
-            db, books, clock, time.monotonic, settings, vault, client, registry, PriceBook(), verify_by_name
+            db, books, clock, time.monotonic, settings, vault, client, registry, PriceBook(), verify_by_name, prover
         )
         async with running(service):
             made = World(db, books, clock, vault, service, provider)

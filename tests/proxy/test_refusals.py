@@ -133,7 +133,8 @@ async def test_without_a_token_the_challenge_names_the_metadata_and_no_error(wor
     answered = await world.call(None)
     assert answered.status == 401
     challenge = answered.headers["www-authenticate"]
-    assert challenge == ('Bearer resource_metadata="http://127.0.0.1:8080/.well-known/oauth-protected-resource/proxy"')
+    metadata = 'resource_metadata="http://127.0.0.1:8080/.well-known/oauth-protected-resource/proxy"'
+    assert challenge == f'Bearer {metadata}, DPoP algs="ES256 PS256 RS256 EdDSA Ed25519", {metadata}'
 
 
 @pytest.mark.parametrize("token", ["", "null", "a.b.c", "' OR '1'='1", "tok_unknown"])

@@ -137,6 +137,7 @@ class World:
         path: str = "/proxy/openai/v1/chat/completions",
         method: str = "POST",
         headers: dict[str, str] | None = None,
+        more: tuple[tuple[str, str], ...] = (),
         leave_after: int | None = None,
     ) -> Answered:
         """One request by hand; `leave_after` pieces the app hangs up (0: before the first byte)."""
@@ -147,7 +148,7 @@ class World:
         sent |= headers or {}
         scope = {
             "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
-            "headers": [(name.encode(), value.encode("latin-1")) for name, value in sent.items()],
+            "headers": [(name.encode(), value.encode("latin-1")) for name, value in (*sent.items(), *more)],
         }  # fmt: skip
         answered, left = Answered(), asyncio.Event()
         if leave_after == 0:
@@ -191,7 +192,10 @@ def _sender(answered: Answered, left: asyncio.Event, leave_after: int | None) ->
     async def send(message: dict[str, Any]) -> None:
         if message["type"] == "http.response.start":
             answered.status = message["status"]
-            answered.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+            for name, value in message["headers"]:
+                answered.headers[name.decode()] = ", ".join(
+                    [*filter(None, [answered.headers.get(name.decode())]), value.decode()]
+                )
         elif message.get("body"):
             answered.pieces.append(message["body"])
             answered.times.append(asyncio.get_running_loop().time())
@@ -209,9 +213,14 @@ async def _reservations(tx: AsyncSession) -> list[Reservation]:
 GRANT_OF: dict[str, str] = {}
 """jti → grant id: what a signed token would say."""
 
+JKT_OF: dict[str, str] = {}
+"""jti → the key that the token is bound to."""
+
 
 def verify_by_name(token: str) -> Principal | None:
-    return Principal(token, GRANT_OF.get(token, "grt_none")) if token.startswith("tok_") else None
+    if not token.startswith("tok_"):
+        return None
+    return Principal(token, GRANT_OF.get(token, "grt_none"), JKT_OF.get(token, ""))
 
 
 @asynccontextmanager
