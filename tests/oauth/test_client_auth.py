@@ -5,7 +5,9 @@ from urllib.parse import quote_plus
 
 import httpx
 import pytest
+from sqlmodel.ext.asyncio.session import AsyncSession
 
+from broker.store.tables import Client
 from tests.oauth.world import VERIFIER, Registered, World, form, stored_client
 from tests.stores import Store
 
@@ -81,6 +83,37 @@ async def test_two_ways_at_once_are_refused(world: World) -> None:
     client, secret = await confidential(world)
     answer = await exchange(world, client, basic(client.id, secret), client_secret=secret)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize(
+    ("registered", "by_basic", "by_post"),
+    [("client_secret", 200, 200), ("client_secret_basic", 200, 401), ("client_secret_post", 401, 200)],
+)
+async def test_a_client_that_registered_one_way_uses_no_other(
+    world: World, registered: str, by_basic: int, by_post: int
+) -> None:
+    """RFC 7591 §2: token_endpoint_auth_method."""
+    client, secret = await confidential(world)
+    await set_method(world, client.id, registered)
+    assert (await exchange(world, client, basic(client.id, secret))).status_code == by_basic
+    by_form = await exchange(world, client, client_id=client.id, client_secret=secret)
+    assert by_form.status_code == by_post
+    assert (await exchange(world, client, client_id=client.id)).status_code == 401
+
+
+async def test_a_public_client_may_name_itself_in_the_header_without_a_secret(world: World) -> None:
+    public = await world.register(public=True)
+    assert (await exchange(world, public, basic(public.id, ""))).status_code == 200
+    assert (await exchange(world, public, basic(public.id, "x"))).status_code == 401
+
+
+async def set_method(world: World, client_id: str, method: str) -> None:
+    async def work(tx: AsyncSession) -> None:
+        client = await tx.get(Client, client_id)
+        assert client is not None
+        client.auth_method = method
+
+    await world.db.write(work)
 
 
 async def test_a_secret_in_the_address_is_not_looked_at(world: World) -> None:
