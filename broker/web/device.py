@@ -44,8 +44,8 @@ class DevicePages:
 
     async def enter(self, request: Request) -> Response:
         self._refuse_when_off()
+        signed_in = await self._require(request, None)
         form = await read_form(request)
-        signed_in = await self._require(request, _code_in(form))
         self._web.sessions.check(request, signed_in, form, PURPOSE)
         typed = form.text(FIELD)
         if not typed.strip():
