@@ -95,6 +95,9 @@ def _for_programs(parts: Parts, addresses: Addresses) -> list[Route]:
         ("/oauth/device_authorization",                       "POST", oauth.device.endpoint,             "a client"),
         ("/oauth/token",                                      "POST", oauth.token.endpoint,              "a client"),
         ("/oauth/revoke",                                     "POST", oauth.revoke.endpoint,             "a client"),
+        ("/oauth/introspect",                                 "POST", oauth.introspect.endpoint,         "a client with a secret"),
+        ("/oauth/grants/{grant_id}",                          "GET",  oauth.grants.show,                 "its client"),
+        ("/oauth/grants/{grant_id}",                          "DELETE", oauth.grants.revoke,             "its client"),
         ("/health/live",                                      "GET",  health.live,                       "anyone"),
         ("/health/ready",                                     "GET",  health.ready,                      "anyone"),
     ]

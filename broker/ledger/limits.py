@@ -93,6 +93,11 @@ async def figures_of(tx: AsyncSession, accesses: Sequence[Access], now: int) -> 
     }
 
 
+async def figure(tx: AsyncSession, key: CounterKey, limit: int) -> Figure:
+    """One counter, against the limit that it has or would be opened with."""
+    return _figure(await load(tx, key), limit)
+
+
 async def load(tx: AsyncSession, key: CounterKey) -> Counter | None:
     return await tx.get(Counter, tuple(key), populate_existing=True)
 

@@ -2,6 +2,7 @@
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from broker.core.access import Access as Element
 from broker.core.clock import to_seconds
 from broker.core.grant import GrantState, state_at
 from broker.ledger.limits import Figures, figures
@@ -23,7 +24,7 @@ async def grant_object(tx: AsyncSession, grant: Grant, now: int) -> Wire:
         "state": grant_state(grant, accesses, now).value,
         "client_id": grant.client_id,
         "created_at": to_seconds(grant.created_at),
-        "access": [_access(access, await figures(tx, access, now)) for access in accesses],
+        "access": [as_left(as_granted(access, ""), await figures(tx, access, now)) for access in accesses],
         "authorization_details": [as_granted(access, grant.client_id).to_wire() for access in accesses],
     }
 
@@ -33,14 +34,14 @@ def grant_state(grant: Grant, accesses: list[Access], now: int) -> GrantState:
     return state_at(grant.state, max((access.ends_at for access in accesses), default=0), now)
 
 
-def _access(access: Access, now_at: Figures) -> Wire:
-    granted = as_granted(access, "")
-    money, requests = now_at.money, now_at.requests
+def as_left(granted: Element, now_at: Figures) -> Wire:
+    """One access of the object: its limits, and what was used of each."""
+    money, requests, rates = now_at.money, now_at.requests, granted.rate_limit
     return {
-        "provider": access.provider,
+        "provider": granted.provider,
         "models": list(granted.models),
         "actions": list(granted.actions),
-        "expires_at": to_seconds(access.ends_at),
+        "expires_at": granted.expires_at,
         "budget": {
             "limit": money.limit,
             "settled": money.settled,
@@ -49,14 +50,14 @@ def _access(access: Access, now_at: Figures) -> Wire:
             "overrun": money.overrun,
             "currency": "USD",
             "unit": "micro",
-            "per": access.budget_per,
+            "per": "grant" if granted.budget is None else granted.budget.per,
             "resets_at": None if now_at.resets_at is None else to_seconds(now_at.resets_at),
         },
         "requests": {"limit": requests.limit, "used": requests.used},
         "rate_limit": {
-            "requests_per_minute": access.requests_per_minute,
-            "tokens_per_minute": access.tokens_per_minute,
-            "concurrent": access.concurrent,
+            "requests_per_minute": rates.requests_per_minute,
+            "tokens_per_minute": rates.tokens_per_minute,
+            "concurrent": rates.concurrent,
         },
-        "max_output_tokens": access.max_output_tokens,
+        "max_output_tokens": granted.max_output_tokens,
     }

@@ -1,5 +1,6 @@
 """What clients may discover: the authorization server, the resource, the public keys, the type of details."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -10,6 +11,7 @@ from broker.core.clock import Clock
 from broker.oauth.client_auth import METHODS
 from broker.oauth.details_schema import SCHEMA
 from broker.oauth.grant_types import offered
+from broker.oauth.grant_action import ACTIONS
 from broker.oauth.jws import ALGORITHMS
 from broker.oauth.signing import Signer
 from broker.settings import Settings
@@ -28,6 +30,10 @@ def server_metadata(settings: Settings) -> dict[str, object]:
         **({"device_authorization_endpoint": f"{issuer}/oauth/device_authorization"} if settings.device_grant else {}),
         **_authenticated("token_endpoint", f"{issuer}/oauth/token"),
         **_authenticated("revocation_endpoint", f"{issuer}/oauth/revoke"),
+        **_authenticated("introspection_endpoint", f"{issuer}/oauth/introspect", METHODS[1:]),
+        "grant_management_endpoint": f"{issuer}/oauth/grants",
+        "grant_management_actions_supported": [*ACTIONS, "query", "revoke"],
+        "grant_management_action_required": False,
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
@@ -39,11 +45,11 @@ def server_metadata(settings: Settings) -> dict[str, object]:
     }
 
 
-def _authenticated(name: str, address: str) -> dict[str, object]:
+def _authenticated(name: str, address: str, methods: Sequence[str] = METHODS) -> dict[str, object]:
     """An endpoint at which clients authenticate, and how they may."""
     return {
         name: address,
-        f"{name}_auth_methods_supported": list(METHODS),
+        f"{name}_auth_methods_supported": list(methods),
         f"{name}_auth_signing_alg_values_supported": list(ALGORITHMS),
     }
 

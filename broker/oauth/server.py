@@ -17,12 +17,15 @@ from broker.oauth.device_exchange import DeviceExchange
 from broker.oauth.exchange import CodeExchange
 from broker.oauth.first_tokens import FirstTokens
 from broker.oauth.form_post import AddressOf, FormPost
+from broker.oauth.grants_api import GrantsEndpoint
 from broker.oauth.grant_types import CLIENT_CREDENTIALS, CODE, DEVICE_CODE, offered
 from broker.oauth.known_clients import KnownClients
+from broker.oauth.introspect import Introspection, IntrospectionEndpoint
 from broker.oauth.metadata import Discovery
 from broker.oauth.par import PushedRequests
 from broker.oauth.proof_reader import ProofReader
 from broker.oauth.refresh import Refresh
+from broker.oauth.resource_proofs import ResourceProofs
 from broker.oauth.revoke import Revocation
 from broker.oauth.signing import Signer
 from broker.oauth.throttle import Throttle
@@ -55,6 +58,8 @@ class AuthorizationServer:
     device: DeviceAuthorization
     token: TokenEndpoint
     revoke: RevocationEndpoint
+    introspect: IntrospectionEndpoint
+    grants: GrantsEndpoint
     discovery: Discovery
 
     @classmethod
@@ -83,5 +88,7 @@ class AuthorizationServer:
             device=DeviceAuthorization(post, settings, catalogue, user_codes),
             token=TokenEndpoint(post, Refresh(signer, settings), _exchanges(signer, settings)),
             revoke=RevocationEndpoint(post, Revocation(signer)),
+            introspect=IntrospectionEndpoint(post, Introspection(signer)),
+            grants=GrantsEndpoint(post, signer, ResourceProofs(db, clock, proofs)),
             discovery=Discovery(settings, signer, clock),
         )

@@ -12,7 +12,8 @@ from broker.oauth.server import AuthorizationServer
 from broker.oauth.signing import load_or_make_signing_keys
 from broker.settings import Settings
 from broker.vault.vault import Vault
-from tests.oauth.world import CATALOGUE, ISSUER, USER_CODES, TurnedClock, World, as_app, people
+from tests.oauth.asgi import as_app
+from tests.oauth.world import CATALOGUE, ISSUER, USER_CODES, TurnedClock, World, people
 from tests.stores import Store
 
 

@@ -17,7 +17,8 @@ async def test_the_server_describes_itself_and_nothing_it_cannot_do(world: World
     assert answer.headers["access-control-allow-origin"] == "*"
     assert body["issuer"] == ISSUER
     assert body["code_challenge_methods_supported"] == ["S256"]
-    assert body["grant_types_supported"] == ["authorization_code", "refresh_token"]
+    assert {"authorization_code", "refresh_token", "client_credentials"} <= set(body["grant_types_supported"])
+    assert body["grant_management_actions_supported"] == ["create", "merge", "replace", "query", "revoke"]
     assert body["response_types_supported"] == ["code"]
     assert body["authorization_response_iss_parameter_supported"] is True
     assert body["authorization_details_types_supported"] == ["ai_model_access", "llm-inference"]
@@ -32,7 +33,9 @@ async def test_the_document_is_valid_for_a_server_on_https(world: World) -> None
 async def test_every_endpoint_that_is_described_is_there(world: World) -> None:
     body = (await world.http.get("/.well-known/oauth-authorization-server")).json()
     for name, address in body.items():
-        if name.endswith("_endpoint"):
+        if name == "grant_management_endpoint":
+            assert (await world.http.get(f"{address}/grt_1")).status_code == 401
+        elif name.endswith("_endpoint"):
             assert (await world.http.post(address)).status_code in (400, 401), name
     assert (await world.http.get(body["jwks_uri"])).json()["keys"][0]["alg"] == "ES256"
 

@@ -7,7 +7,8 @@ import httpx
 import pytest
 
 from broker.oauth.server import AuthorizationServer
-from tests.oauth.world import CATALOGUE, ISSUER, USER_CODES, VERIFIER, World, as_app
+from tests.oauth.asgi import as_app
+from tests.oauth.world import CATALOGUE, ISSUER, USER_CODES, VERIFIER, World
 from tests.stores import Store
 
 

@@ -10,19 +10,13 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import httpx
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-from starlette.routing import Route
 
 from broker.core.clock import from_seconds
-from broker.core.errors import PageError
 from broker.core.grant import GrantEvent
 from broker.core.handle import new_id
 from broker.oauth.asked_details import Catalogue
 from broker.oauth.clients import Safeguards, register_client
 from broker.oauth.code import make_code
-from broker.oauth.request import UntrustedRequest
 from broker.oauth.server import AuthorizationServer
 from broker.oauth.signing import Signer
 from broker.oauth.user_code import UserCodes
@@ -268,35 +262,6 @@ async def people(tx: AsyncSession, now: int) -> tuple[str, str]:
     )
     tx.add(key)
     return user.id, key.id
-
-
-def as_app(server: AuthorizationServer) -> Starlette:
-    """The routes of the authorization server; a dead end is shown as JSON, for a test to read."""
-
-    async def dead_end(_request: Request, error: PageError) -> JSONResponse:
-        untrusted = error if isinstance(error, UntrustedRequest) else None
-        return JSONResponse(
-            {
-                "title": error.title,
-                "reason": untrusted.reason if untrusted else "",
-                "client_id": untrusted.client_id if untrusted else "",
-                "address": untrusted.address if untrusted else "",
-            },
-            error.status,
-        )
-
-    routes = [
-        Route("/.well-known/oauth-authorization-server", server.discovery.server),
-        Route("/.well-known/oauth-protected-resource/proxy", server.discovery.resource),
-        Route("/.well-known/jwks.json", server.discovery.keys),
-        Route("/schemas/ai_model_access.json", server.discovery.details_schema),
-        Route("/oauth/par", server.par.endpoint, methods=["POST"]),
-        Route("/oauth/authorize", server.authorize.endpoint, methods=["GET", "POST"]),
-        Route("/oauth/device_authorization", server.device.endpoint, methods=["POST"]),
-        Route("/oauth/token", server.token.endpoint, methods=["POST"]),
-        Route("/oauth/revoke", server.revoke.endpoint, methods=["POST"]),
-    ]
-    return Starlette(routes=routes, exception_handlers={PageError: dead_end})  # type: ignore[dict-item]
 
 
 async def stored_client(world: World, client_id: str) -> Client:

@@ -1,0 +1,97 @@
+"""What one token is worth right now, as its client may read it: the accesses it can use, and what is left of each."""
+
+import json
+from dataclasses import dataclass, replace
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from broker.core import period
+from broker.core.access import Access as Element
+from broker.core.access import Budget, RateLimit, lesser
+from broker.core.details import parse_details
+from broker.core.grant import GrantState
+from broker.core.strict_json import JSONValue
+from broker.ledger.keys import money_key, requests_key, token_scope
+from broker.ledger.limits import Figure, Figures, figure, figures
+from broker.ledger.standing import intersection, read_standings
+from broker.ledger.view import Wire, as_left
+from broker.store import grants
+from broker.store.accesses import as_granted
+from broker.store.grant_tables import Access, AccessToken
+from broker.store.ledger_tables import NO_LIMIT
+from broker.store.steps import run_steps
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """`state` is that of the grant: paused or frozen, its calls are refused although the token stands."""
+
+    state: GrantState
+    details: tuple[Element, ...]
+    usage: tuple[Wire, ...]
+
+
+async def worth_of(tx: AsyncSession, token: AccessToken, now: int) -> Worth | None:
+    """None for a token that the proxy would not take; judged by the very statement that its calls are judged by."""
+    found = await run_steps(await tx.connection(), read_standings([token.jti]))
+    standing = found[token.jti].at(now) if token.jti in found else None
+    if standing is None:
+        return None
+    caps = None if token.caps is None else json.loads(token.caps)
+    usable = {allowance.access_id for allowance in standing.allowances}
+    rows = [row for row in await grants.load_accesses(tx, token.grant_id) if row.id in usable]
+    every = [await _part(tx, token, row, None if caps is None else caps[row.id], now) for row in rows]
+    parts = [(element, left) for element, left in every if element.models and element.actions]
+    return Worth(standing.state, tuple(element for element, _ in parts), tuple(left for _, left in parts))
+
+
+def meet(granted: Element, cap: Element) -> Element:
+    """What both allow. Of budgets that renew at different times, the cap's: the grant's own is counted all the same."""
+    rates, own = granted.rate_limit, cap.rate_limit
+    return replace(
+        granted,
+        models=intersection(granted.models, cap.models),
+        actions=tuple(action for action in granted.actions if action in cap.actions),
+        budget=_budget(granted.budget, cap.budget),
+        max_requests=lesser(granted.max_requests, cap.max_requests),
+        rate_limit=RateLimit(
+            lesser(rates.requests_per_minute, own.requests_per_minute),
+            lesser(rates.tokens_per_minute, own.tokens_per_minute),
+            lesser(rates.concurrent, own.concurrent),
+        ),
+        max_output_tokens=lesser(granted.max_output_tokens, cap.max_output_tokens),
+        expires_at=lesser(granted.expires_at, cap.expires_at),
+    )
+
+
+async def _part(tx: AsyncSession, token: AccessToken, row: Access, cap: JSONValue, now: int) -> tuple[Element, Wire]:
+    granted, left = as_granted(row, token.client_id), await figures(tx, row, now)
+    if cap is None:
+        return granted, as_left(granted, left)
+    (own,) = parse_details([cap], "token")
+    narrowed = meet(granted, own)
+    return narrowed, as_left(narrowed, await _own_figures(tx, token.jti, row.id, own, left, now))
+
+
+async def _own_figures(
+    tx: AsyncSession, jti: str, access_id: str, cap: Element, grants_own: Figures, now: int
+) -> Figures:
+    """What the token itself used; what is left of it is no more than what is left of the access."""
+    scope = token_scope(jti, access_id)
+    money, resets_at = grants_own.money, grants_own.resets_at
+    if cap.budget is not None:
+        key = money_key(scope, cap.budget.per, now)._replace(scope_kind="token")
+        money, resets_at = await figure(tx, key, cap.budget.amount), period.end(cap.budget.per, now)
+    limit = NO_LIMIT if cap.max_requests is None else cap.max_requests
+    requests = await figure(tx, requests_key(scope)._replace(scope_kind="token"), limit)
+    return Figures(_bounded(money, grants_own.money), _bounded(requests, grants_own.requests), resets_at, 0)
+
+
+def _bounded(own: Figure, outer: Figure) -> Figure:
+    return replace(own, limit=lesser(own.limit, outer.limit), remaining=lesser(own.remaining, outer.remaining))
+
+
+def _budget(granted: Budget | None, cap: Budget | None) -> Budget | None:
+    if granted is None or cap is None or granted.per != cap.per:
+        return granted if cap is None else cap
+    return granted if granted.amount <= cap.amount else cap
