@@ -21,10 +21,10 @@ def _pattern(_validator: object, pattern: str, instance: object, _schema: object
         yield ValidationError("does not match")
 
 
-Validator = validators.extend(Draft202012Validator, {"pattern": _pattern})
+Validator = validators.extend(Draft202012Validator, {"pattern": _pattern})  # type: ignore[no-untyped-call]
 
 NUMBERS = st.integers(-1, 3) | st.sampled_from((59, 60, 10**10, 10**10 + 1, 10**12, 10**12 + 1, 10**30))
-JUNK = st.none() | st.booleans() | st.text(max_size=2) | NUMBERS | st.just([]) | st.just({})
+JUNK: st.SearchStrategy[Any] = st.none() | st.booleans() | st.text(max_size=2) | NUMBERS | st.just([]) | st.just({})
 TEXTS = st.text(max_size=3) | st.sampled_from(("x" * 200, "x" * 201, "x" * 280, "x" * 281, "x" * 500, "x" * 501, "é\n"))
 PROVIDERS = st.sampled_from(("openai", "a", "a" * 64, "a" * 65, "-a", "A", "openai\n", "a_b-c", ""))
 MODELS = st.sampled_from(
