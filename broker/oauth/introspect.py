@@ -6,12 +6,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from broker.core.access import TYPE
+from broker.core.access import TPX_TYPE, TYPE
 from broker.core.clock import to_seconds
 from broker.core.errors import InvalidToken, OAuthError
 from broker.core.handle import digest
 from broker.ledger.view import Wire, grant_object
 from broker.ledger.worth import worth_of
+from broker.oauth import tpx
 from broker.oauth.form_post import NO_STORE, Asked, FormPost
 from broker.oauth.issue import grant_end, live_accesses
 from broker.oauth.signing import Signer
@@ -54,7 +55,7 @@ class Introspection:
             return None
         family = None if row.family_id is None else await tokens.load_family(tx, row.family_id)
         details_type = TYPE if family is None else family.details_type
-        return {
+        told = {
             **self._common(grant.user_id, client_id, row.created_at, row.ends_at, row.dpop_jkt),
             "aud": self.signer.resource,
             "token_type": "DPoP" if row.dpop_jkt else "Bearer",
@@ -64,6 +65,7 @@ class Introspection:
             "grant_state": worth.state.value,
             "usage": list(worth.usage),
         }
+        return tpx.introspected(told, worth.usage) if details_type == TPX_TYPE else told
 
     async def _refresh(self, tx: AsyncSession, token_digest: str, client_id: str, now: int) -> Wire | None:
         token = await tokens.load_refresh(tx, token_digest)

@@ -3,9 +3,9 @@
 It has a budget in dollars, as a JSON number, and exact model ids; what it means is chat with one provider's models.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Never
+from typing import Any, Never
 
 from broker.core.access import TPX_TYPE, Access, Budget
 from broker.core.details import BadDetails
@@ -50,6 +50,12 @@ def read_narrowing(elements: list[JSONValue], granted: Sequence[Access]) -> tupl
 def in_its_words(details: Sequence[Access]) -> list[dict[str, object]]:
     """The granted objects that this type can express: those that allow chat, on a sum of money that does not renew."""
     return [_words(access, access.budget) for access in details if access.budget is not None and _sayable(access)]
+
+
+def introspected(told: dict[str, object], usage: Sequence[Mapping[str, Any]]) -> dict[str, object]:
+    """With what was used in one number; and it says of nobody who they are, not even by a pseudonym."""
+    used = sum(access["budget"]["settled"] for access in usage if _ACTION in access["actions"])
+    return {name: value for name, value in told.items() if name != "sub"} | {"budget_used": to_dollars(used)}
 
 
 def to_dollars(amount: int) -> float:

@@ -6,13 +6,18 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.access import Access, Budget
 from broker.core.details import BadDetails, parse_details
 from broker.core.money import MAX_MONEY, MicroUSD
+from broker.ledger.keys import money_key
+from broker.ledger.limits import load as load_counter
+from broker.ledger.limits import open_access
 from broker.oauth import tpx
 from broker.store import tokens
+from broker.store.grant_tables import Access as AccessRow
 from broker.store.grant_tables import GrantRequest
 from tests.oauth.world import CATALOGUE, World, ask, sent_back
 
@@ -175,3 +180,28 @@ async def test_the_two_types_do_not_stand_in_one_request(world: World) -> None:
     mixed = wanted(TWO_MODELS, {"type": "ai_model_access", "provider": "openai", "models": ["*"], "actions": ["chat"]})
     answer = await world.http.get("/oauth/authorize", params=ask(client, authorization_details=mixed))
     assert sent_back(answer)["error"] == "invalid_authorization_details"
+
+
+async def test_introspection_says_how_much_was_used_and_of_nobody_who_they_are(world: World) -> None:
+    client = await world.register(public=False)
+    request_id = await world.asked(client, authorization_details=wanted(TWO_MODELS))
+    code, _ = await world.approve(request_id, budget=80_000)
+    token = (await world.exchange(client, code)).json()["access_token"]
+    await spend(world, 12_345)
+    told = (await world.http.post("/oauth/introspect", data={"token": token, **client.fields()})).json()
+    assert told["budget_used"] == 0.012345
+    assert told["authorization_details"][0]["budget"] == 0.08
+    assert "sub" not in told
+
+
+async def spend(world: World, amount: int) -> None:
+    """As if a call had been settled."""
+
+    async def work(tx: AsyncSession) -> None:
+        access = (await tx.exec(select(AccessRow))).one()
+        await open_access(tx, access, world.clock())
+        counter = await load_counter(tx, money_key(access.id, "grant", world.clock()))
+        assert counter is not None
+        counter.settled = amount
+
+    await world.db.write(work)
