@@ -13,7 +13,7 @@ from broker.identity.throttle import Throttle
 from broker.ledger.books import Books
 from broker.oauth.asked_details import Catalogue
 from broker.oauth.device_entry import DeviceEntry
-from broker.oauth.proof_reader import ProofReader
+from broker.oauth.resource_proofs import ResourceProofs
 from broker.oauth.server import AuthorizationServer
 from broker.oauth.signing import Signer
 from broker.oauth.user_code import UserCodes
@@ -21,6 +21,7 @@ from broker.ops.health import Health
 from broker.prices.book import PriceBook
 from broker.providers.check import KeyCheck
 from broker.providers.client import ProviderClient
+from broker.providers.fetch import Fetch
 from broker.providers.registry import Registry
 from broker.settings import Settings
 from broker.store import changes
@@ -59,6 +60,8 @@ class Parts:
     client: ProviderClient
     web: Web
 
+    prover: ResourceProofs
+    fetch: Fetch
 
 Route = tuple[str, str, Endpoint, str]
 """Path, method, endpoint, and who may call it."""
@@ -81,7 +84,9 @@ def _for_programs(parts: Parts, addresses: Addresses) -> list[Route]:
         user_codes=_user_codes(parts),
         is_signed_in=lambda request: _is_signed_in(parts.web, request),
         address_of=addresses,
-        proofs=ProofReader.build(parts.settings, parts.clock, parts.vault.derive("nonces")),
+        proofs=parts.prover.reader,
+        registrations=_registrations(parts),
+        fetch=parts.fetch,
     )
     health = Health({"database": lambda: _database(parts), "vault": lambda: _vault(parts)})
     return [
@@ -101,6 +106,10 @@ def _for_programs(parts: Parts, addresses: Addresses) -> list[Route]:
         ("/health/live",                                      "GET",  health.live,                       "anyone"),
         ("/health/ready",                                     "GET",  health.ready,                      "anyone"),
     ]
+        ("/oauth/register",                                   "POST", oauth.registration.endpoint,       "anyone, where it is on"),
+        ("/oauth/register/{client_id}",                       "GET",  oauth.registered.show,             "a client that registered itself"),
+        ("/oauth/register/{client_id}",                       "PUT",  oauth.registered.replace,          "a client that registered itself"),
+        ("/oauth/register/{client_id}",                       "DELETE", oauth.registered.remove,         "a client that registered itself"),
 
 
 def _for_people(parts: Parts, addresses: Addresses) -> list[Route]:
@@ -162,6 +171,11 @@ def _user_codes(parts: Parts) -> UserCodes:
 
 
 async def _is_signed_in(web: Web, request: Request) -> bool:
+def _registrations(parts: Parts) -> Throttle:
+    most = parts.settings.client_registrations_address
+    return Throttle(parts.vault.derive("registrations"), most, most)
+
+
     return await web.sessions.current(request) is not None
 
 

@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     instance_name: str = "Broker"
     contact: str = "the people who run this server"
     signing_algorithm: Literal["ES256", "EdDSA"] = "ES256"
+    client_registration: bool = False
+    client_documents: bool = True
 
     code_seconds: Positive = 60
     access_token_seconds: Positive = 3600
@@ -70,6 +72,8 @@ class Settings(BaseSettings):
     sign_in_tries: Positive = 10
     sign_in_tries_address: Positive = 100
     oauth_requests_a_minute: Positive = 6000
+    client_registrations_address: Positive = 20
+    most_unused_clients: Positive = 1000
     upstream_connect_seconds: Positive = 10
     upstream_first_byte_seconds: Positive = 600
     upstream_silence_seconds: Positive = 120

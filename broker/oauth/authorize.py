@@ -12,8 +12,8 @@ from broker.core.forms import Form, parse_form
 from broker.oauth.asked_details import Catalogue
 from broker.oauth.code import answer_address
 from broker.oauth.fapi import must_push
+from broker.oauth.find_client import FindClient
 from broker.oauth.form_post import FormPost, read_form_bytes
-from broker.oauth.known_clients import FindClient
 from broker.oauth.request import (
     Origin,
     UntrustedRequest,

@@ -11,8 +11,8 @@ from broker.core.secret import Secret
 from broker.oauth import assertion
 from broker.oauth.assertion import Assertions, BadAssertion, read_assertion
 from broker.oauth.fapi import profile_of
+from broker.oauth.find_client import FindClient
 from broker.oauth.jws import Unverified
-from broker.oauth.known_clients import FindClient
 from broker.store.tables import Client
 
 METHODS = ("none", "client_secret_basic", "client_secret_post", "private_key_jwt")

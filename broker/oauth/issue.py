@@ -14,7 +14,7 @@ from broker.core.secret import Secret
 from broker.oauth.fapi import must_prove
 from broker.oauth.signing import MAX_TOKEN_BYTES, Signer
 from broker.settings import Settings
-from broker.store import grants, tokens
+from broker.store import clients, grants, tokens
 from broker.store.accesses import as_granted
 from broker.store.grant_tables import AccessToken, Grant
 from broker.store.tables import Client, User
@@ -112,6 +112,7 @@ async def issue_access_token(
         dpop_jkt=jkt,
     )
     await tokens.add_access(tx, row)
+    await clients.used(tx, grant.client_id, now)
     token = Secret(_sign(signer, grant, row, details))
     return IssuedToken(token, row.jti, expires - begins, tuple(details), jkt)
 

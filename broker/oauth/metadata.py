@@ -14,6 +14,7 @@ from broker.oauth.grant_types import offered
 from broker.oauth.grant_action import ACTIONS
 from broker.oauth.jws import ALGORITHMS
 from broker.oauth.signing import Signer
+from broker.oauth.registration import PATH as REGISTRATION
 from broker.settings import Settings
 
 _PUBLIC = {"cache-control": "public, max-age=300", "access-control-allow-origin": "*"}
@@ -35,6 +36,8 @@ def server_metadata(settings: Settings) -> dict[str, object]:
         "grant_management_actions_supported": [*ACTIONS, "query", "revoke"],
         "grant_management_action_required": False,
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
+        **({"registration_endpoint": f"{issuer}{REGISTRATION}"} if settings.client_registration else {}),
+        "client_id_metadata_document_supported": settings.client_documents,
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": list(offered(settings)),

@@ -13,8 +13,8 @@ from broker.core.strict_json import dumps
 from broker.oauth import redirect_uri
 from broker.oauth.asked_details import Catalogue, read_asked
 from broker.oauth.clients import registered_uris
+from broker.oauth.find_client import FindClient
 from broker.oauth.grant_action import read_action, require_named_grant
-from broker.oauth.known_clients import FindClient
 from broker.oauth.pkce import is_challenge
 from broker.settings import Settings
 from broker.store import clients, grant_requests

@@ -6,25 +6,29 @@ from typing import Self
 from starlette.requests import Request
 
 from broker.core.clock import Clock
+from broker.identity.throttle import Throttle as Tries
 from broker.oauth.asked_details import Catalogue
 from broker.oauth.assertion import Assertions
 from broker.oauth.authorize import Authorize, IsSignedIn
 from broker.oauth.client_auth import ClientAuthentication
 from broker.oauth.client_credentials import ClientCredentials
+from broker.oauth.client_documents import ClientDocuments
 from broker.oauth.client_keys import ClientKeys
 from broker.oauth.device import DeviceAuthorization
 from broker.oauth.device_exchange import DeviceExchange
 from broker.oauth.exchange import CodeExchange
 from broker.oauth.first_tokens import FirstTokens
 from broker.oauth.form_post import AddressOf, FormPost
-from broker.oauth.grants_api import GrantsEndpoint
 from broker.oauth.grant_types import CLIENT_CREDENTIALS, CODE, DEVICE_CODE, offered
-from broker.oauth.known_clients import KnownClients
+from broker.oauth.grants_api import GrantsEndpoint
 from broker.oauth.introspect import Introspection, IntrospectionEndpoint
+from broker.oauth.known_clients import KnownClients
 from broker.oauth.metadata import Discovery
 from broker.oauth.par import PushedRequests
 from broker.oauth.proof_reader import ProofReader
 from broker.oauth.refresh import Refresh
+from broker.oauth.registration import Registration
+from broker.oauth.registration_management import RegistrationManagement
 from broker.oauth.resource_proofs import ResourceProofs
 from broker.oauth.revoke import Revocation
 from broker.oauth.signing import Signer
@@ -61,6 +65,8 @@ class AuthorizationServer:
     introspect: IntrospectionEndpoint
     grants: GrantsEndpoint
     discovery: Discovery
+    registration: Registration
+    registered: RegistrationManagement
 
     @classmethod
     def build(
@@ -75,13 +81,18 @@ class AuthorizationServer:
         is_signed_in: IsSignedIn,
         address_of: AddressOf = peer_address,
         proofs: ProofReader,
+        registrations: Tries,
         fetch: Fetch | None = None,
     ) -> Self:
         assertions = Assertions(db, clock, settings.public_url, ClientKeys(fetch, clock))
-        find = KnownClients(db, clock)
+        documents = None
+        if fetch is not None and settings.client_documents:
+            documents = ClientDocuments(db, clock, fetch, settings.most_unused_clients)
+        find = KnownClients(db, clock, documents)
         authentication = ClientAuthentication(find, assertions)
         throttle = Throttle(settings.oauth_requests_a_minute, clock)
         post = FormPost(db, clock, throttle, address_of, authentication, proofs)
+        registration = Registration(db, clock, settings, throttle, registrations, address_of)
         return cls(
             par=PushedRequests(post, settings, catalogue),
             authorize=Authorize(post, find, settings, catalogue, is_signed_in),
@@ -91,4 +102,6 @@ class AuthorizationServer:
             introspect=IntrospectionEndpoint(post, Introspection(signer)),
             grants=GrantsEndpoint(post, signer, ResourceProofs(db, clock, proofs)),
             discovery=Discovery(settings, signer, clock),
+            registration=registration,
+            registered=RegistrationManagement(registration),
         )

@@ -13,7 +13,7 @@ from broker.providers.answer import Answer
 from broker.providers.asking import Broken, Progress, Waits
 from broker.providers.http1 import Connection
 from broker.providers.names import Unresolved, resolve
-from broker.providers.origin import Origin
+from broker.providers.origin import Origin, locate
 from broker.providers.request import render
 
 SECONDS = 5.0
@@ -88,7 +88,8 @@ class GuardedFetch:
     async def __call__(self, url: str, *, most: int, accept: str) -> Fetched:
         try:
             origin, request = render("GET", url, [(b"accept", accept.encode())])
-            _check(origin, url)
+            if not _may_be_asked(origin, url):
+                raise ValueError("not an address that is fetched")
             async with asyncio.timeout(self._seconds), self._turns:
                 answer = await self._ask(origin.host, request)
                 return _fetched(answer, await answer.whole(most))
@@ -137,10 +138,17 @@ class _NoHome:
         pass
 
 
-def _check(origin: Origin, url: str) -> None:
-    """Raises ValueError for what is no https address of a named host at its usual port."""
-    if origin.scheme != "https" or origin.port != PORT or not _NAME.fullmatch(origin.host) or "\\" in url:
-        raise ValueError("not an address that is fetched")
+def is_fetchable(url: str) -> bool:
+    """Whether it is an https address of a named host at its usual port, with one reading; nothing is looked up."""
+    try:
+        origin, _ = locate(url)
+    except ValueError:
+        return False
+    return _may_be_asked(origin, url)
+
+
+def _may_be_asked(origin: Origin, url: str) -> bool:
+    return origin.scheme == "https" and origin.port == PORT and bool(_NAME.fullmatch(origin.host)) and "\\" not in url
 
 
 def _fetched(answer: Answer, body: bytes) -> Fetched:

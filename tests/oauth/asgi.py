@@ -38,5 +38,10 @@ def as_app(server: AuthorizationServer) -> Starlette:
         Route("/oauth/introspect", server.introspect.endpoint, methods=["POST"]),
         Route("/oauth/grants/{grant_id}", server.grants.show, methods=["GET"]),
         Route("/oauth/grants/{grant_id}", server.grants.revoke, methods=["DELETE"]),
+        Route("/oauth/grants/{grant_id}/receipts", server.grants.receipts),
+        Route("/oauth/register", server.registration.endpoint, methods=["POST"]),
+        Route("/oauth/register/{client_id}", server.registered.show, methods=["GET"]),
+        Route("/oauth/register/{client_id}", server.registered.replace, methods=["PUT"]),
+        Route("/oauth/register/{client_id}", server.registered.remove, methods=["DELETE"]),
     ]
     return Starlette(routes=routes, exception_handlers={PageError: dead_end})  # type: ignore[dict-item]

@@ -7,12 +7,14 @@ import httpx
 import pytest
 from starlette.requests import Request
 
+from broker.identity.throttle import Throttle
 from broker.oauth.proof_reader import ProofReader
 from broker.oauth.server import AuthorizationServer
 from broker.oauth.signing import load_or_make_signing_keys
 from broker.settings import Settings
 from broker.vault.vault import Vault
 from tests.oauth.asgi import as_app
+from tests.oauth.published import PublishedWeb
 from tests.oauth.world import CATALOGUE, ISSUER, USER_CODES, TurnedClock, World, people
 from tests.stores import Store
 
@@ -23,7 +25,13 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def world(store: Store, settings: Settings) -> AsyncIterator[World]:
+def web() -> PublishedWeb:
+    """What is published where, for a server that fetches nothing else."""
+    return PublishedWeb()
+
+
+@pytest.fixture
+async def world(store: Store, settings: Settings, web: PublishedWeb) -> AsyncIterator[World]:
     db = store.open()
     clock, vault = TurnedClock(), Vault(b"k" * 32)
     signer = await db.write(lambda tx: load_or_make_signing_keys(tx, vault, clock(), settings))
@@ -41,6 +49,8 @@ async def world(store: Store, settings: Settings) -> AsyncIterator[World]:
         catalogue=CATALOGUE,
         user_codes=USER_CODES,
         is_signed_in=is_signed_in,
+        registrations=Throttle(b"k", settings.client_registrations_address, settings.client_registrations_address),
+        fetch=web,
         proofs=ProofReader.build(settings, clock, vault.derive("nonces")),
     )
     transport = httpx.ASGITransport(app=as_app(server))

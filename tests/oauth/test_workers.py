@@ -23,6 +23,7 @@ async def other(world: World, store: Store) -> AsyncIterator[httpx.AsyncClient]:
         catalogue=CATALOGUE,
         user_codes=USER_CODES,
         is_signed_in=world.server.authorize.is_signed_in,
+        registrations=world.server.registration.tries,
         proofs=world.server.token.post.proofs,
     )
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=as_app(server)), base_url=ISSUER) as http:

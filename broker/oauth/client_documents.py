@@ -1,0 +1,96 @@
+"""Reads the documents of clients from where they are published, and keeps what they say for as long as it is fresh."""
+
+import asyncio
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from broker.audit.record import SYSTEM, record
+from broker.core.clock import DAY, Clock
+from broker.core.errors import OAuthError
+from broker.oauth.client_document import ACCEPT, MOST_BYTES, fresh_for, origin_of, read_document
+from broker.oauth.client_metadata import BadMetadata, ClientMetadata
+from broker.oauth.throttle import Throttle
+from broker.ops.log import logger
+from broker.providers.fetch import Fetch, NotFetched
+from broker.store import clients
+from broker.store.database import Database
+from broker.store.tables import Client
+
+A_MINUTE = 60
+AN_ADDRESS_A_MINUTE = 10
+KEPT_UNUSED = DAY
+"""After that an app that nobody gave anything to is forgotten: its document can be read again."""
+
+_log = logger("oauth")
+
+
+class ClientDocuments:
+    """One question at a time for each document; so many a minute, from all and from one address."""
+
+    def __init__(self, db: Database, clock: Clock, fetch: Fetch, most_unused: int) -> None:
+        self._db = db
+        self._clock = clock
+        self._fetch = fetch
+        self._most_unused = most_unused
+        self._all = Throttle(A_MINUTE, clock)
+        self._each = Throttle(AN_ADDRESS_A_MINUTE, clock)
+        self._reading: dict[str, asyncio.Task[Client | None]] = {}
+
+    async def find(self, client_id: str, known: Client | None, asked_from: str) -> Client | None:
+        """None where there is no such document; raises OAuthError where nobody can tell now, Throttled among them."""
+        if known is not None and known.fresh_until is not None and self._clock() < known.fresh_until:
+            return known
+        reading = self._reading.get(client_id)
+        if reading is None:
+            self._each.admit(asked_from)
+            self._all.admit("")
+            # A task of its own: whoever asked first may be gone before it is answered.
+            reading = asyncio.create_task(self._read(client_id, is_known=known is not None))
+            self._reading[client_id] = reading
+            reading.add_done_callback(lambda done: self._forget(client_id, done))
+        return await asyncio.shield(reading)
+
+    def _forget(self, client_id: str, done: asyncio.Task[Client | None]) -> None:
+        del self._reading[client_id]
+        if not done.cancelled():
+            done.exception()  # whoever wanted to know may be gone
+
+    async def _read(self, client_id: str, *, is_known: bool) -> Client | None:
+        try:
+            fetched = await self._fetch(client_id, most=MOST_BYTES, accept=ACCEPT)
+            metadata = read_document(client_id, fetched)
+        except BadMetadata as error:
+            _log.info("client_document_refused", client_id=client_id, detail=error.description)
+            return None
+        except NotFetched as error:
+            _log.info("client_document_not_read", client_id=client_id, detail=str(error))
+            if is_known:
+                raise _later(str(error)) from error
+            return None
+        now = self._clock()
+        fresh_until = now + fresh_for(fetched.headers, now)
+        return await self._db.write(lambda tx: self._keep(tx, client_id, metadata, now, fresh_until))
+
+    async def _keep(
+        self, tx: AsyncSession, client_id: str, metadata: ClientMetadata, now: int, fresh_until: int
+    ) -> Client | None:
+        client = await clients.load_any(tx, client_id)
+        if client is None:
+            if not await clients.make_room(tx, "document", now, until=now - KEPT_UNUSED, most=self._most_unused):
+                raise _later("too many clients that nobody uses")
+            client = Client(id=client_id, source="document", address=origin_of(client_id), verified=0, created_at=now)
+        if client.removed_at is not None:
+            return None
+        before = (client.redirect_uris, client.jwks, client.jwks_uri)
+        metadata.write_to(client)
+        client.fresh_until = fresh_until
+        await clients.add(tx, client)
+        if client.used_at is not None and before != (client.redirect_uris, client.jwks, client.jwks_uri):
+            await record(tx, now, "client.changed", SYSTEM, client_id)
+        return client
+
+
+def _later(detail: str) -> OAuthError:
+    return OAuthError(
+        "temporarily_unavailable", "This client cannot be checked now. Try again.", status=503, detail=detail
+    )
