@@ -8,7 +8,8 @@ import pytest
 
 KEY = "sk-proj-CANARY-0123456789-abcdefghij"
 CONSENT_KEY = "sk-CANARY-0123456789-9f2A"
-CANARIES = (KEY, CONSENT_KEY)
+KEYS = {"openai": KEY, "anthropic": "sk-ant-api03-CANARY-0123456789-abcdefghij"}
+CANARIES = (*KEYS.values(), CONSENT_KEY)
 
 
 def forms_of(secret: str) -> set[bytes]:

@@ -16,6 +16,10 @@ _SANDBOX_RATES = {"sandbox-chat": (10_000_000, 40_000_000), "sandbox-chat-large"
 _DATED = re.compile(r"(?P<id>.+?)-(?:\d{4}-\d{2}-\d{2}|\d{8})", re.ASCII)
 
 
+FREE = Price("broker", "free", (Tier(-1, Rates(0, 0, 0, 0)),))
+"""Of a call that a provider asks no money for."""
+
+
 class PriceBook:
     """Finds the price of a model; what it does not know is not sold."""
 

@@ -10,6 +10,7 @@ from broker.providers.registry import Provider
 Verdict = Literal["working", "refused", "unreachable"]
 
 _PATHS = {"openai": "/v1/models", "anthropic": "/v1/models", "google": "/v1beta/models"}
+_MORE: dict[str, Headers] = {"anthropic": [(b"anthropic-version", b"2023-06-01")]}
 _WAIT = 15.0
 
 
@@ -22,7 +23,8 @@ class KeyCheck:
         try:
             async with asyncio.timeout(_WAIT):
                 url = provider.base_url + _PATHS[provider.dialect]
-                answer = await self._client.send("GET", url, credential_headers(provider.dialect, key))
+                headers = [*_MORE.get(provider.dialect, []), *credential_headers(provider.dialect, key)]
+                answer = await self._client.send("GET", url, headers)
                 await answer.close()
         except (NotReached, Broken, TimeoutError, ValueError):  # the last: it cannot stand in a header
             return "unreachable"
@@ -35,7 +37,7 @@ def credential_headers(dialect: str, key: Secret) -> Headers:
     """The real key in the form its provider wants: the only place where a header is made of it."""
     text = key.reveal().encode("ascii")
     if dialect == "anthropic":
-        return [(b"x-api-key", text), (b"anthropic-version", b"2023-06-01")]
+        return [(b"x-api-key", text)]
     if dialect == "google":
         return [(b"x-goog-api-key", text)]
     return [(b"authorization", b"Bearer " + text)]

@@ -31,6 +31,8 @@ class Reading(NamedTuple):
     """The body to send, with the output maximum of each choice put in."""
     target: str
     """The path to send it to, with the query that it needs."""
+    is_free: bool = False
+    """Whether the provider asks no money for it, whatever the model."""
 
 
 @dataclass(slots=True)

@@ -3,15 +3,13 @@
 import re
 from collections.abc import Iterator
 
-from broker.core.strict_json import JSONValue, dumps
+from broker.core.strict_json import JSONValue
+from broker.providers.body import NORMALISING_FACTOR, count_of, flag_of, objects_of, rendered, shown, text_of
 from broker.providers.dialect import Body, Reading, refuse_request
 from broker.providers.registry import Provider
 
 REQUEST_TOKENS, MESSAGE_TOKENS, TOOL_TOKENS = 64, 16, 64
 """Added to the bytes of the body: more than the few tokens that chat templates put around messages and tools."""
-
-NORMALISING_FACTOR = 11
-"""Tokens a byte where the tokenizer is not known: NFKC turns one three-byte character into up to 18 characters."""
 
 _HARMLESS = frozenset(
     [
@@ -59,17 +57,15 @@ _BYTE_LEVEL = frozenset(["openai", "sandbox"])
 
 def read_chat(body: Body, size: int, provider: Provider, path: str) -> Reading:
     """Reads a request body of `size` bytes; raises CallRefused when it is not valid."""
-    model = body.get("model")
+    model = text_of(body, "model", 200)
     maximum = b'"max_completion_tokens":' if provider.name in _BYTE_LEVEL else b'"max_tokens":'
-    if not isinstance(model, str) or not 0 < len(model) <= 200:
-        raise refuse_request("model must be a string.")
     messages = _messages(body)
     needs = {} if _is_plain(body, model, messages) else dict(_needs(body, messages, provider))
     extra = frozenset(action for action in needs.values() if action) if needs else _NOTHING
     factor = 1 if provider.name in _BYTE_LEVEL else NORMALISING_FACTOR
-    tools = sum([len(_objects(body, name)) for name in ("tools", "functions") if name in body])
+    tools = sum([len(objects_of(body, name)) for name in ("tools", "functions") if name in body])
     constants = REQUEST_TOKENS + MESSAGE_TOKENS * len(messages) + TOOL_TOKENS * tools
-    streamed = _flag(body, "stream")
+    streamed = flag_of(body, "stream")
     sent = _sent(body, provider, streamed=streamed)
     return Reading(
         model=model,
@@ -101,7 +97,7 @@ def _sent(body: Body, provider: Provider, *, streamed: bool) -> bytes:
         sent["stream_options"] = (options if isinstance(options, dict) else {}) | {"include_usage": True}
     else:
         sent.pop("stream_options", None)
-    return _dumps(sent)
+    return rendered(sent)
 
 
 def _is_plain(body: Body, model: str, messages: list[Body]) -> bool:
@@ -112,13 +108,6 @@ def _is_plain(body: Body, model: str, messages: list[Body]) -> bool:
         and all(m.keys() <= _MESSAGE_FIELDS and isinstance(m.get("content"), str) for m in messages)
         and not _SEARCHES.search(model)
     )
-
-
-def _dumps(body: Body) -> bytes:
-    try:
-        return dumps(body)
-    except UnicodeEncodeError as error:
-        raise refuse_request("The body has text that is not Unicode.") from error
 
 
 def _needs(body: Body, messages: list[Body], provider: Provider) -> Iterator[tuple[str, str]]:
@@ -143,20 +132,15 @@ def _needs(body: Body, messages: list[Body], provider: Provider) -> Iterator[tup
                 continue
             for name in part.keys() - _PART_MEMBERS - provider.allow_fields:
                 yield f"messages.content.{shown(name)}", _PART_ACTIONS.get(name, "")
-    for tool in _objects(body, "tools"):
+    for tool in objects_of(body, "tools"):
         kind = tool.get("type")
         if kind not in ("function", "custom"):
             word = shown(kind) if isinstance(kind, str) else "type"
             yield f"tools.{word}", "web_search" if word.startswith("web_search") else ""
 
 
-def shown(name: str) -> str:
-    """A name of the app's as it may stand in our sentence."""
-    return "".join(char if char.isascii() and (char.isalnum() or char in "_-.") else "?" for char in name[:40])
-
-
 def _messages(body: Body) -> list[Body]:
-    messages = _objects(body, "messages")
+    messages = objects_of(body, "messages")
     if not messages:
         raise refuse_request("messages must be an array of objects.")
     return messages
@@ -171,50 +155,20 @@ def _parts(message: Body) -> list[Body]:
     return [part if isinstance(part, dict) else {} for part in content]
 
 
-def _objects(body: Body, name: str) -> list[Body]:
-    values = body.get(name)
-    if values is None:
-        return []
-    if not isinstance(values, list):
-        raise refuse_request(f"{name} must be an array of objects.")
-    objects = [value for value in values if isinstance(value, dict)]
-    if len(objects) != len(values):
-        raise refuse_request(f"{name} must be an array of objects.")
-    return objects
-
-
-def _flag(body: Body, name: str) -> bool:
-    value = body.get(name)
-    if value is None:
-        return False
-    if not isinstance(value, bool):
-        raise refuse_request(f"{name} must be true or false.")
-    return bool(value)
-
-
 def _wants_usage(body: Body, *, streamed: bool) -> bool:
     options = body.get("stream_options")
     if options is None:
         return False
     if not isinstance(options, dict) or not streamed or not options.keys() <= {"include_usage", "include_obfuscation"}:
         raise refuse_request("stream_options must be an object, and goes with stream.")
-    return _flag(options, "include_usage")
+    return flag_of(options, "include_usage")
 
 
 def _own_output(body: Body) -> int | None:
     """The app's own maximum; of two spellings the smaller."""
-    found = [_count(body, name, 2**53) for name in _MAXIMA]
+    found = [count_of(body, name, 2**53) for name in _MAXIMA]
     return min((value for value in found if value is not None), default=None)
 
 
 def _choices(body: Body) -> int:
-    return _count(body, "n", 128) or 1
-
-
-def _count(body: Body, name: str, most: int) -> int | None:
-    value = body.get(name)
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-        raise refuse_request(f"{name} must be an integer from 1 to {most}.")
-    return value
+    return count_of(body, "n", 128) or 1

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from broker.cli import run
-from tests.canary import KEY
+from tests.canary import KEYS
 from tests.serve.running import Running, serving
 
 DETAILS: dict[str, Any] = {
@@ -52,10 +52,12 @@ class Installation:
     def json(self, *words: str, stdin: str = "") -> Any:
         return json.loads(self.broker(*words, "--json", stdin=stdin))
 
-    def furnish(self) -> None:
+    def furnish(self, provider: str = "openai") -> None:
         """A person, their key, and an app."""
         self.broker("user", "add", "ana@example.com", "--password-stdin", stdin="violet-kettle-orbit-47\n")
-        self.broker("key", "add", "--provider", "openai", "--user", "ana@example.com", "--no-check", stdin=KEY + "\n")
+        self.broker(
+            "key", "add", "--provider", provider, "--user", "ana@example.com", "--no-check", stdin=KEYS[provider] + "\n"
+        )
         added = self.json("client", "add", "Acme Notes", "--public", "--redirect-uri", "http://127.0.0.1/callback")
         self.client_id = added["client_id"]
 

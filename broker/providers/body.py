@@ -1,0 +1,57 @@
+"""Reading the members of a JSON body that came from an app: the type each must have, or a refusal that names it."""
+
+from broker.core.strict_json import dumps
+from broker.providers.dialect import Body, refuse_request
+
+NORMALISING_FACTOR = 11
+"""Tokens a byte where the tokenizer is not known: NFKC turns one three-byte character into up to 18 characters."""
+
+
+def text_of(body: Body, name: str, longest: int) -> str:
+    value = body.get(name)
+    if not isinstance(value, str) or not 0 < len(value) <= longest:
+        raise refuse_request(f"{name} must be a string.")
+    return value
+
+
+def objects_of(body: Body, name: str) -> list[Body]:
+    """Empty where there are none."""
+    values = body.get(name)
+    if values is None:
+        return []
+    if not isinstance(values, list):
+        raise refuse_request(f"{name} must be an array of objects.")
+    objects = [value for value in values if isinstance(value, dict)]
+    if len(objects) != len(values):
+        raise refuse_request(f"{name} must be an array of objects.")
+    return objects
+
+
+def flag_of(body: Body, name: str) -> bool:
+    value = body.get(name)
+    if value is None:
+        return False
+    if not isinstance(value, bool):
+        raise refuse_request(f"{name} must be true or false.")
+    return bool(value)
+
+
+def count_of(body: Body, name: str, most: int, *, least: int = 1) -> int | None:
+    value = body.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise refuse_request(f"{name} must be an integer from {least} to {most}.")
+    return value
+
+
+def rendered(body: Body) -> bytes:
+    try:
+        return dumps(body)
+    except UnicodeEncodeError as error:
+        raise refuse_request("The body has text that is not Unicode.") from error
+
+
+def shown(name: str) -> str:
+    """A name of the app's as it may stand in our sentence."""
+    return "".join(char if char.isascii() and (char.isalnum() or char in "_-.") else "?" for char in name[:40])

@@ -1,0 +1,142 @@
+"""The official anthropic SDK, unmodified, through a real server on loopback: sync and async, whole and streamed."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import anthropic
+import pytest
+
+from tests.fake_anthropic import answer_messages
+from tests.fake_provider import FakeProvider, provider_in_a_thread
+from tests.serve.installation import Granted, Installation, dollars
+
+MODEL = "claude-haiku-4-5"
+ASK: Any = {"model": MODEL, "max_tokens": 100, "messages": [{"role": "user", "content": "Hello"}]}
+TERMS: dict[str, Any] = {"provider": "anthropic", "models": [MODEL]}
+
+
+@dataclass
+class Place:
+    installation: Installation
+    address: str
+    provider: FakeProvider
+
+    def client(self, granted: Granted, **more: Any) -> anthropic.Anthropic:
+        return anthropic.Anthropic(
+            base_url=f"{self.address}/proxy/anthropic", api_key=granted.token, max_retries=0, **more
+        )
+
+    def async_client(self, granted: Granted) -> anthropic.AsyncAnthropic:
+        return anthropic.AsyncAnthropic(
+            base_url=f"{self.address}/proxy/anthropic", api_key=granted.token, max_retries=0
+        )
+
+    def budget(self, granted: Granted) -> dict[str, Any]:
+        (access,) = self.installation.show(granted.grant_id)["access"]
+        return dict(access["budget"])
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with provider_in_a_thread(answer_messages) as provider:
+        folder = tmp_path_factory.mktemp("anthropic")
+        installation = Installation(folder, {"BROKER_PROVIDER_ANTHROPIC_BASE_URL": provider.url})
+        installation.furnish("anthropic")
+        with installation.serving() as server:
+            yield Place(installation, server.address, provider)
+
+
+@pytest.fixture(scope="module")
+def granted(place: Place) -> Granted:
+    return place.installation.grant(**TERMS)
+
+
+def test_a_whole_answer_costs_what_its_usage_says(place: Place) -> None:
+    granted = place.installation.grant(**TERMS)
+    with place.client(granted) as client:
+        answered = client.messages.create(**ASK)
+    assert [block.text for block in answered.content if block.type == "text"] == ["Hello."]
+    # 10 tokens at $1 and 5 at $5 a million.
+    assert (place.budget(granted)["settled"], place.budget(granted)["held"]) == (35, 0)
+
+
+def test_a_stream(place: Place, granted: Granted) -> None:
+    with place.client(granted) as client, client.messages.stream(**ASK) as stream:
+        assert "".join(stream.text_stream) == "Hello there."
+        assert stream.get_final_message().usage.output_tokens == 5
+
+
+def test_a_stream_costs_what_its_usage_says(place: Place) -> None:
+    granted = place.installation.grant(**TERMS)
+    with place.client(granted) as client:
+        events = [event.type for event in client.messages.create(**ASK, stream=True)]
+    assert events[-1] == "message_stop"
+    assert place.budget(granted)["settled"] == 35
+
+
+async def test_a_whole_answer_and_a_stream_in_async_code(place: Place, granted: Granted) -> None:
+    async with place.async_client(granted) as client:
+        whole = await client.messages.create(**ASK)
+        async with client.messages.stream(**ASK) as stream:
+            words = [word async for word in stream.text_stream]
+    assert whole.usage.input_tokens == 10
+    assert "".join(words) == "Hello there."
+
+
+def test_the_older_way_to_show_a_key(place: Place, granted: Granted) -> None:
+    headers: Any = {"x-api-key": granted.token, "authorization": anthropic.Omit(), "anthropic-version": "2023-06-01"}
+    with place.client(granted) as client:
+        assert client.messages.create(**ASK, extra_headers=headers).stop_reason == "end_turn"
+
+
+def test_only_the_real_key_and_listed_headers_arrive(place: Place, granted: Granted) -> None:
+    with place.client(granted) as client:
+        client.messages.create(**ASK, extra_headers={"x-canary": "1", "anthropic-beta": "fast-mode-2026-02-01"})
+    asked = place.provider.asked[-1]
+    names = {name.lower() for name, _ in asked.headers} - {
+        "host",
+        "content-length",
+        "connection",
+        "user-agent",
+        "accept-encoding",
+    }
+    assert names == {"x-api-key", "anthropic-version", "content-type", "accept"}
+    assert granted.token not in str(asked.headers)
+
+
+def test_counting_tokens_costs_nothing(place: Place) -> None:
+    granted = place.installation.grant(**TERMS)
+    with place.client(granted) as client:
+        assert client.messages.count_tokens(model=MODEL, messages=ASK["messages"]).input_tokens == 10
+    assert place.budget(granted)["settled"] == 0
+
+
+def test_the_models_that_were_granted(place: Place, granted: Granted) -> None:
+    with place.client(granted) as client:
+        assert [model.id for model in client.models.list()] == [MODEL]
+
+
+def test_a_model_that_was_not_granted(place: Place, granted: Granted) -> None:
+    with place.client(granted) as client, pytest.raises(anthropic.PermissionDeniedError) as refused:
+        client.messages.create(**(ASK | {"model": "claude-opus-5"}))
+    assert refused.value.body["error"]["code"] == "model_not_granted"  # type: ignore[index]
+    assert refused.value.request_id
+
+
+def test_a_budget_that_is_used_up_is_not_tried_again(place: Place) -> None:
+    poor = place.installation.grant(**TERMS, budget=dollars(1))
+    before = len(place.provider.asked)
+    with place.client(poor).with_options(max_retries=2) as client, pytest.raises(anthropic.APIStatusError) as refused:
+        client.messages.create(**ASK)
+    assert (refused.value.status_code, refused.value.body["error"]["type"]) == (402, "billing_error")  # type: ignore[index]
+    assert len(place.provider.asked) == before
+
+
+def test_a_revoked_grant_is_dead_on_the_next_call(place: Place) -> None:
+    granted = place.installation.grant(**TERMS)
+    with place.client(granted) as client:
+        client.messages.create(**ASK)
+        place.installation.broker("grant", "revoke", granted.grant_id)
+        with pytest.raises(anthropic.AuthenticationError):
+            client.messages.create(**ASK)
