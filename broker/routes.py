@@ -39,6 +39,7 @@ from broker.web.grants import GrantsPages
 from broker.web.help import HelpPages
 from broker.web.keys import KeyPages
 from broker.web.limits import LimitsPages
+from broker.web.receipts import ReceiptPages
 from broker.web.setup import SetupPages
 from broker.web.sign_in import SignInPages
 
@@ -59,9 +60,9 @@ class Parts:
     prices: PriceBook
     client: ProviderClient
     web: Web
-
     prover: ResourceProofs
     fetch: Fetch
+
 
 Route = tuple[str, str, Endpoint, str]
 """Path, method, endpoint, and who may call it."""
@@ -94,6 +95,7 @@ def _for_programs(parts: Parts, addresses: Addresses) -> list[Route]:
         ("/.well-known/oauth-protected-resource/proxy",       "GET",  oauth.discovery.resource,          "anyone"),
         ("/.well-known/jwks.json",                            "GET",  oauth.discovery.keys,              "anyone"),
         ("/schemas/ai_model_access.json",                     "GET",  oauth.discovery.details_schema,    "anyone"),
+        ("/schemas/consent_receipt.json",                     "GET",  oauth.discovery.receipt_schema,    "anyone"),
         ("/oauth/authorize",                                  "GET",  oauth.authorize.endpoint,          "a browser, sent by a client"),
         ("/oauth/authorize",                                  "POST", oauth.authorize.endpoint,          "a browser, sent by a client"),
         ("/oauth/par",                                        "POST", oauth.par.endpoint,                "a client"),
@@ -102,14 +104,15 @@ def _for_programs(parts: Parts, addresses: Addresses) -> list[Route]:
         ("/oauth/revoke",                                     "POST", oauth.revoke.endpoint,             "a client"),
         ("/oauth/introspect",                                 "POST", oauth.introspect.endpoint,         "a client with a secret"),
         ("/oauth/grants/{grant_id}",                          "GET",  oauth.grants.show,                 "its client"),
+        ("/oauth/grants/{grant_id}/receipts",                 "GET",  oauth.grants.receipts,             "its client"),
         ("/oauth/grants/{grant_id}",                          "DELETE", oauth.grants.revoke,             "its client"),
-        ("/health/live",                                      "GET",  health.live,                       "anyone"),
-        ("/health/ready",                                     "GET",  health.ready,                      "anyone"),
-    ]
         ("/oauth/register",                                   "POST", oauth.registration.endpoint,       "anyone, where it is on"),
         ("/oauth/register/{client_id}",                       "GET",  oauth.registered.show,             "a client that registered itself"),
         ("/oauth/register/{client_id}",                       "PUT",  oauth.registered.replace,          "a client that registered itself"),
         ("/oauth/register/{client_id}",                       "DELETE", oauth.registered.remove,         "a client that registered itself"),
+        ("/health/live",                                      "GET",  health.live,                       "anyone"),
+        ("/health/ready",                                     "GET",  health.ready,                      "anyone"),
+    ]
 
 
 def _for_people(parts: Parts, addresses: Addresses) -> list[Route]:
@@ -119,8 +122,8 @@ def _for_people(parts: Parts, addresses: Addresses) -> list[Route]:
     sign_in = SignInPages(web, SignIn(parts.db, parts.clock, passwords, throttle), addresses)
     setup = SetupPages(web, passwords, throttle, addresses)
     grants, grant, moves, limits = GrantsPages(web), GrantPages(web), GrantMoves(web), LimitsPages(web)
-    check = KeyCheck(parts.client)
-    consent, keys = ConsentPages(web, check), KeyPages(web, check)
+    check, receipts = KeyCheck(parts.client), ReceiptPages(web)
+    consent, keys = ConsentPages(web, check, parts.signer), KeyPages(web, check)
     device_tries = Throttle(parts.vault.derive("device tries"), *DEVICE_TRIES)
     device = DevicePages(web, DeviceEntry(_user_codes(parts), parts.vault), device_tries, addresses)
     return [
@@ -145,6 +148,8 @@ def _for_people(parts: Parts, addresses: Addresses) -> list[Route]:
         ("/grants/{grant_id}/resume",                         "POST", moves.resume,                      "its user"),
         ("/grants/{grant_id}/revoke",                         "GET",  moves.confirm_revoke,              "its user"),
         ("/grants/{grant_id}/revoke",                         "POST", moves.revoke,                      "its user"),
+        ("/grants/{grant_id}/receipts/{receipt_id}",          "GET",  receipts.signed,                   "its user"),
+        ("/grants/{grant_id}/receipts/{receipt_id}/shown",    "GET",  receipts.shown,                    "its user"),
         ("/grants/{grant_id}/limits",                         "GET",  limits.show,                       "its user"),
         ("/grants/{grant_id}/limits",                         "POST", limits.save,                       "its user"),
         ("/keys",                                             "GET",  keys.list,                         "a user"),
@@ -166,16 +171,16 @@ def _sellers(parts: Parts, model: str) -> tuple[str, ...]:
     return tuple(name for name in parts.registry.names() if parts.prices.find(name, model, now) is not None)
 
 
-def _user_codes(parts: Parts) -> UserCodes:
-    return UserCodes(parts.vault.derive("device"))
-
-
-async def _is_signed_in(web: Web, request: Request) -> bool:
 def _registrations(parts: Parts) -> Throttle:
     most = parts.settings.client_registrations_address
     return Throttle(parts.vault.derive("registrations"), most, most)
 
 
+def _user_codes(parts: Parts) -> UserCodes:
+    return UserCodes(parts.vault.derive("device"))
+
+
+async def _is_signed_in(web: Web, request: Request) -> bool:
     return await web.sessions.current(request) is not None
 
 

@@ -17,8 +17,11 @@ from broker.oauth.form_post import NO_STORE, FormPost, answered, error_answer
 from broker.oauth.proof_reader import HEADER as PROOF
 from broker.oauth.resource_proofs import ResourceProofs
 from broker.oauth.signing import Signer
-from broker.store import grants
-from broker.store.grant_tables import Grant
+from broker.store import grants, receipts
+from broker.store.grant_tables import ConsentReceipt, Grant
+
+MOST_RECEIPTS = 100
+"""The newest; who wants to keep them all fetches each when it was approved."""
 
 _OF_TOKENS = ("invalid_token", "invalid_dpop_proof", "use_dpop_nonce")
 
@@ -45,6 +48,9 @@ class GrantsEndpoint:
     async def revoke(self, request: Request) -> Response:
         return await answered(self._run(request, self._revoke))
 
+    async def receipts(self, request: Request) -> Response:
+        return await answered(self._run(request, self._receipts))
+
     async def _run(self, request: Request, answer: Callable[[Caller, str], Awaitable[Response]]) -> Response:
         self.post.throttle.admit(self.post.address_of(request))
         try:
@@ -62,6 +68,14 @@ class GrantsEndpoint:
             return await grant_object(tx, await _require(tx, caller, grant_id), now)
 
         return JSONResponse(await self.post.db.read(work), headers=NO_STORE)
+
+    async def _receipts(self, caller: Caller, grant_id: str) -> Response:
+        async def work(tx: AsyncSession) -> list[ConsentReceipt]:
+            grant = await _require(tx, caller, grant_id)
+            return await receipts.newest_of(tx, grant.id, MOST_RECEIPTS)
+
+        found = [{"id": row.id, "receipt": row.signed} for row in await self.post.db.read(work)]
+        return JSONResponse({"receipts": found}, headers=NO_STORE)
 
     async def _revoke(self, caller: Caller, grant_id: str) -> Response:
         now = self.post.clock()

@@ -8,13 +8,14 @@ from starlette.responses import JSONResponse, Response
 
 from broker.core.access import DETAILS_TYPES
 from broker.core.clock import Clock
+from broker.oauth import receipt_schema
 from broker.oauth.client_auth import METHODS
 from broker.oauth.details_schema import SCHEMA
-from broker.oauth.grant_types import offered
 from broker.oauth.grant_action import ACTIONS
+from broker.oauth.grant_types import offered
 from broker.oauth.jws import ALGORITHMS
-from broker.oauth.signing import Signer
 from broker.oauth.registration import PATH as REGISTRATION
+from broker.oauth.signing import Signer
 from broker.settings import Settings
 
 _PUBLIC = {"cache-control": "public, max-age=300", "access-control-allow-origin": "*"}
@@ -35,14 +36,15 @@ def server_metadata(settings: Settings) -> dict[str, object]:
         "grant_management_endpoint": f"{issuer}/oauth/grants",
         "grant_management_actions_supported": [*ACTIONS, "query", "revoke"],
         "grant_management_action_required": False,
-        "jwks_uri": f"{issuer}/.well-known/jwks.json",
         **({"registration_endpoint": f"{issuer}{REGISTRATION}"} if settings.client_registration else {}),
         "client_id_metadata_document_supported": settings.client_documents,
+        "jwks_uri": f"{issuer}/.well-known/jwks.json",
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
         "grant_types_supported": list(offered(settings)),
         "code_challenge_methods_supported": ["S256"],
         "authorization_response_iss_parameter_supported": True,
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
         "authorization_details_types_supported": list(DETAILS_TYPES),
         "protected_resources": [settings.resource],
     }
@@ -63,6 +65,8 @@ def resource_metadata(settings: Settings) -> dict[str, object]:
         "resource": settings.resource,
         "authorization_servers": [settings.public_url],
         "bearer_methods_supported": ["header"],
+        "dpop_signing_alg_values_supported": list(ALGORITHMS),
+        "dpop_bound_access_tokens_required": False,
         "authorization_details_types_supported": list(DETAILS_TYPES),
         "resource_name": settings.instance_name,
     }
@@ -85,3 +89,6 @@ class Discovery:
 
     async def details_schema(self, request: Request) -> Response:
         return JSONResponse(SCHEMA, headers=_PUBLIC, media_type="application/schema+json")
+
+    async def receipt_schema(self, request: Request) -> Response:
+        return JSONResponse(receipt_schema.SCHEMA, headers=_PUBLIC, media_type="application/schema+json")

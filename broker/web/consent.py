@@ -14,6 +14,8 @@ from broker.oauth.consent import AlreadyAnswered, Answer, Fault, approve, deny, 
 from broker.oauth.consent_case import Case, read_case
 from broker.oauth.consent_target import NotTheirGrant
 from broker.oauth.consent_terms import Policy
+from broker.oauth.receipt import Said, make_receipt
+from broker.oauth.signing import Signer
 from broker.providers.registry import label
 from broker.store.grant_tables import GrantRequest
 from broker.store.tables import User
@@ -22,7 +24,8 @@ from broker.web.consent_device import device_block
 from broker.web.consent_done import ClosedRequest, find_request
 from broker.web.consent_form import Filled, read_answer, start_answer, start_form
 from broker.web.consent_summary import Reader
-from broker.web.consent_view import Builder
+from broker.web.consent_text import text_of
+from broker.web.consent_view import Builder, View
 from broker.web.context import Web
 from broker.web.forms import read_form
 from broker.web.key_entry import Check, KeyEntry
@@ -67,9 +70,10 @@ class ConsentPages:
         "google": "aistudio.google.com → API keys",
     }
 
-    def __init__(self, web: Web, check: Check) -> None:
+    def __init__(self, web: Web, check: Check, signer: Signer) -> None:
         settings = web.settings
         self._web = web
+        self._signer = signer
         self._keys = KeyEntry(web, check)
         self._closed = ClosedRequest(web)
         self._policy = Policy(
@@ -134,7 +138,10 @@ class ConsentPages:
             fault = judge_answer(case, answer if approving else replace(answer, started=True), now)
             if fault is not None or not approving:
                 return Shown(case, filled, _last_valid(case, answer, fault, now), now, fault, reviewed=True)
+            view = self._view(signed_in, Shown(case, filled, answer, now))
             approved = await approve(tx, case, answer, now)
+            said = Said(view.app, view.address, text_of(view))
+            await make_receipt(tx, self._signer, case, approved, said, now)
             if case.device is None:
                 await make_code(tx, self._web.vault, case.request, approved.grant, now, self._web.settings)
             return None
@@ -193,11 +200,7 @@ class ConsentPages:
         return RedirectResponse(f"/consent/{request.path_params['id']}/done", 303)
 
     def _page(self, request: Request, signed_in: SignedIn, shown: Shown) -> Response:
-        settings, row = self._web.settings, shown.case.request
-        app = app_name(shown.case.client)
-        reader = Reader(app, signed_in.user.zone, settings.instance_name, shown.now)
-        build = Builder(self._web.registry, self._web.prices, reader, settings.contact)
-        view = build(shown.case, shown.filled, shown.answer, shown.fault, reviewed=shown.reviewed)
+        row, view = shown.case.request, self._view(signed_in, shown)
         problems = view.problems | shown.key_problem
         device = shown.case.device
         return self._web.pages.render(
@@ -214,6 +217,12 @@ class ConsentPages:
             form_token=self._web.sessions.form_token(signed_in, f"consent:{row.id}"),
             open_until=row.ends_at,
         )
+
+    def _view(self, signed_in: SignedIn, shown: Shown) -> View:
+        settings, app = self._web.settings, app_name(shown.case.client)
+        reader = Reader(app, signed_in.user.zone, settings.instance_name, shown.now)
+        build = Builder(self._web.registry, self._web.prices, reader, settings.contact)
+        return build(shown.case, shown.filled, shown.answer, shown.fault, reviewed=shown.reviewed)
 
     def _key_form(self, provider: str, name: str) -> KeyForm:
         instance, site = self._web.settings.instance_name, self._sites.get(provider, "")

@@ -11,7 +11,8 @@ from starlette.responses import Response
 
 from broker.ledger import history
 from broker.ledger.history import ModelUsage, Only, instant_of
-from broker.store import lent
+from broker.store import lent, receipts
+from broker.store.grant_tables import ConsentReceipt
 from broker.store.ledger_tables import Refusal, Reservation
 from broker.store.tables import User
 from broker.web import chart
@@ -27,6 +28,7 @@ from broker.web.words import ago, zone_of
 
 ROWS = 20
 MOST_EVENTS = 50
+MOST_RECEIPTS = 20
 _LATER_THAN_ALL = 2**62
 
 
@@ -49,6 +51,7 @@ class Shown:
     calls: list[Reservation | Refusal]
     older: int | None
     history: list[Event]
+    receipts: list[ConsentReceipt]
 
 
 class GrantPages:
@@ -98,6 +101,7 @@ class GrantPages:
             calls=calls[:ROWS],
             older=instant_of(calls[ROWS - 1]) if len(calls) > ROWS else None,
             history=events(entries, found, user.pseudonym, instance),
+            receipts=await receipts.newest_of(tx, grant_id, MOST_RECEIPTS),
         )
 
     async def _section(self, tx: AsyncSession, part: Part, found: Lent, now: int, zone: str) -> Section:

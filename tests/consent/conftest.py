@@ -15,6 +15,7 @@ from starlette.types import ASGIApp
 
 from broker.core.handle import new_id
 from broker.core.secret import Secret
+from broker.oauth.signing import Signer, load_or_make_signing_keys
 from broker.prices.book import PriceBook
 from broker.providers.check import Verdict
 from broker.providers.registry import Provider, Registry
@@ -27,6 +28,7 @@ from broker.vault.vault import Vault
 from broker.web.consent import ConsentPages
 from broker.web.context import Web, make_web
 from broker.web.errors import Errors
+from broker.web.receipts import ReceiptPages
 from tests.browser import Browser
 from tests.canary import CONSENT_KEY
 from tests.html import Page
@@ -134,8 +136,13 @@ def ask(db: Database, clock: TurnedClock, acme: Client) -> Ask:
 
 
 @pytest.fixture
-def app(web: Web, check: FakeCheck) -> ASGIApp:
-    pages = ConsentPages(web, check)
+async def signer(db: Database, web: Web, clock: TurnedClock, settings: Settings) -> Signer:
+    return await db.write(lambda tx: load_or_make_signing_keys(tx, web.vault, clock(), settings))
+
+
+@pytest.fixture
+def app(web: Web, check: FakeCheck, signer: Signer) -> ASGIApp:
+    pages, receipts = ConsentPages(web, check, signer), ReceiptPages(web)
 
     async def signed_in(request: Request) -> Response:
         response = PlainTextResponse("signed in")
@@ -151,6 +158,8 @@ def app(web: Web, check: FakeCheck) -> ASGIApp:
         Route("/consent/{id}", pages.show, methods=["GET"]),
         Route("/consent/{id}", pages.answer, methods=["POST"]),
         Route("/consent/{id}/done", pages.done, methods=["GET"]),
+        Route("/grants/{grant_id}/receipts/{receipt_id}", receipts.signed),
+        Route("/grants/{grant_id}/receipts/{receipt_id}/shown", receipts.shown),
         Route("/static/{name}", web.static.file),
         Route("/signed-in/{id}", signed_in),
         Route("/sign-in", sign_in_page),

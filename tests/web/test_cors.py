@@ -102,7 +102,8 @@ async def ask_first(http: httpx.AsyncClient, path: str, origin: str, **more: str
 
 def lets(answer: httpx.Response) -> str | None:
     assert "access-control-allow-credentials" not in answer.headers
-    return answer.headers.get("access-control-allow-origin")
+    origin: str | None = answer.headers.get("access-control-allow-origin")
+    return origin
 
 
 @pytest.mark.parametrize("path", OPEN)
