@@ -8,11 +8,9 @@ from broker.core.clock import SECOND, from_seconds
 from broker.core.errors import OAuthError
 from broker.core.handle import digest, same
 from broker.core.strict_json import JSONValue
-from broker.oauth.jws import ALGORITHMS, BadJws, BadKey, PublicKey, Unverified, parse_jws, parse_key
+from broker.oauth.jws import BadJws, BadKey, PublicKey, Unverified, parse_jws, parse_key
 from broker.oauth.nonces import Nonces
 from broker.oauth.spelling import normal
-
-__all__ = ["ALGORITHMS", "Proof", "Request", "ath_of", "bad_proof", "check_proof"]
 
 TYPE = "dpop+jwt"
 MAX_BYTES = 8192

@@ -7,7 +7,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.clock import Clock
 from broker.core.errors import OAuthError
-from broker.oauth.dpop import ALGORITHMS, Proof, bad_proof
+from broker.oauth.dpop import Proof, bad_proof
+from broker.oauth.jws import ALGORITHMS
 from broker.oauth.proof_reader import ProofReader
 from broker.store import seen
 from broker.store.database import Database
