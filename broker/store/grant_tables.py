@@ -141,7 +141,6 @@ class Code(SQLModel, table=True):
     ends_at: int = number()
     used_at: int | None = number(default=None, nullable=True)
     family_id: str | None = text(foreign_key="token_family.id", default=None, nullable=True)
-    dpop_jkt: str = text(default="")
 
 
 class Device(SQLModel, table=True):

@@ -34,7 +34,6 @@ ADDED: dict[str, dict[str, str | tuple[str, ...] | int | None]] = {
         "details_type": ("ai_model_access", "llm-inference"),
     },
     "grant": {"dpop_required": 0},
-    "code": {"dpop_jkt": ""},
     "token_family": {"dpop_jkt": "", "details_type": ("ai_model_access", "llm-inference")},
     "access_token": {"dpop_jkt": ""},
     "signing_key": {"purpose": ("token", "receipt"), "signs_at": "instant"},
