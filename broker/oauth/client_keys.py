@@ -4,6 +4,7 @@ from asyncio import Lock
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from broker.core.clock import MINUTE, SECOND, Clock
 from broker.core.strict_json import JSONValue, NotStrict, loads
@@ -19,6 +20,7 @@ MOST_KEYS = 20
 MOST_TRIED = 5
 """Keys that one signature is verified with, where it does not say which."""
 MOST_SETS = 1_000
+MOST_REMEMBERED = 128
 FRESH = 5 * MINUTE
 AGAIN_AFTER = MINUTE
 """A signature by a key that is not known asks for the set again, and no more often than this."""
@@ -56,6 +58,12 @@ def read_keys(raw: bytes) -> Keys:
         return parse_keys(loads(raw))
     except NotStrict:
         raise BadKey("a key set is not JSON") from None
+
+
+@lru_cache(maxsize=MOST_REMEMBERED)
+def _registered(jwks: str) -> Keys:
+    # Reading an RSA key takes longer than verifying with it.
+    return read_keys(jwks.encode())
 
 
 def read_registered(jwks: str, jwks_uri: str) -> Keys:
@@ -97,7 +105,7 @@ class ClientKeys:
         if client.jwks_uri:
             return await self._find_published(client.jwks_uri, signed)
         try:
-            return fitting(read_keys(client.jwks.encode()), signed) if client.jwks else ()
+            return fitting(_registered(client.jwks), signed) if client.jwks else ()
         except BadKey as error:
             _log.warning("client_keys_unreadable", client_id=client.id, detail=str(error))
             return ()

@@ -13,7 +13,7 @@ from broker.core.handle import digest, new_handle, new_id
 from broker.core.secret import Secret
 from broker.oauth import redirect_uri
 from broker.oauth.client_keys import read_registered
-from broker.oauth.fapi import contradiction
+from broker.oauth.fapi import contradiction, profile_of
 from broker.oauth.jws import BadKey
 from broker.store import clients
 from broker.store.tables import Client
@@ -89,9 +89,9 @@ def registered_uris(client: Client) -> tuple[str, ...]:
 
 
 def may_use(client: Client, grant_type: str) -> bool:
-    """Whether its registration has this grant type; one that names none has all."""
-    named = json.loads(client.grant_types)
-    return not named or grant_type in named
+    """Whether its registration, and what it is held to, have this grant type; one that names none has all."""
+    named, allowed = json.loads(client.grant_types), profile_of(client).grant_types
+    return (not named or grant_type in named) and (not allowed or grant_type in allowed)
 
 
 def _check_safeguards(client: Client) -> None:

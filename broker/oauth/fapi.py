@@ -15,6 +15,8 @@ class Profile:
     """How it may authenticate itself."""
     algorithms: tuple[str, ...]
     """What it may sign its assertions with."""
+    grant_types: tuple[str, ...]
+    """Those it may use; an empty one is all."""
     issuer_alone: bool
     """Whether an assertion is for the issuer, written as a string, and for nothing else."""
     assertion_seconds: int
@@ -31,6 +33,7 @@ class Profile:
 OAUTH = Profile(
     methods=("none", "client_secret", "client_secret_basic", "client_secret_post", "private_key_jwt"),
     algorithms=ALGORITHMS,
+    grant_types=(),
     issuer_alone=False,
     assertion_seconds=3600,
     must_push=False,
@@ -43,6 +46,8 @@ OAUTH = Profile(
 FAPI2 = Profile(
     methods=("private_key_jwt",),
     algorithms=("PS256", "ES256", "EdDSA", "Ed25519"),
+    # Not a device's: nothing there ties the person's browser to who asks, which is what the profile is for.
+    grant_types=("authorization_code", "refresh_token", "client_credentials"),
     issuer_alone=True,
     assertion_seconds=300,
     must_push=True,

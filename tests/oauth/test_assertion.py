@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from authlib.oauth2.rfc7523 import private_key_jwt_sign
 
 from broker.oauth.jws import ALGORITHMS
 from tests.oauth.signing_client import KEY, OTHER, SigningClient, key_set, signing_client
@@ -198,6 +199,15 @@ async def test_the_usual_types_are_taken(world: World, kind: str) -> None:
     client = await signing_client(world)
     client.header["typ"] = kind
     assert (await pushes(world, client)).status_code == 201
+
+
+async def test_what_a_library_signs_is_taken_as_it_comes(world: World) -> None:
+    """Authlib names an end that is an hour away, and the token endpoint wherever it asks."""
+    client = await signing_client(world, RSA)
+    client.algorithm = "RS256"
+    moment = world.clock() // 1_000_000
+    text = private_key_jwt_sign(RSA, client.id, f"{ISSUER}/oauth/token", issued_at=moment)
+    assert (await pushes(world, client, client_assertion=text)).status_code == 201
 
 
 async def test_a_signature_by_another_key_is_refused(world: World) -> None:

@@ -16,7 +16,7 @@ from broker.store.grant_tables import GrantRequest
 from tests.oauth.prover import Prover
 from tests.oauth.signing_client import KEY, SigningClient, key_set, signing_client
 from tests.oauth.test_jws import ED, RSA, public
-from tests.oauth.world import CALLBACK, ISSUER, VERIFIER, Registered, World, sent_back
+from tests.oauth.world import ASKED, CALLBACK, ISSUER, VERIFIER, Registered, World, sent_back
 
 PROVER = Prover()
 
@@ -178,6 +178,16 @@ async def test_refresh_tokens_stay_the_same(world: World) -> None:
     for _ in range(2):
         again = await tokens(world, client, {"grant_type": "refresh_token", "refresh_token": first})
         assert again.json()["refresh_token"] == first
+
+
+async def test_a_device_cannot_ask_for_it(world: World) -> None:
+    client = await held(world)
+    fields = {"authorization_details": json.dumps(ASKED)}
+    refused = await world.http.post("/oauth/device_authorization", data=fields | client.fields())
+    assert (refused.status_code, refused.json()["error"]) == (400, "unauthorized_client")
+    other = await signing_client(world)
+    taken = await world.http.post("/oauth/device_authorization", data=fields | other.fields())
+    assert taken.status_code == 200
 
 
 def test_every_answer_names_the_issuer() -> None:
