@@ -9,6 +9,7 @@ from broker.core.clock import DAY, Clock
 from broker.core.errors import OAuthError
 from broker.oauth.client_document import ACCEPT, MOST_BYTES, fresh_for, origin_of, read_document
 from broker.oauth.client_metadata import BadMetadata, ClientMetadata
+from broker.oauth.paced_fetch import AskedTooOften
 from broker.oauth.throttle import Throttle
 from broker.ops.log import logger
 from broker.providers.fetch import Fetch, NotFetched
@@ -16,7 +17,6 @@ from broker.store import clients
 from broker.store.database import Database
 from broker.store.tables import Client
 
-A_MINUTE = 60
 AN_ADDRESS_A_MINUTE = 10
 KEPT_UNUSED = DAY
 """After that an app that nobody gave anything to is forgotten: its document can be read again."""
@@ -25,14 +25,13 @@ _log = logger("oauth")
 
 
 class ClientDocuments:
-    """One question at a time for each document; so many a minute, from all and from one address."""
+    """One question at a time for each document, and so many a minute for one address that asks."""
 
     def __init__(self, db: Database, clock: Clock, fetch: Fetch, most_unused: int) -> None:
         self._db = db
         self._clock = clock
         self._fetch = fetch
         self._most_unused = most_unused
-        self._all = Throttle(A_MINUTE, clock)
         self._each = Throttle(AN_ADDRESS_A_MINUTE, clock)
         self._reading: dict[str, asyncio.Task[Client | None]] = {}
 
@@ -43,7 +42,6 @@ class ClientDocuments:
         reading = self._reading.get(client_id)
         if reading is None:
             self._each.admit(asked_from)
-            self._all.admit("")
             # A task of its own: whoever asked first may be gone before it is answered.
             reading = asyncio.create_task(self._read(client_id, is_known=known is not None))
             self._reading[client_id] = reading
@@ -64,7 +62,7 @@ class ClientDocuments:
             return None
         except NotFetched as error:
             _log.info("client_document_not_read", client_id=client_id, detail=str(error))
-            if is_known:
+            if is_known or isinstance(error, AskedTooOften):
                 raise _later(str(error)) from error
             return None
         now = self._clock()

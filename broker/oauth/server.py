@@ -24,6 +24,7 @@ from broker.oauth.grants_api import GrantsEndpoint
 from broker.oauth.introspect import Introspection, IntrospectionEndpoint
 from broker.oauth.known_clients import KnownClients
 from broker.oauth.metadata import Discovery
+from broker.oauth.paced_fetch import PacedFetch
 from broker.oauth.par import PushedRequests
 from broker.oauth.proof_reader import ProofReader
 from broker.oauth.refresh import Refresh
@@ -84,11 +85,9 @@ class AuthorizationServer:
         registrations: Tries,
         fetch: Fetch | None = None,
     ) -> Self:
-        assertions = Assertions(db, clock, settings.public_url, ClientKeys(fetch, clock))
-        documents = None
-        if fetch is not None and settings.client_documents:
-            documents = ClientDocuments(db, clock, fetch, settings.most_unused_clients)
-        find = KnownClients(db, clock, documents)
+        paced = None if fetch is None else PacedFetch(fetch, clock)
+        assertions = Assertions(db, clock, settings.public_url, ClientKeys(paced, clock))
+        find = KnownClients(db, clock, _documents(db, clock, settings, paced))
         authentication = ClientAuthentication(find, assertions)
         throttle = Throttle(settings.oauth_requests_a_minute, clock)
         post = FormPost(db, clock, throttle, address_of, authentication, proofs)
@@ -105,3 +104,9 @@ class AuthorizationServer:
             registration=registration,
             registered=RegistrationManagement(registration),
         )
+
+
+def _documents(db: Database, clock: Clock, settings: Settings, fetch: Fetch | None) -> ClientDocuments | None:
+    if fetch is None or not settings.client_documents:
+        return None
+    return ClientDocuments(db, clock, fetch, settings.most_unused_clients)

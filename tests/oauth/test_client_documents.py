@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from broker.oauth.client_documents import AN_ADDRESS_A_MINUTE
+from broker.oauth.paced_fetch import A_HOST_A_MINUTE
 from broker.providers.fetch import Fetched
 from broker.store import clients
 from tests.oauth.published import JSON, PublishedWeb
@@ -173,6 +174,18 @@ async def test_one_address_causes_only_so_many_questions_a_minute(world: World, 
     assert len(web.asked) == AN_ADDRESS_A_MINUTE
     world.clock.turn(120)
     assert (await world.authorize(Registered("https://notes.example/more", None))).status_code == 400
+
+
+async def test_a_host_that_is_asked_too_often_has_its_clients_wait_and_not_refused(
+    world: World, web: PublishedWeb
+) -> None:
+    for number in range(A_HOST_A_MINUTE):
+        await world.server.authorize.find(f"https://notes.example/{number}", asked_from=str(number))
+    web.publish(URL, document())
+    answer = await world.push(APP)
+    assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
+    world.clock.turn(120)
+    assert (await world.push(APP)).status_code == 201
 
 
 async def test_one_that_its_operator_removed_does_not_come_back(world: World, web: PublishedWeb) -> None:
