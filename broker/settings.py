@@ -161,8 +161,10 @@ def _line(place: tuple[int | str, ...], message: str) -> str:
 def _problems(settings: Settings) -> list[str]:
     url = urlsplit(settings.public_url)
     problems = []
-    if settings.issuer and (settings.issuer.endswith("/") or url.query or url.fragment or "@" in url.netloc):
+    if settings.issuer.endswith("/") or any(mark in settings.issuer for mark in "?#@\\ \t\r\n"):
         problems.append("BROKER_ISSUER must be an address without trailing slash, query, fragment or user")
+    elif url.netloc and url.path:
+        problems.append("BROKER_ISSUER must be an address without a path: pages and endpoints stand at the root of a host")
     if url.scheme not in ("http", "https") or not url.hostname:
         problems.append("BROKER_ISSUER must begin with https:// (or http:// on this computer)")
     elif url.scheme == "http" and not is_loopback(url.hostname):

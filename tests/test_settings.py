@@ -22,6 +22,10 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"issuer": "https://broker.test/"}, "without trailing slash"),
         ({"issuer": "https://me@broker.test"}, "without trailing slash, query, fragment or user"),
+        ({"issuer": "https://broker.test#"}, "without trailing slash, query, fragment or user"),
+        ({"issuer": "https://broker.test?"}, "without trailing slash, query, fragment or user"),
+        ({"issuer": "https://broker.test/tenant"}, "without a path: pages and endpoints stand at the root of a host"),
+        ({"issuer": "https://broker.test/tenant/"}, "without trailing slash"),
         ({"issuer": "http://broker.test"}, "must be https unless it is on this computer"),
         ({"issuer": "broker.test"}, "must begin with https://"),
         ({"host": "0.0.0.0"}, "BROKER_HOST is not on this computer"),
