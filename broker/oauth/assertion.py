@@ -14,6 +14,7 @@ from broker.store.database import Database
 from broker.store.tables import Client
 
 TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+SIGNING = "token_endpoint_auth_signing_alg"
 MOST_CHARACTERS = 8192
 MOST_JTI = 512
 MOST_INSTANT = 10**11
@@ -102,7 +103,7 @@ def _judge(claims: dict[str, JSONValue], client_id: str, profile: Profile, now: 
 
 def _pinned(client: Client) -> str | None:
     """The one algorithm that its registration names, if it does (RFC 7591 §2)."""
-    value = json.loads(client.registered).get("token_endpoint_auth_signing_alg")
+    value = json.loads(client.registered).get(SIGNING)
     return value if isinstance(value, str) else None
 
 

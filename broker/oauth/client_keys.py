@@ -8,11 +8,9 @@ from functools import lru_cache
 
 from broker.core.clock import MINUTE, SECOND, Clock
 from broker.core.strict_json import JSONValue, NotStrict, loads
-from broker.oauth import redirect_uri
 from broker.oauth.jws import PRIVATE_MEMBERS, BadKey, PublicKey, Unverified, parse_key, signs_here
-from broker.oauth.redirect_uri import is_https
 from broker.ops.log import logger
-from broker.providers.fetch import Fetch, NotFetched
+from broker.providers.fetch import Fetch, NotFetched, is_fetchable
 from broker.store.tables import Client
 
 MOST_BYTES = 65_536
@@ -70,8 +68,8 @@ def read_registered(jwks: str, jwks_uri: str) -> Keys:
     """The keys registered with a client; none where it publishes them, or has none. Raises BadKey."""
     if jwks and jwks_uri:
         raise BadKey("keys are registered or published, not both")
-    if jwks_uri and (not is_https(jwks_uri) or redirect_uri.fault(jwks_uri) is not None):
-        raise BadKey("keys are published at an address that begins with https://")
+    if jwks_uri and not is_fetchable(jwks_uri):
+        raise BadKey("keys are published at an https address of a named host")
     return read_keys(jwks.encode()) if jwks else ()
 
 

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from broker.core.access import DETAILS_TYPES
 from broker.core.errors import OAuthError
 from broker.core.strict_json import JSONValue, dumps
+from broker.oauth.assertion import SIGNING
 from broker.oauth.client_auth import METHODS
 from broker.oauth.client_keys import parse_keys
 from broker.oauth.clients import MAX_URIS, is_name
 from broker.oauth.grant_types import DEVICE_CODE
-from broker.oauth.jws import BadKey
+from broker.oauth.jws import ALGORITHMS, BadKey
 from broker.oauth.redirect_uri import MAX_LENGTH, fault, is_https
 from broker.providers.fetch import is_fetchable
 from broker.store.tables import Client
@@ -81,8 +82,11 @@ def read_metadata(members: Members, rules: Rules) -> ClientMetadata:
     jwks, jwks_uri = _keys(members)
     if method == "private_key_jwt" and not jwks and not jwks_uri:
         raise BadMetadata("private_key_jwt needs jwks or jwks_uri")
+    signing = _text(members, SIGNING) if method == "private_key_jwt" else ""
+    if signing and signing not in ALGORITHMS:
+        raise BadMetadata(f"The {SIGNING} is not supported")
     pages = {name: _page(members, name) for name in PAGES}
-    texts = {name: _text(members, name) for name in ("software_id", "software_version")}
+    texts = {name: _text(members, name) for name in ("software_id", "software_version")} | {SIGNING: signing}
     return ClientMetadata(
         name=_name(members),
         redirect_uris=_redirect_uris(members, required="authorization_code" in grant_types),

@@ -67,7 +67,7 @@ def test_a_client_with_keys_has_no_secret_and_is_held_to_what_was_said(broker: B
     [
         (["--public", "--jwks", "keys.json"], "A public client has no keys."),
         (["--jwks", "keys.json", "--jwks-uri", "https://a.example/keys"], "The keys are refused: keys are registered"),
-        (["--jwks-uri", "http://a.example/keys"], "The keys are refused: keys are published at an address"),
+        (["--jwks-uri", "http://a.example/keys"], "The keys are refused: keys are published at an https address"),
         (["--jwks", "empty.json"], "The keys are refused: a key set has 1 to 20 keys."),
         (["--jwks", "missing.json"], "The file "),
         (["--fapi2"], "The client is refused: a FAPI 2.0 client authenticates with private_key_jwt"),

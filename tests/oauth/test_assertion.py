@@ -1,17 +1,21 @@
 """A client proves by its signature who it is (RFC 7523, OpenID Connect Core §9)."""
 
 import asyncio
+import json
 from base64 import b64encode
 from typing import Any
 
 import httpx
 import pytest
 from authlib.oauth2.rfc7523 import private_key_jwt_sign
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.oauth.jws import ALGORITHMS
+from broker.store.tables import Client
+from tests.oauth.published import PublishedWeb
 from tests.oauth.signing_client import KEY, OTHER, SigningClient, key_set, signing_client
 from tests.oauth.test_jws import KEY_FOR, RSA, public, sign
-from tests.oauth.world import ISSUER, World, ask
+from tests.oauth.world import CALLBACK, ISSUER, World, ask
 
 HOUR = 3600
 
@@ -266,6 +270,46 @@ async def test_nobody_uses_another_method_than_the_registered_one(world: World) 
         posing = SigningClient(other.id, None, world.clock)
         assert is_refused(await pushes(world, posing))
     assert is_refused(await pushes(world, SigningClient("cli_unknown", None, world.clock)))
+
+
+async def test_the_one_algorithm_that_a_registration_names_is_taken_alone(world: World) -> None:
+    client = await signing_client(world, RSA)
+
+    async def name_it(tx: AsyncSession) -> None:
+        row = await tx.get(Client, client.id)
+        assert row is not None
+        row.registered = '{"token_endpoint_auth_signing_alg":"PS256"}'
+
+    await world.db.write(name_it)
+    for algorithm, status in (("RS256", 401), ("PS256", 201)):
+        client.algorithm = algorithm
+        assert (await pushes(world, client)).status_code == status
+
+
+async def test_keys_are_read_where_a_client_publishes_them(world: World, web: PublishedWeb) -> None:
+    address = "https://notes.example/keys"
+    client = await signing_client(world, jwks="", jwks_uri=address)
+    assert is_refused(await pushes(world, client))
+    world.clock.turn(10)
+    web.publish(address, json.loads(key_set(OTHER, KEY)))
+    assert (await pushes(world, client)).status_code == 201
+    assert (await world.revoke(client, "unknown")).status_code == 200
+    assert web.asked == [address] * 2
+
+
+async def test_a_client_named_by_its_document_signs_with_the_keys_it_publishes(world: World, web: PublishedWeb) -> None:
+    client = SigningClient("https://notes.example/client.json", None, world.clock)
+    document = {
+        "client_id": client.id,
+        "redirect_uris": [CALLBACK],
+        "token_endpoint_auth_method": "private_key_jwt",
+        "jwks": json.loads(key_set(KEY)),
+    }
+    web.publish(client.id, document)
+    assert (await pushes(world, client)).status_code == 201
+    assert is_refused(await world.http.post("/oauth/par", data=ask(client)))
+    client.key, client.header["kid"] = OTHER, KEY.thumbprint()
+    assert is_refused(await pushes(world, client))
 
 
 async def test_a_name_is_spent_by_a_right_assertion_only(world: World) -> None:

@@ -116,6 +116,14 @@ def test_keys_are_given_in_one_way() -> None:
         read_metadata(LEAST | both, REGISTERED)
 
 
+@pytest.mark.parametrize("algorithm", ["none", "HS256", "ES384"])
+def test_a_signing_client_names_an_algorithm_that_is_verified_here(algorithm: str) -> None:
+    signing: Members = {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://notes.example/jwks"}
+    with pytest.raises(BadMetadata, match="token_endpoint_auth_signing_alg"):
+        read_metadata(LEAST | signing | {"token_endpoint_auth_signing_alg": algorithm}, REGISTERED)
+    assert read_metadata(LEAST | {"token_endpoint_auth_signing_alg": algorithm}, REGISTERED).others == {}
+
+
 def test_a_device_needs_no_address_and_no_response_type() -> None:
     read = read_metadata({"grant_types": [DEVICE_CODE, "refresh_token"], "response_types": []}, REGISTERED)
     assert (read.redirect_uris, read.grant_types) == ((), (DEVICE_CODE, "refresh_token"))
@@ -142,6 +150,7 @@ def test_what_is_registered_is_given_back() -> None:
         "client_name": "Acme Notes",
         "redirect_uris": [CALLBACK],
         "token_endpoint_auth_method": "private_key_jwt",
+        "token_endpoint_auth_signing_alg": "ES256",
         "grant_types": ["authorization_code", "refresh_token"],
         "response_types": ["code"],
         "authorization_details_types": ["ai_model_access"],
