@@ -7,6 +7,7 @@ from broker.core.grant import GrantState
 from broker.oauth.consent import Answer
 from broker.oauth.consent_case import Case
 from broker.oauth.consent_terms import Offer
+from broker.oauth.redirect_uri import is_https
 from broker.providers.registry import Registry, label
 from broker.store.tables import Credential
 from broker.web.consent_summary import Reader
@@ -46,11 +47,13 @@ def notices_of(case: Case, shown: Answer, registry: Registry, reader: Reader, co
 
 
 def address_of(case: Case) -> str:
-    """What a person can check: the address the operator gave a verified app, else where the answer really goes."""
+    """What a person can check: what the operator or its document vouches for, else where the answer really goes."""
     if case.client.verified and (case.client.address or case.device is not None):
         return app_address(case.client) or _NO_ADDRESS
     if case.device is not None:
         return _NO_ADDRESS  # no answer goes to an address that it registered, so it could have named anybody's
+    if case.client.source == "document":
+        return app_address(case.client)
     url = urlsplit(case.request.redirect_uri)
     return clean(url.netloc or url.scheme)
 
@@ -58,7 +61,10 @@ def address_of(case: Case) -> str:
 def _unverified(case: Case, reader: Reader) -> Notice:
     first = f"Nobody at {reader.instance} has checked who runs it. Its name could copy another app."
     check = "your device shows the code below" if case.device else "the web address below is the one you expect"
-    return Notice("warn", "This app is not verified", f"{first} Check that {check}.")
+    said = f"{first} Check that {check}."
+    if case.client.source == "document" and case.device is None and not is_https(case.request.redirect_uri):
+        said += " Any program on your computer could name itself by that address."
+    return Notice("warn", "This app is not verified", said)
 
 
 def _capped(offer: Offer, reader: Reader, contact: str) -> list[Notice]:

@@ -7,6 +7,7 @@ from broker.core.grant import RequestState
 from broker.oauth.consent import Answer, Fault
 from broker.oauth.consent_case import Case, Kind
 from broker.oauth.consent_terms import Offer, element_of
+from broker.oauth.key_wanted import is_bound_already
 from broker.prices.book import PriceBook
 from broker.providers.registry import Registry, label
 from broker.store.accesses import as_granted
@@ -62,6 +63,9 @@ class View:
     is_open: bool
     back: tuple[str, str]
     started: bool
+    key_wanted: bool
+    is_bound_already: bool
+    """Whether the app signs its requests anyway, so that there is nothing to tick."""
     problems: dict[str, str]
 
 
@@ -103,6 +107,8 @@ class Builder:
             is_open=reviewed or bool(problems) or not folded,
             back=consent_words.way_back(case.request.redirect_uri),
             started=filled.started,
+            key_wanted=filled.key_wanted,
+            is_bound_already=is_bound_already(case.client),
             problems=problems,
         )
 
@@ -123,7 +129,8 @@ class Builder:
         return said
 
     def _facts(self, case: Case) -> str:
-        registered = f"Registered {day(case.client.created_at, self.reader.zone)}."
+        since = "First seen" if case.client.source == "document" else "Registered"
+        registered = f"{since} {day(case.client.created_at, self.reader.zone)}."
         last = case.last_answer
         if last is None or last.decided_at is None:
             return f"{registered} You have not used it before."
@@ -162,6 +169,8 @@ class Builder:
                 continue
             key = case.keys.get(terms.credential_id)
             blocks.append(Block(name, consent_summary.lines(element_of(offer, terms), key, offer, name, self.reader)))
+        if blocks and shown.key_wanted:
+            blocks[-1].lines.append(consent_summary.key_line())
         return blocks
 
     def _fields(self, case: Case, filled: Filled, problems: dict[str, str]) -> list[Fields]:
