@@ -210,7 +210,7 @@ class ConsentPages:
             signed_in=signed_in,
             view=view,
             problems=problems,
-            device=None if device is None else device_block(device, self._web.vault),
+            device=None if device is None else device_block(device, self._web.vault, shown.now),
             key_forms=[self._key_form(name, shown.key_name) for name, _ in view.missing],
             last_line=consent_summary.last_line(),
             action=f"/consent/{row.id}",
