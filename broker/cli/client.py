@@ -1,5 +1,6 @@
 """broker client: the apps that may ask."""
 
+import json
 from typing import Annotated
 
 import typer
@@ -7,8 +8,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.audit.record import OPERATOR, record
 from broker.cli import client_add
-from broker.cli.command import AsJson, group, say, say_rows, wrong
+from broker.cli.command import AsJson, group, say, say_json, say_rows, wrong
 from broker.cli.desk import Desk, at_desk
+from broker.core.clock import to_seconds
+from broker.oauth.client_metadata import wire_of
 from broker.oauth.clients import registered_uris
 from broker.store import clients
 
@@ -26,11 +29,33 @@ def listed(as_json: AsJson = False) -> None:
             row.name,
             "public" if row.public else "confidential",
             "verified" if row.verified else "unverified",
+            row.source,
             " ".join(registered_uris(row)),
         )
         for row in rows
     ]
-    say_rows(("client_id", "name", "kind", "checked", "redirect_uris"), told, as_json=as_json)
+    say_rows(("client_id", "name", "kind", "checked", "source", "redirect_uris"), told, as_json=as_json)
+
+
+@client.command("show")
+def show(client_id: Annotated[str, typer.Argument(metavar="CLIENT_ID")]) -> None:
+    """Print all that is known of an app, as JSON; the instants are seconds since 1970."""
+    row = at_desk(lambda desk: desk.db.read(lambda tx: clients.load(tx, client_id)))
+    if row is None:
+        wrong(f"There is no client {client_id!r}.")
+    say_json(
+        {
+            "client_id": row.id,
+            "source": row.source,
+            "verified": bool(row.verified),
+            "fapi2": bool(row.fapi2),
+            "address": row.address,
+            "origins": json.loads(row.origins),
+            "created_at": to_seconds(row.created_at),
+            "used_at": None if row.used_at is None else to_seconds(row.used_at),
+            **wire_of(row),
+        }
+    )
 
 
 @client.command("remove")

@@ -93,3 +93,18 @@ def test_a_removed_client_is_gone(broker: Broker, data: Path) -> None:
     assert refused(broker("client", "remove", client_id), f"There is no client '{client_id}'.")
     events = [event for (event,) in rows(data, "SELECT event FROM audit_entry ORDER BY seq")]
     assert events == ["client.added", "client.removed"]
+
+
+def test_a_client_is_shown_with_where_it_comes_from(broker: Broker) -> None:
+    address = "https://notes.example/callback"
+    added = broker("client", "add", "Notes", "--redirect-uri", address, "--json").json()["client_id"]
+    assert [row["source"] for row in broker("client", "list", "--json").json()] == ["operator"]
+    told = broker("client", "show", added).json()
+    assert (told["client_id"], told["source"], told["verified"], told["used_at"]) == (added, "operator", True, None)
+    assert (told["client_name"], told["redirect_uris"], told["grant_types"]) == ("Notes", [address], [])
+
+
+def test_one_that_is_not_there_is_not_shown(broker: Broker) -> None:
+    told = broker("client", "show", "cli_none")
+    assert (told.status, told.out) == (2, "")
+    assert told.err == "There is no client 'cli_none'.\n"

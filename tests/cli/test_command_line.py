@@ -19,11 +19,11 @@ COMMANDS = [
     *(["user", "add"], ["user", "list"], ["user", "disable"]),
     *(["key", "add"], ["key", "list"], ["key", "check"], ["key", "remove"]),
     *(["provider", "add"], ["provider", "list"], ["provider", "set"]),
-    *(["client", "add"], ["client", "list"], ["client", "remove"]),
+    *(["client", "add"], ["client", "list"], ["client", "show"], ["client", "remove"]),
     *(["grant", "add"], ["grant", "list"], ["grant", "show"], ["grant", "pause"], ["grant", "resume"]),
     *(["grant", "revoke"], ["price", "list"], ["price", "show"], ["price", "set"]),
-    *(["ledger", "verify"], ["ledger", "sweep"]),
-    ["cleanup"],
+    *(["ledger", "verify"], ["ledger", "sweep"], ["audit", "verify"], ["audit", "export"]),
+    *(["signing", "rotate"], ["signing", "list"], ["cleanup"]),
 ]
 
 
