@@ -8,7 +8,11 @@ import pytest
 
 KEY = "sk-proj-CANARY-0123456789-abcdefghij"
 CONSENT_KEY = "sk-CANARY-0123456789-9f2A"
-KEYS = {"openai": KEY, "anthropic": "sk-ant-api03-CANARY-0123456789-abcdefghij"}
+KEYS = {
+    "openai": KEY,
+    "anthropic": "sk-ant-api03-CANARY-0123456789-abcdefghij",
+    "google": "AIzaCANARY-0123456789-abcdefghij",
+}
 CANARIES = (*KEYS.values(), CONSENT_KEY)
 
 

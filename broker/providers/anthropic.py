@@ -94,6 +94,9 @@ class Anthropic:
         crossing = [(b"anthropic-version", version)]
         return [*crossing, (b"anthropic-beta", ",".join(betas).encode())] if betas else crossing
 
+    def query(self, query: bytes) -> str:
+        return ""
+
     def is_error(self, answer: JSONValue) -> bool:
         error = answer.get("error") if isinstance(answer, dict) and answer.get("type") == "error" else None
         return isinstance(error, dict) and isinstance(error.get("type"), str) and isinstance(error.get("message"), str)

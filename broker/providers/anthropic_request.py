@@ -111,7 +111,7 @@ def read_count(body: Body, path: str, provider: Provider) -> Reading:
         choices=1,
         covers_reasoning=True,
         input_bound=1,
-        unbounded="",
+        unbounded=_sentence(unbounded),
         render=lambda _: sent,
         target=path,
         is_free=True,

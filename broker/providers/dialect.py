@@ -84,6 +84,9 @@ class Dialect(Protocol):
     def headers(self, headers: Headers) -> Headers:
         """Of the app's headers those that cross, besides the content's own."""
 
+    def query(self, query: bytes) -> str:
+        """Of the query what crosses, with its question mark; it is read at the end of the path."""
+
     def is_error(self, answer: JSONValue) -> bool:
         """Whether a body is a complete error in this dialect's own shape."""
 

@@ -51,6 +51,9 @@ class OpenAI:
     def headers(self, headers: Headers) -> Headers:
         return []
 
+    def query(self, query: bytes) -> str:
+        return ""
+
     def is_error(self, answer: JSONValue) -> bool:
         error = answer.get("error") if isinstance(answer, dict) else None
         return isinstance(error, dict) and isinstance(error.get("message"), str)

@@ -11,6 +11,7 @@ from broker.prices.book import FREE, PriceBook, output_limit
 from broker.providers.anthropic import Anthropic
 from broker.providers.client import Headers
 from broker.providers.dialect import Dialect
+from broker.providers.google import Google
 from broker.providers.openai import OpenAI
 from broker.providers.registry import Provider, Registry
 from broker.proxy.authenticate import Principal, Verify, authenticate, read_token
@@ -29,7 +30,7 @@ log = logger("proxy")
 _USUAL = OpenAI()
 """Of refusals where no provider was named."""
 
-DIALECTS: dict[str, Dialect] = {"openai": _USUAL, "anthropic": Anthropic()}
+DIALECTS: dict[str, Dialect] = {"openai": _USUAL, "anthropic": Anthropic(), "google": Google()}
 """What each provider speaks; a path that its dialect has no endpoint for is not forwarded."""
 
 STATUS = b"/proxy/status"
@@ -99,7 +100,8 @@ class Proxy:
             raise not_found()
         _require(scope, "POST")
         raw = await read_body(headers, scope, receive, self._max_body)
-        reading = endpoint.read(parse_body(raw), len(raw), provider, route.path)
+        path = route.path + dialect.query(scope["query_string"])
+        reading = endpoint.read(parse_body(raw), len(raw), provider, path)
         return self._start(principal, Work(provider, dialect, endpoint, reading, dialect.headers(headers)))
 
     def _start(self, principal: Principal, work: Work) -> Exchange:

@@ -1,0 +1,160 @@
+"""Google's dialect: Gemini's generateContent, its usage, its stream, its errors."""
+
+import re
+from functools import lru_cache
+from urllib.parse import parse_qs
+
+from broker.core.errors import CallRefused
+from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
+from broker.core.usage import NO_USAGE, Usage
+from broker.providers.client import Headers
+from broker.providers.dialect import Body, Endpoint, Meter, Reading, Seen, counted, refuse_request
+from broker.providers.google_request import SSE, read_count, read_generate
+from broker.providers.registry import Provider
+from broker.providers.sse import data_of
+
+_STATUS = {
+    401: "UNAUTHENTICATED",
+    402: "FAILED_PRECONDITION",
+    403: "PERMISSION_DENIED",
+    404: "NOT_FOUND",
+    405: "NOT_FOUND",
+    409: "ABORTED",
+    429: "RESOURCE_EXHAUSTED",
+}
+_CALL = re.compile(r"/v1(?:beta)?/models/([A-Za-z0-9][A-Za-z0-9._-]{0,199}):([a-zA-Z]+)")
+_LISTINGS = ("/v1/models", "/v1beta/models")
+
+
+class Generate:
+    """POST …/models/{model}:generateContent, and streamGenerateContent."""
+
+    def __init__(self, model: str, *, streams: bool) -> None:
+        self._model = model
+        self._streams = streams
+
+    def read(self, body: Body, size: int, provider: Provider, path: str) -> Reading:
+        if self._streams and not path.endswith(SSE):
+            raise refuse_request("A stream is asked for with alt=sse here.")
+        return read_generate(body, size, provider, path if self._streams else path.removesuffix(SSE), self._model)
+
+    def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
+        return read_usage(answer.get("usageMetadata") if isinstance(answer, dict) else None)
+
+    def meter(self, *, wants_usage: bool) -> Meter:
+        return ChunkMeter()
+
+
+class CountTokens:
+    """POST …/models/{model}:countTokens: what it says is a size, and no use."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+
+    def read(self, body: Body, size: int, provider: Provider, path: str) -> Reading:
+        return read_count(body, provider, path.removesuffix(SSE), self._model)
+
+    def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
+        return NO_USAGE, False
+
+    def meter(self, *, wants_usage: bool) -> Meter:
+        return ChunkMeter()
+
+
+@lru_cache(maxsize=256)
+def _endpoint(path: str) -> Endpoint | None:
+    match = _CALL.fullmatch(path)
+    if match is None:
+        return None
+    model, method = match.groups()
+    if method == "countTokens":
+        return CountTokens(model)
+    if method in ("generateContent", "streamGenerateContent"):
+        return Generate(model, streams=method == "streamGenerateContent")
+    return None
+
+
+class Google:
+    name = "google"
+
+    def endpoint(self, path: str) -> Endpoint | None:
+        return _endpoint(path)
+
+    def is_listing(self, path: str) -> bool:
+        return path in _LISTINGS
+
+    def listing(self, models: list[str], provider: Provider) -> bytes:
+        methods = ["generateContent", "streamGenerateContent", "countTokens"]
+        named = [
+            {"name": f"models/{model}", "displayName": model, "supportedGenerationMethods": methods} for model in models
+        ]
+        return dumps({"models": named})
+
+    def headers(self, headers: Headers) -> Headers:
+        return []
+
+    def query(self, query: bytes) -> str:
+        return SSE if query and parse_qs(query.decode("latin-1")).get("alt") == ["sse"] else ""
+
+    def is_error(self, answer: JSONValue) -> bool:
+        error = answer.get("error") if isinstance(answer, dict) else None
+        return isinstance(error, dict) and isinstance(error.get("message"), str) and isinstance(error.get("code"), int)
+
+    def error(self, refusal: CallRefused, status: int) -> bytes:
+        """`code` is the status here, so ours is the reason of a google.rpc.ErrorInfo."""
+        kind = _STATUS.get(status, "UNAVAILABLE" if status >= 500 else "INVALID_ARGUMENT")
+        info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": refusal.code, "domain": "broker"}
+        error: dict[str, object] = {"code": status, "message": refusal.description, "status": kind, "details": [info]}
+        return dumps({"error": error | refusal.extra})
+
+    def error_event(self, refusal: CallRefused, status: int) -> bytes:
+        return b"data: " + self.error(refusal, status) + b"\n\n"
+
+
+class ChunkMeter:
+    """Each chunk counts the whole answer so far; it is final with the reason why the model stopped."""
+
+    def __init__(self) -> None:
+        self.seen = Seen()
+
+    def read(self, event: bytes) -> bool:
+        if b'"finishReason"' in event or b'"error"' in event or b'"blockReason"' in event or self.seen.is_complete:
+            try:
+                said = loads(data_of(event))
+            except NotStrict:
+                return True
+            if isinstance(said, dict):
+                self._take(said)
+        return True
+
+    def _take(self, said: Body) -> None:
+        if isinstance(said.get("error"), dict):
+            self.seen.failed = True
+            return
+        self.seen.is_complete = self.seen.is_complete or _has_stopped(said)
+        if self.seen.is_complete and said.get("usageMetadata") is not None:
+            self.seen.usage, self.seen.is_absurd = read_usage(said["usageMetadata"])
+
+
+def _has_stopped(said: Body) -> bool:
+    candidates, feedback = said.get("candidates"), said.get("promptFeedback")
+    if isinstance(feedback, dict) and feedback.get("blockReason"):
+        return True
+    if not isinstance(candidates, list) or not candidates:
+        return False
+    return all(isinstance(candidate, dict) and candidate.get("finishReason") for candidate in candidates)
+
+
+def read_usage(usage: JSONValue) -> tuple[Usage | None, bool]:
+    """Gemini's usageMetadata, and whether there was one that cannot be true: thoughts are output, a tool's results input."""
+    if usage is None:
+        return None, False
+    if not isinstance(usage, dict):
+        return None, True
+    prompt = counted(usage.get("promptTokenCount"))
+    names = ("toolUsePromptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "cachedContentTokenCount")
+    tools, text, thoughts, cached = (0 if usage.get(name) is None else counted(usage[name]) for name in names)
+    if min(prompt, tools, text, thoughts, cached) < 0:
+        return None, True
+    read = Usage(prompt + tools, text + thoughts, cached)
+    return (None, True) if read.is_absurd() or prompt == 0 else (read, False)

@@ -1,0 +1,211 @@
+"""Gemini's generateContent as a request: an allow-list of fields, and the most that they can use."""
+
+import re
+from collections.abc import Iterator
+
+from broker.core.strict_json import JSONValue
+from broker.providers.body import NORMALISING_FACTOR, count_of, objects_of, rendered, shown
+from broker.providers.dialect import Body, Reading, refuse_request
+from broker.providers.registry import Provider
+
+REQUEST_TOKENS, CONTENT_TOKENS, TOOL_TOKENS = 64, 16, 64
+TOOLS_TOKENS = 1_024
+"""What any functions add to the prompt; Google publishes no figure."""
+
+SSE = "?alt=sse"
+
+Found = Iterator[tuple[str, str]]
+"""(what, the action it needs or nothing) for all that has no bound here."""
+
+_HARMLESS = frozenset(
+    ["contents", "tools", "toolConfig", "safetySettings", "systemInstruction", "generationConfig", "labels", "model"]
+)
+_ONLY: dict[str, tuple[JSONValue, ...]] = {
+    "cachedContent": (None, ""),
+    "serviceTier": (None,),
+    "store": (None, False),
+}
+"""Fields that are harmless with these values alone."""
+_CONFIG = frozenset(
+    [
+        "temperature", "topP", "topK", "stopSequences", "presencePenalty", "frequencyPenalty", "seed", "responseMimeType",
+        "responseSchema", "responseJsonSchema", "responseLogprobs", "logprobs", "thinkingConfig", "candidateCount",
+        "maxOutputTokens", "enableEnhancedCivicAnswers", "mediaResolution",
+    ]
+)  # fmt: skip
+_CONFIG_ACTIONS = {"speechConfig": "audio", "imageConfig": "images", "responseModalities": "images"}
+_PART = frozenset(["text", "thought", "thoughtSignature", "functionCall", "executableCode", "codeExecutionResult"])
+_PART_ACTIONS = {"fileData": "files", "toolCall": "web_search", "toolResponse": "web_search"}
+_TOOL_ACTIONS = {
+    "googleSearch": "web_search",
+    "googleSearchRetrieval": "web_search",
+    "enterpriseWebSearch": "web_search",
+    "googleMaps": "web_search",
+    "urlContext": "web_search",
+    "codeExecution": "code_execution",
+    "fileSearch": "files",
+    "computerUse": "vision",
+}
+_MEDIA = {"image": "vision", "video": "vision", "audio": "audio"}
+_SNAKE = re.compile(r"[a-z]+(?:_[a-z0-9]+)+", re.ASCII)
+_MOST = 2**31 - 1
+
+
+def read_generate(body: Body, size: int, provider: Provider, path: str, model: str) -> Reading:
+    """Reads a request body of `size` bytes; raises CallRefused when it is not valid."""
+    asked = _spelt(body)
+    streamed = path.endswith(SSE)
+    config = _config_of(asked)
+    choices = count_of(config, "candidateCount", 8) or 1
+    if streamed and choices > 1:
+        raise refuse_request("candidateCount does not go with a stream here.")
+    if asked.get("model") not in (None, model, f"models/{model}"):
+        raise refuse_request("model must be that of the path.")
+    unbounded, bound = _judged(asked, provider)
+    sent = rendered({name: value for name, value in asked.items() if name not in ("model", "generationConfig")})
+    rest = rendered({name: value for name, value in config.items() if name != "maxOutputTokens"})
+    return Reading(
+        model=model,
+        action="chat",
+        extra_actions=frozenset(action for action in unbounded.values() if action),
+        streamed=streamed,
+        # Every event may have the usage, and none can be left out.
+        wants_usage=True,
+        own_output=count_of(config, "maxOutputTokens", _MOST),
+        choices=choices,
+        covers_reasoning=_covers_thoughts(model, config, provider),
+        input_bound=max(size, len(sent) + len(rest) + 60) * NORMALISING_FACTOR + bound,
+        unbounded=_sentence(unbounded),
+        render=lambda output_max: _put_together(sent, rest, output_max),
+        target=path,
+    )
+
+
+def read_count(body: Body, provider: Provider, path: str, model: str) -> Reading:
+    """countTokens, which runs no model and costs nothing."""
+    outer = _spelt(body)
+    inner = outer.get("generateContentRequest")
+    asked = _spelt(inner) if isinstance(inner, dict) else outer
+    unbounded, _ = _judged(asked, provider)
+    sent = rendered(body)
+    return Reading(
+        model=model,
+        action="chat",
+        extra_actions=frozenset(action for action in unbounded.values() if action),
+        streamed=False,
+        wants_usage=True,
+        own_output=1,
+        choices=1,
+        covers_reasoning=True,
+        input_bound=1,
+        unbounded=_sentence(unbounded),
+        render=lambda _: sent,
+        target=path,
+        is_free=True,
+    )
+
+
+def _put_together(sent: bytes, config: bytes, output_max: int) -> bytes:
+    comma = b"" if config == b"{}" else b","
+    return b'%b,"generationConfig":%b%b"maxOutputTokens":%d}}' % (sent[:-1], config[:-1], comma, output_max)
+
+
+def _covers_thoughts(model: str, config: Body, provider: Provider) -> bool:
+    """Google counts thoughts in maxOutputTokens: a model that thinks too long ends with MAX_TOKENS and no text."""
+    thinking = config.get("thinkingConfig")
+    thinks_nothing = isinstance(thinking, dict) and _spelt(thinking).get("thinkingBudget") == 0
+    return thinks_nothing or (provider.name == "google" and model.startswith("gemini-"))
+
+
+def _spelt(body: Body) -> Body:
+    """Google takes names in camelCase and in snake_case; two spellings of one name at once are refused."""
+    spelt: Body = {}
+    for name, value in body.items():
+        known = _camel(name) if _SNAKE.fullmatch(name) else name
+        if known in spelt:
+            raise refuse_request(f"{shown(known)} stands in two spellings.")
+        spelt[known] = value
+    return spelt
+
+
+def _camel(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+def _config_of(asked: Body) -> Body:
+    config = asked.get("generationConfig")
+    if config is None:
+        return {}
+    if not isinstance(config, dict):
+        raise refuse_request("generationConfig must be an object.")
+    return _spelt(config)
+
+
+def _judged(asked: Body, provider: Provider) -> tuple[dict[str, str], int]:
+    """What has no bound, and the tokens that are added to those of the body's own bytes."""
+    contents, tools = [_spelt(each) for each in objects_of(asked, "contents")], objects_of(asked, "tools")
+    if not contents:
+        raise refuse_request("contents must be an array of objects.")
+    system = asked.get("systemInstruction")
+    if isinstance(system, dict):
+        contents.append(_spelt(system))
+    elif system is not None:
+        raise refuse_request("systemInstruction must be an object.")
+    spelt = [_spelt(tool) for tool in tools]
+    found = dict(
+        [
+            *_fields(asked, provider),
+            *_settings(_config_of(asked)),
+            *(each for content in contents for each in _content(content)),
+            *(each for tool in spelt for each in _tool(tool)),
+        ]
+    )
+    functions = sum(len(objects_of(tool, "functionDeclarations")) for tool in spelt)
+    bound = REQUEST_TOKENS + CONTENT_TOKENS * len(contents) + TOOL_TOKENS * functions
+    return found, bound + (TOOLS_TOKENS if tools else 0)
+
+
+def _sentence(unbounded: dict[str, str]) -> str:
+    return f"The cost of this cannot be bounded here: {', '.join(sorted(unbounded))}." if unbounded else ""
+
+
+def _fields(asked: Body, provider: Provider) -> Found:
+    for name, value in asked.items():
+        if name in _ONLY:
+            if value not in _ONLY[name]:
+                yield name, "files" if name == "cachedContent" else ""
+        elif name not in _HARMLESS and name not in provider.allow_fields:
+            yield shown(name), ""
+
+
+def _settings(config: Body) -> Found:
+    for name, value in config.items():
+        if name == "responseModalities" and value in (None, [], ["TEXT"], ["text"]):
+            continue
+        if name not in _CONFIG:
+            yield f"generationConfig.{shown(name)}", _CONFIG_ACTIONS.get(name, "")
+
+
+def _content(content: Body) -> Found:
+    yield from ((f"contents.{shown(name)}", "") for name in content.keys() - {"role", "parts"})
+    for part in objects_of(content, "parts"):
+        yield from _part(_spelt(part))
+
+
+def _part(part: Body) -> Found:
+    for name, value in part.items():
+        if name == "functionResponse" and isinstance(value, dict):
+            for inner in objects_of(value, "parts"):
+                yield from _part(_spelt(inner))
+        elif name == "inlineData":
+            kind = _spelt(value).get("mimeType") if isinstance(value, dict) else None
+            media = kind.partition("/")[0] if isinstance(kind, str) else ""
+            yield f"parts.{shown(media) or name}", _MEDIA.get(media, "files")
+        elif name not in _PART:
+            yield f"parts.{shown(name)}", _PART_ACTIONS.get(name, "")
+
+
+def _tool(tool: Body) -> Found:
+    for name in tool.keys() - {"functionDeclarations"}:
+        yield f"tools.{shown(name)}", _TOOL_ACTIONS.get(name, "")
