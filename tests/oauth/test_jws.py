@@ -1,11 +1,15 @@
 """What others sign, taken apart and verified with one key."""
 
 import json
+import string
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
@@ -116,6 +120,43 @@ CANNOT_VERIFY: dict[str, Any] = {
 def test_a_key_that_cannot_or_must_not_verify_is_refused(kind: str) -> None:
     with pytest.raises(BadKey):
         parse_key(CANNOT_VERIFY[kind])
+
+
+_CHARACTERS = st.sampled_from("AQaz09-_=.{}")
+_PARTS = (
+    st.binary(max_size=40).map(encode) | st.text(_CHARACTERS, max_size=12) | st.sampled_from(["e30", encode(b"[1]")])
+)
+
+
+@given(st.lists(_PARTS, min_size=1, max_size=5).map(".".join) | st.text(max_size=60))
+def test_whatever_is_sent_is_taken_apart_or_refused(text: str) -> None:
+    with suppress(BadJws):
+        parse_jws(text, 2000)
+
+
+_MEMBER = st.sampled_from(["kty", "crv", "x", "y", "n", "e", "kid", "use", "alg", "key_ops", "d"])
+_VALUE = st.one_of(
+    st.none(),
+    st.integers(),
+    st.sampled_from(["EC", "RSA", "OKP", "P-256", "Ed25519", "sig", "AQAB", "", "AA", "A", "é"]),
+    st.binary(max_size=80).map(encode),
+    st.lists(st.just("verify"), max_size=2),
+)
+
+
+@given(st.sampled_from([public(EC), public(RSA), public(ED), {}]), st.dictionaries(_MEMBER, _VALUE, max_size=3))
+def test_whatever_is_registered_is_a_key_or_refused(key: dict[str, Any], changes: Any) -> None:
+    with suppress(BadKey):
+        assert parse_key({**key, **changes}).algorithms
+
+
+@given(st.integers(0, 10_000), st.sampled_from(string.ascii_letters + string.digits + "-_.=~"))
+def test_a_character_more_or_less_verifies_nothing(place: int, character: str) -> None:
+    text = sign(EC, {"alg": "ES256"}, {"a": "b" * 20})
+    place %= len(text)
+    for other in (text[:place] + character + text[place + 1 :], text[:place] + text[place + 1 :]):
+        with suppress(BadJws):
+            assert other == text or not parse_key(public(EC)).verifies(parse_jws(other, 2000))
 
 
 def test_the_thumbprint_is_of_the_key_and_not_of_what_stands_beside_it() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from broker.oauth.server import AuthorizationServer
 from tests.oauth.asgi import as_app
+from tests.oauth.signing_client import signing_client
 from tests.oauth.world import CATALOGUE, ISSUER, USER_CODES, VERIFIER, World
 from tests.stores import Store
 
@@ -52,3 +53,11 @@ async def test_a_refresh_token_is_rotated_once_over_all_workers(world: World, ot
     assert sorted(answer.status_code for answer in answers) == [200] + [400] * 49
     (won,) = (answer.json() for answer in answers if answer.status_code == 200)
     assert (await world.refresh(client, won["refresh_token"])).status_code == 200
+
+
+async def test_an_assertion_is_taken_once_over_all_workers(world: World, other: httpx.AsyncClient) -> None:
+    client = await signing_client(world)
+    fields = {"token": "unknown", **client.fields()}
+    both = (world.http, other) * 10
+    answers = await asyncio.gather(*(http.post("/oauth/revoke", data=fields) for http in both))
+    assert sorted(answer.status_code for answer in answers) == [200] + [401] * 19
