@@ -30,11 +30,11 @@ class DeviceExchange:
         """Raises OAuthError for what changes nothing, returns it where a change must be kept."""
         check_scope_and_resource(asked.form, self.settings)
         device = await _require_device(tx, asked)
+        request = await grant_requests.load(tx, device.request_id)
         if device.used_at is not None:
-            return await _used(tx, asked, device, now)
+            return await _used(tx, asked, device, "" if request is None else request.grant_id or "", now)
         if device.ends_at <= now:
             raise OAuthError("expired_token", "The device code has expired: ask for another one.")
-        request = await grant_requests.load(tx, device.request_id)
         if request is None or request.state == RequestState.DENIED.value:
             raise OAuthError("access_denied", "The request was denied.")
         if request.grant_id is None:
@@ -67,9 +67,9 @@ async def _pending(tx: AsyncSession, asked: Asked, device: Device) -> OAuthError
     return OAuthError("slow_down", f"Polled too soon: wait {SLOWER} seconds longer between two polls from now on.")
 
 
-async def _used(tx: AsyncSession, asked: Asked, device: Device, now: int) -> OAuthError:
+async def _used(tx: AsyncSession, asked: Asked, device: Device, grant_id: str, now: int) -> OAuthError:
     # No tokens are revoked, unlike those of an authorization code: this one passes through no browser, RFC 8628 wants no
     # more than a refusal, and a device whose polls overlapped would lose what it has just got.
     if asked.arrived_at > (device.used_at or 0):
-        await record(tx, now, "device_code.replayed", device.client_id, device.request_id, family=device.family_id)
+        await record(tx, now, "device_code.replayed", device.client_id, grant_id, family=device.family_id)
     return no_grant("the device code was used before")

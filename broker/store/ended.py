@@ -19,6 +19,7 @@ TABLE_MODULES = (grant_tables, ledger_tables, tables)
 _TABLES = SQLModel.metadata.tables
 _ATTEMPT, _SESSION, _REFRESH = _TABLES["attempt"], _TABLES["session"], _TABLES["refresh_token"]
 _CODE, _REQUEST, _SEEN = _TABLES["code"], _TABLES["grant_request"], _TABLES["seen"]
+_DEVICE, _RECEIPT = _TABLES["device"], _TABLES["consent_receipt"]
 _TOKEN, _CALL, _ACCESS = _TABLES["access_token"], _TABLES["reservation"], _TABLES["access"]
 
 READ = 1_000
@@ -38,8 +39,12 @@ class Kind:
         return next(iter(self.table.primary_key))
 
 
-def _has_code_after(until: int) -> ColumnElement[bool]:
-    return select(_CODE.c.digest).where(_CODE.c.request_id == _REQUEST.c.id, _CODE.c.ends_at > until).exists()
+def _is_wanted_after(until: int) -> ColumnElement[bool]:
+    """Whether a request still has a code of either kind, or a receipt, which is for both sides to keep."""
+    codes = select(_CODE.c.digest).where(_CODE.c.request_id == _REQUEST.c.id, _CODE.c.ends_at > until)
+    devices = select(_DEVICE.c.digest).where(_DEVICE.c.request_id == _REQUEST.c.id, _DEVICE.c.ends_at > until)
+    receipts = select(_RECEIPT.c.id).where(_RECEIPT.c.request_id == _REQUEST.c.id)
+    return or_(codes.exists(), devices.exists(), receipts.exists())
 
 
 def _is_named(until: int) -> ColumnElement[bool]:
@@ -62,9 +67,10 @@ KINDS = (
     Kind("refresh tokens", _REFRESH, lambda until: _REFRESH.c.ends_at <= until),
     Kind("access tokens", _TOKEN, lambda until: and_(_TOKEN.c.ends_at <= until, ~_is_named(until), ~_has_child())),
     Kind("codes", _CODE, lambda until: _CODE.c.ends_at <= until),
-    Kind("requests", _REQUEST, lambda until: and_(_REQUEST.c.ends_at <= until, ~_has_code_after(until))),
+    Kind("device codes", _DEVICE, lambda until: _DEVICE.c.ends_at <= until),
+    Kind("requests", _REQUEST, lambda until: and_(_REQUEST.c.ends_at <= until, ~_is_wanted_after(until))),
 )
-"""In this order: a request goes after its code, and all after the calls."""
+"""In this order: a request goes after its codes, and all after the calls."""
 
 
 async def count(db: Database, kind: Kind, until: int) -> int:

@@ -60,6 +60,11 @@ def _ended(data: Path, at: int) -> None:
         "INSERT INTO code (digest, request_id, grant_id, client_id, redirect_uri, code_challenge, ends_at, used_at) "
         f"VALUES ('cod_{at}', 'grq_{at}', (SELECT id FROM \"grant\"), (SELECT id FROM client), 'x', 'x', {at}, 1)",
     )
+    rows(
+        data,
+        "INSERT INTO device (digest, user_code_digest, sealed_user_code, request_id, client_id, asked_from, claim, created_at, "
+        f"interval, ends_at) VALUES ('dev_{at}', '{at}', '', 'grq_{at}', (SELECT id FROM client), '', '', 1, 5, {at})",
+    )
     rows(data, f"INSERT INTO seen VALUES ('see_{at}', {at})")
 
 
@@ -83,12 +88,24 @@ def test_what_ended_long_ago_is_deleted_and_what_is_young_stays(broker: Broker, 
     for at in (5, 2**62):
         _ended(data, at)
     out = broker("cleanup", "--older-than", "1d").out
-    for words in ("1 tries to sign in", "1 sessions", "1 codes", "1 requests", "1 proofs and assertions"):
-        assert f"{words} were deleted." in out
-    digests = [(table, "digest") for table in ("session", "code", "seen")]
+    for words in ("tries to sign in", "sessions", "codes", "device codes", "requests", "proofs and assertions"):
+        assert f"1 {words} were deleted." in out
+    digests = [(table, "digest") for table in ("session", "code", "device", "seen")]
     for table, key in (("attempt", "id"), ("grant_request", "id"), *digests):
         assert [row[0][4:] for row in rows(data, f"SELECT {key} FROM {table}")] == [str(2**62)]
     assert "deleted" not in broker("cleanup", "--older-than", "1d").out
+
+
+def test_a_request_stays_with_its_receipt(broker: Broker, data: Path, used: str) -> None:
+    _ended(data, 5)
+    values = "'rec_1', 'grq_5', (SELECT id FROM \"grant\"), (SELECT id FROM user), (SELECT id FROM client), 'x', 'x', 1"
+    rows(
+        data,
+        "INSERT INTO consent_receipt (id, request_id, grant_id, user_id, client_id, signed, shown, created_at) "
+        f"VALUES ({values})",
+    )
+    assert "requests" not in broker("cleanup", "--older-than", "1d").out
+    assert rows(data, "SELECT id FROM grant_request") == [("grq_5",)]
 
 
 def test_an_access_token_goes_once_no_call_and_no_other_token_names_it(broker: Broker, data: Path, used: str) -> None:
