@@ -32,6 +32,7 @@ STATUS = {
     "unavailable": 503,
 }
 
+_LIMITS = {"budget_exhausted": "budget", "requests_exhausted": "requests"}
 _NOT_WORTH_RETRYING = frozenset(["grant_paused", "grant_frozen"])
 _INSUFFICIENT = frozenset(["provider_not_granted", "model_not_granted", "action_not_granted"])
 
@@ -59,8 +60,9 @@ class Refuser:
 
     def with_manage_url(self, refusal: CallRefused, grant_id: str) -> CallRefused:
         """A used-up limit says where its owner can raise it; opening the page grants nothing."""
-        if STATUS[refusal.code] == 402:
-            refusal.extra = refusal.extra | {"manage_url": f"{self._issuer}/grants/{grant_id}"}
+        if limit := _LIMITS.get(refusal.code):
+            page = f"{self._issuer}/grants/{grant_id}/limits?raise={limit}"
+            refusal.extra = refusal.extra | {"manage_url": page}
         return refusal
 
     def _challenges(self, refusal: CallRefused) -> Headers:

@@ -8,7 +8,8 @@ HOME = "/grants"
 _ID = r"[a-z]{3}_[A-Za-z0-9_-]{22}"
 _REQUEST = re.compile(_ID, re.ASCII)
 _PAGES = re.compile(
-    rf"/grants(?:/pause-all|/{_ID}(?:/limits|/revoke)?)?|/keys(?:/new|/{_ID}/replace|/{_ID}/remove)?"
+    rf"/grants(?:/pause-all|/{_ID}(?:/limits(?:\?raise=(?:budget|requests))?|/revoke)?)?"
+    rf"|/keys(?:/new|/{_ID}/replace|/{_ID}/remove)?"
     r"|/device(?:\?user_code=[A-Z]{4}-[A-Z]{4})?",
     re.ASCII,
 )

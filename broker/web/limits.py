@@ -1,5 +1,6 @@
 """Change limits: the one place where a person may raise what an app was given, as well as lower it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,13 +15,19 @@ from broker.store import credentials
 from broker.store.tables import Credential, User
 from broker.web.consent_words import CAPABILITIES, LABELS
 from broker.web.context import Web
-from broker.web.forms import read_form
+from broker.web.forms import read_form, read_query
 from broker.web.lent import Lent, Part, key_name, require_lent
 from broker.web.limits_change import Change, stops, write
 from broker.web.limits_form import Ceiling, Typed, end_options, judge, read, start
-from broker.web.session import SignedIn
+from broker.web.session import NotSignedIn, SignedIn
 from broker.web.terms import Model, terms
 from broker.web.words import clock_time
+
+_LEFT: dict[str | None, Callable[[Part], int | None]] = {
+    "budget": lambda part: part.figures.money.remaining,
+    "requests": lambda part: part.figures.requests.remaining,
+}
+"""What an app may have been refused for, by the name of its field."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +60,8 @@ class LimitsPages:
         self._ceiling = Ceiling(web.settings.max_budget, web.settings.max_days * DAY)
 
     async def show(self, request: Request) -> Response:
-        signed_in = await self._web.sessions.require(request)
+        wanted = read_query(request).one("raise")
+        signed_in = await self._require(request, wanted)
         now, grant_id = self._web.clock(), request.path_params["grant_id"]
 
         async def work(tx: AsyncSession) -> tuple[Lent, list[Fields]]:
@@ -63,7 +71,8 @@ class LimitsPages:
         lent, fields = await self._web.db.read(work)
         if not lent.is_live:
             return RedirectResponse(lent.path, 303)
-        return self._render(request, signed_in, "limits.html", lent=lent, fields=fields)
+        focus = _tightest(wanted, fields) if wanted in _LEFT else ""
+        return self._render(request, signed_in, "limits.html", lent=lent, fields=fields, focus=focus)
 
     async def save(self, request: Request) -> Response:
         web = self._web
@@ -84,6 +93,13 @@ class LimitsPages:
         else:
             web.sessions.flash(response, "Nothing was changed.", "info")
         return response
+
+    async def _require(self, request: Request, wanted: str | None) -> SignedIn:
+        """Raises NotSignedIn, which leads back here with what an app was refused for in mind."""
+        signed_in = await self._web.sessions.current(request)
+        if signed_in is None:
+            raise NotSignedIn(f"{request.url.path}?raise={wanted}" if wanted in _LEFT else request.url.path)
+        return signed_in
 
     async def _save(self, tx: AsyncSession, user: User, grant_id: str, form: Form, now: int) -> Outcome:
         lent = await require_lent(tx, self._web.registry, user, grant_id, now)
@@ -134,5 +150,12 @@ class LimitsPages:
             capabilities=CAPABILITIES,
             labels=LABELS,
             max_budget=self._web.settings.max_budget,
-            **context,
+            **({"focus": ""} | context),
         )
+
+
+def _tightest(wanted: str, fields: list[Fields]) -> str:
+    """The field of this kind of which the least is left: the one that an app which was refused needs to be raised."""
+    left = {each.prefix + wanted: _LEFT[wanted](each.part) for each in fields}
+    limited = {name: remaining for name, remaining in left.items() if remaining is not None}
+    return min(limited, key=limited.__getitem__, default="")

@@ -47,6 +47,21 @@ async def _audit(db: Database) -> list[dict[str, object]]:
     return [json.loads(details) for details in await db.read(work)]
 
 
+@pytest.mark.parametrize("limit", ["budget", "requests"])
+async def test_a_refused_app_leads_to_the_field_of_which_the_least_is_left(
+    browser: Browser, lending: Lending, ana: User, limit: str
+) -> None:
+    key = await lending.key(ana, NOON - DAY)
+    more, less = (
+        element(NOON - DAY, budget=Budget(MicroUSD(amount)), max_requests=amount // 1_000_000)
+        for amount in (5_000_000, 2_000_000)
+    )
+    grant = await lending.grant(ana, await lending.client(), NOON - DAY, (key, more), (key, less))
+    for query, focused in (("", []), (f"?raise={limit}", [f"access-1-{limit}"]), ("?raise=models", [])):
+        page = await browser.go(f"/grants/{grant.id}/limits{query}")
+        assert [each.name for form in page.forms for each in form.fields if "autofocus" in each.attributes] == focused
+
+
 async def test_lowering_the_spending_limit_holds_from_now_on(
     form: Browser, lending: Lending, db: Database, grant: Grant
 ) -> None:
