@@ -146,6 +146,7 @@ def _for_people(parts: Parts, addresses: Addresses) -> list[Route]:
         ("/grants/{grant_id}",                                "GET",  grant.show,                        "its user"),
         ("/grants/{grant_id}/pause",                          "POST", moves.pause,                       "its user"),
         ("/grants/{grant_id}/resume",                         "POST", moves.resume,                      "its user"),
+        ("/grants/{grant_id}/key",                            "POST", moves.want_key,                    "its user"),
         ("/grants/{grant_id}/revoke",                         "GET",  moves.confirm_revoke,              "its user"),
         ("/grants/{grant_id}/revoke",                         "POST", moves.revoke,                      "its user"),
         ("/grants/{grant_id}/receipts/{receipt_id}",          "GET",  receipts.signed,                   "its user"),

@@ -17,6 +17,7 @@ from broker.core.handle import digest
 from broker.ledger.limits import change_limits, open_access
 from broker.oauth.consent_case import Case
 from broker.oauth.consent_terms import Offer, Problem, Terms, ceiling, element_of, judge
+from broker.oauth.key_wanted import want_key
 from broker.store import answers, changes, granting
 from broker.store.accesses import as_granted
 from broker.store.grant_tables import Access, Grant, GrantRequest
@@ -40,12 +41,14 @@ class Effect(StrEnum):
 class Answer:
     """What a person chose: terms for each access asked for, the other live accesses that stay, and a word of their own.
 
-    `started` says that they started this themselves, which is asked of them where nobody has checked the app.
+    `started` says that they started this themselves, which is asked of them where nobody has checked the app; `key_wanted`
+    that they want each token bound to a key of the app's.
     """
 
     terms: tuple[Terms, ...]
     kept: frozenset[str] = frozenset()
     started: bool = False
+    key_wanted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +123,7 @@ async def approve(tx: AsyncSession, case: Case, answer: Answer, now: int) -> App
         for row in case.lapsed:
             await granting.end_access(tx, row, now)
         await granting.touch(tx, grant, now)
+    await want_key(tx, grant, now, wanted=answer.key_wanted, by=case.user.pseudonym)
     elements = tuple(None if one is None else one.element for one in given)
     effect = next((one for one in (Effect.NEW, Effect.MORE, Effect.LESS) if one in effects), Effect.SAME)
     written = _to_json(elements, effect)

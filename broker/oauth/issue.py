@@ -119,6 +119,8 @@ async def issue_access_token(
 
 async def _must_be_bound(tx: AsyncSession, grant: Grant) -> bool:
     client = await tx.get(Client, grant.client_id)
+    # What a person wants now ends the tokens that are out now: one written at the same moment must not be missed.
+    await grants.hold(tx, grant)
     return bool(grant.dpop_required) or client is None or must_prove(client)
 
 

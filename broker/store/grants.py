@@ -18,6 +18,11 @@ async def load(tx: AsyncSession, grant_id: str) -> Grant | None:
     return await tx.get(Grant, grant_id)
 
 
+async def hold(tx: AsyncSession, grant: Grant) -> None:
+    """Reads it again; nobody changes it until this transaction is over."""
+    await tx.refresh(grant, with_for_update={"read": True})
+
+
 async def load_accesses(tx: AsyncSession, grant_id: str, *, ended: bool = False) -> list[Access]:
     """In order of position; with `ended`, also those that a later decision took away."""
     query = select(Access).where(Access.grant_id == grant_id).order_by(col(Access.position))

@@ -110,6 +110,18 @@ async def revoke_access(tx: AsyncSession, jti: str, now: int) -> bool:
     return True
 
 
+async def revoke_unbound(tx: AsyncSession, grant_id: str, now: int) -> int:
+    """Ends the access tokens of a grant that anybody could show; how many they were."""
+    done = await tx.exec(
+        update(AccessToken)
+        .where(col(AccessToken.grant_id) == grant_id, col(AccessToken.dpop_jkt) == "")
+        .where(col(AccessToken.revoked_at).is_(None), col(AccessToken.ends_at) > now)
+        .values(revoked_at=now)
+    )
+    await changes.bump(tx)
+    return done.rowcount
+
+
 async def last_end(tx: AsyncSession, now: int) -> int:
     """When the last of the access tokens ends that live now; `now` where there are none."""
     query = select(func.max(AccessToken.ends_at)).where(col(AccessToken.revoked_at).is_(None))

@@ -15,6 +15,8 @@ _DONE = {
     "consent.approved": "Approved",
     "grant.added": "Given",
     "grant.limits_changed": "Limits changed",
+    "grant.key_wanted": "Only signed requests accepted",
+    "grant.key_not_wanted": "Unsigned requests accepted again",
     "grant.paused": "Paused",
     "grant.resumed": "Resumed",
     "grant.frozen": "Stopped after a request that cost more than its upper bound",

@@ -244,4 +244,4 @@ def _last_valid(case: Case, answer: Answer, fault: Fault | None, now: int) -> An
         first if problems else chosen
         for first, chosen, problems in zip(start.terms, answer.terms, fault.problems, strict=True)
     )
-    return Answer(terms, answer.kept, answer.started)
+    return Answer(terms, answer.kept, answer.started, answer.key_wanted)

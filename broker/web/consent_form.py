@@ -9,10 +9,12 @@ from broker.core.money import MicroUSD, to_decimal
 from broker.oauth.consent import Answer
 from broker.oauth.consent_case import Case
 from broker.oauth.consent_terms import COUNT_FIELDS, Cause, CountField, Offer, Terms, TermsField, ceiling, prefill
+from broker.oauth.key_wanted import is_bound_already
 from broker.web.words import parse_count_input, parse_money_input
 
 KEEP = "keep"
 STARTED = "known"
+KEY_WANTED = "key-wanted"
 
 _MOST_DIGITS = 11
 _SHOWN_FOR = 3600
@@ -39,6 +41,7 @@ class Filled:
     accesses: tuple[Typed, ...]
     kept: frozenset[str]
     started: bool
+    key_wanted: bool
 
 
 def field_id(position: int, name: str) -> str:
@@ -49,21 +52,31 @@ def field_id(position: int, name: str) -> str:
 def start_form(case: Case, now: int) -> Filled:
     """The form as it is first shown."""
     accesses = tuple(_typed(prefill(offer, now)) for offer in case.offers)
-    return Filled(accesses, frozenset(row.id for row in case.others), started=False)
+    kept = frozenset(row.id for row in case.others)
+    return Filled(accesses, kept, started=False, key_wanted=_key_wanted(case))
 
 
 def read_answer(form: Form, case: Case, now: int) -> tuple[Filled, Answer]:
     """What was typed, and what it means; raises BadForm when a single field stands twice."""
     accesses = tuple(_read(form, position) for position in range(len(case.offers)))
-    filled = Filled(accesses, frozenset(form.all(KEEP)), form.one(STARTED) is not None)
+    filled = Filled(accesses, frozenset(form.all(KEEP)), form.one(STARTED) is not None, _read_key_wanted(form, case))
     terms = tuple(_terms(typed, offer, now) for typed, offer in zip(accesses, case.offers, strict=True))
-    return filled, Answer(terms, filled.kept, filled.started)
+    return filled, Answer(terms, filled.kept, filled.started, filled.key_wanted)
 
 
 def start_answer(case: Case, now: int) -> Answer:
     """What the form means as it is first shown."""
     terms = tuple(prefill(offer, now) for offer in case.offers)
-    return Answer(terms, frozenset(row.id for row in case.others))
+    return Answer(terms, frozenset(row.id for row in case.others), key_wanted=_key_wanted(case))
+
+
+def _key_wanted(case: Case) -> bool:
+    return case.grant is not None and bool(case.grant.dpop_required)
+
+
+def _read_key_wanted(form: Form, case: Case) -> bool:
+    """Who could want nothing more is not asked, and so has changed nothing."""
+    return _key_wanted(case) if is_bound_already(case.client) else form.one(KEY_WANTED) is not None
 
 
 def _read(form: Form, position: int) -> Typed:

@@ -71,6 +71,10 @@ def last_line() -> Line:
     return (Piece("never sees your key, and you can pause or revoke it at any time"),)
 
 
+def key_line() -> Line:
+    return (Piece("must "), Piece("sign each request", strong=True), Piece(" with a key of its own"))
+
+
 def stops(element: Access, reader: Reader) -> Line:
     ends_at = from_seconds(element.expires_at or 0)
     left = ends_at - from_seconds(to_seconds(reader.now))

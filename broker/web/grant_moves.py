@@ -7,6 +7,7 @@ from starlette.responses import RedirectResponse, Response
 from broker.audit.record import record
 from broker.core.grant import GrantEvent
 from broker.ledger import history
+from broker.oauth.key_wanted import want_key
 from broker.store import grants
 from broker.web.context import Web
 from broker.web.forms import read_form
@@ -18,6 +19,10 @@ _NOT_MOVED = {
     GrantEvent.RESUME: "Nothing was changed: it was not paused.",
     GrantEvent.REVOKE: "Nothing was changed: it had ended before.",
 }
+
+
+_SIGNED = "From {at} only requests that {name} signs with a key of its own are accepted."
+_UNSIGNED = "Requests that are not signed are accepted again."
 
 
 class GrantMoves:
@@ -42,6 +47,26 @@ class GrantMoves:
     async def revoke(self, request: Request) -> Response:
         said = "{name} is revoked. It can no longer spend anything. {cost}"
         return await self._move(request, GrantEvent.REVOKE, "grant.revoked", said, to="/grants")
+
+    async def want_key(self, request: Request) -> Response:
+        """Whether only requests that the app signs are accepted."""
+        web = self._web
+        signed_in = await web.sessions.require(request)
+        now, user, grant_id = web.clock(), signed_in.user, request.path_params["grant_id"]
+        form = await read_form(request)
+        web.sessions.check(request, signed_in, form, f"grant:{grant_id}")
+        wanted = form.text("wanted") == "1"
+
+        async def work(tx: AsyncSession) -> tuple[Lent, bool]:
+            found = await require_lent(tx, web.registry, user, grant_id, now)
+            live = found.is_live and not found.is_bound_already
+            return found, live and await want_key(tx, found.grant, now, wanted=wanted, by=user.pseudonym)
+
+        found, changed = await web.db.write(work)
+        response = RedirectResponse(found.path, 303)
+        said = _SIGNED.format(name=found.name, at=clock_time(now, user.zone, seconds=True)) if wanted else _UNSIGNED
+        web.sessions.flash(response, said if changed else "Nothing was changed.", "ok" if changed else "info")
+        return response
 
     async def _move(self, request: Request, event: GrantEvent, entry: str, said: str, to: str = "") -> Response:
         web = self._web

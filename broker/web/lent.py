@@ -15,6 +15,7 @@ from broker.core.strict_json import loads
 from broker.ledger import history
 from broker.ledger.limits import Figures, figures, figures_of
 from broker.ledger.view import grant_state
+from broker.oauth.key_wanted import is_bound_already
 from broker.providers.registry import Registry, label
 from broker.store import lent
 from broker.store.accesses import as_granted
@@ -98,6 +99,11 @@ class Lent:
     @property
     def is_live(self) -> bool:
         return self.state in LIVE
+
+    @property
+    def is_bound_already(self) -> bool:
+        """Whether the app signs its requests anyway (DPoP), whatever this person wants of it."""
+        return is_bound_already(self.client)
 
     @property
     def ends_at(self) -> int:

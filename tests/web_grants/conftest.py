@@ -85,6 +85,7 @@ def app(web: Web, provider: ProviderThatSays) -> Starlette:
         Route("/grants/pause-all", every.confirm_pause_all, methods=["GET"]),
         Route("/grants/pause-all", every.pause_all, methods=["POST"]),
         Route("/grants/{grant_id}", one.show, methods=["GET"]),
+        Route("/grants/{grant_id}/key", moves.want_key, methods=["POST"]),
         Route("/grants/{grant_id}/pause", moves.pause, methods=["POST"]),
         Route("/grants/{grant_id}/resume", moves.resume, methods=["POST"]),
         Route("/grants/{grant_id}/revoke", moves.confirm_revoke, methods=["GET"]),
