@@ -5,7 +5,7 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 BROWSER = ("tests/journey/", "tests/demo/test_page.py")
-SERVERS = ("tests/serve/", "tests/races/", "tests/attacks/", "tests/sdk/", "tests/demo/test_run.py")
+SERVERS = ("tests/clients/", "tests/serve/", "tests/races/", "tests/attacks/", "tests/sdk/", "tests/demo/test_run.py")
 
 
 class Sharing(LoadScopeScheduling):  # type: ignore[misc]
