@@ -96,6 +96,8 @@ async def _busy(cast: Cast) -> Grant:
         await lend.call(grant, NOON - day * DAY - MINUTE, 37_000 * (day % 5) + 1_000)
         await lend.call(grant, NOON - day * DAY - 2 * MINUTE, 300)
     await lend.call(grant, NOON - MINUTE, state="held", hold=120_000)
+    for days in (14, 3):
+        await lend.receipt(grant, NOON - days * DAY)
     for code in ("model_not_granted", "rate_limited", "budget_exhausted"):
         await lend.refusal(grant, NOON - 3 * MINUTE, code)
     return grant

@@ -21,7 +21,7 @@ from broker.ledger.limits import load as load_counter
 from broker.ledger.limits import open_access
 from broker.store import granting, grants
 from broker.store.database import Database
-from broker.store.grant_tables import Access, AccessToken, Grant
+from broker.store.grant_tables import Access, AccessToken, ConsentReceipt, Grant
 from broker.store.granting import Given
 from broker.store.ledger_tables import Boot, Refusal, Reservation
 from broker.store.tables import Client, Credential, User
@@ -118,6 +118,20 @@ class Lending:
             return grant
 
         return await self.db.write(work)
+
+    async def receipt(self, grant: Grant, at: int) -> ConsentReceipt:
+        row = ConsentReceipt(
+            id=self.id("rcp"),
+            request_id=self.id("grq"),
+            grant_id=grant.id,
+            user_id=grant.user_id,
+            client_id=grant.client_id,
+            signed="e30.e30.AA",
+            shown="Acme Notes wants to use your OpenAI key",
+            created_at=at,
+        )
+        await self.add(row)
+        return row
 
     async def accesses(self, grant: Grant) -> list[Access]:
         return await self.db.read(lambda tx: grants.load_accesses(tx, grant.id))

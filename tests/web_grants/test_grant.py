@@ -201,3 +201,13 @@ async def test_an_apps_name_cannot_write_html(browser: Browser, lending: Lending
         assert "alert(1)" in page.text
         assert "\u202e" not in browser.response.text
         assert "<script>" not in browser.response.text
+
+
+async def test_each_receipt_leads_to_its_files_newest_first(browser: Browser, lending: Lending, grant: Grant) -> None:
+    assert "Consent receipts" not in (await browser.go(f"/grants/{grant.id}")).text
+    old, new = [await lending.receipt(grant, NOON - days * DAY) for days in (2, 1)]
+    page = await browser.go(f"/grants/{grant.id}")
+    found = [href for _, href in page.links if "/receipts/" in href]
+    paths = [f"/grants/{grant.id}/receipts/{each.id}" for each in (new, old)]
+    assert found == [paths[0], f"{paths[0]}/shown", paths[1], f"{paths[1]}/shown"]
+    assert "Receipt of 20 Nov 2026" in page.text
