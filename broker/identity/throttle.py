@@ -35,7 +35,7 @@ class Throttle:
         return Admitted([await attempts.add(tx, key, now) for key in keys])
 
     def _name(self, kind: str, subject: str) -> str:
-        text = _network(subject) if kind == "address" else subject
+        text = network_of(subject) if kind == "address" else subject
         return f"{kind}:{hmac.new(self._key, f'{kind}:{text}'.encode(), hashlib.sha256).hexdigest()}"
 
 
@@ -56,7 +56,8 @@ class Admitted:
         await attempts.forget(tx, self._ids)
 
 
-def _network(address: str) -> str:
+def network_of(address: str) -> str:
+    """Whose an address is, as far as one can tell; anything else is left as it is."""
     try:
         ip = ip_address(address)
     except ValueError:

@@ -2,6 +2,7 @@
 
 from broker.core.clock import MINUTE, SECOND, Clock
 from broker.core.errors import OAuthError
+from broker.identity.throttle import network_of
 
 MAX_ADDRESSES = 10_000
 
@@ -27,6 +28,7 @@ class Throttle:
 
     def admit(self, address: str) -> None:
         """Raises Throttled."""
+        address = network_of(address)
         minute, passed = divmod(self._clock(), MINUTE)
         self._turn(minute)
         count = self._now.get(address, 0)

@@ -63,8 +63,10 @@ async def make_room(tx: AsyncSession, source: str, now: int, *, until: int, most
 
     False where as many as there may be were all made just now.
     """
-    unused = _unused(source)
+    unused = and_(_without_trace(source), col(Client.used_at).is_(None), col(Client.removed_at).is_(None))
     await tx.exec(delete(Client).where(unused, col(Client.created_at) <= until))
+    if source == "registration":  # one with a document would come back, and the operator removed it for good
+        await tx.exec(delete(Client).where(_without_trace(source), col(Client.removed_at).is_not(None)))
     over = int((await tx.exec(select(func.count()).select_from(Client).where(unused))).one()) - most + 1
     if over <= 0:
         return True
@@ -74,8 +76,7 @@ async def make_room(tx: AsyncSession, source: str, now: int, *, until: int, most
     return bool(done.rowcount == over)
 
 
-def _unused(source: str) -> ColumnElement[bool]:
+def _without_trace(source: str) -> ColumnElement[bool]:
     asked = select(GrantRequest.id).where(GrantRequest.client_id == Client.id).exists()
     given = select(Grant.id).where(Grant.client_id == Client.id).exists()
-    never = and_(col(Client.used_at).is_(None), col(Client.removed_at).is_(None))
-    return and_(col(Client.source) == source, never, ~asked, ~given)
+    return and_(col(Client.source) == source, ~asked, ~given)

@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from broker.core.clock import DAY, MINUTE
 from broker.core.handle import digest
 from broker.settings import Settings
-from broker.store import clients
+from broker.store import clients, grant_requests
 from tests.oauth.published import PublishedWeb
 from tests.oauth.world import CALLBACK, ISSUER, Registered, World, stored_client
 
@@ -216,3 +216,22 @@ async def test_an_operators_client_never_expires(world: World) -> None:
 
     assert await world.db.write(make_room)
     assert (await world.authorize(client)).status_code == 303
+
+
+async def test_one_that_went_by_itself_leaves_the_database_when_another_comes(world: World) -> None:
+    client, told = await registered(world)
+    token = {"authorization": f"Bearer {told['registration_access_token']}"}
+    assert (await world.http.delete(f"/oauth/register/{client.id}", headers=token)).status_code == 204
+    await registered(world)
+    assert await world.db.read(lambda tx: clients.load_any(tx, client.id)) is None
+
+
+async def test_what_one_app_was_given_another_of_its_name_is_asked_for_again(world: World) -> None:
+    one, _ = await registered(world)
+    two, _ = await registered(world)
+    tokens = await world.tokens(one)
+    request_id = await world.asked(two)
+    request = await world.db.read(lambda tx: grant_requests.load(tx, request_id))
+    assert request is not None
+    assert (request.state, request.grant_id) == ("pending", None)
+    assert (await world.refresh(two, tokens["refresh_token"])).json()["error"] == "invalid_grant"
