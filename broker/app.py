@@ -79,7 +79,7 @@ class App:
         await self.proxy.app.stop(CUT_SECONDS)
 
     async def schema_revision(self) -> str:
-        return await self._parts.db.read(schema.revision)
+        return await schema.revision_now(self._parts.db)
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:

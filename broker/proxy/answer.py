@@ -6,11 +6,10 @@ from broker.core.secret import Secret
 from broker.core.strict_json import JSONValue, dumps
 from broker.providers.client import Headers
 
-_PASSED = frozenset(
-    [b"retry-after", b"x-should-retry", b"openai-processing-ms"]
-    + [b"x-ratelimit-%s-%s" % (a, b) for a in (b"limit", b"remaining", b"reset") for b in (b"requests", b"tokens")]
-)
-_RENAMED = {b"x-request-id": b"x-provider-request-id"}
+_AS_THEY_ARE = [b"retry-after", b"x-should-retry", b"openai-processing-ms"] + [
+    b"x-ratelimit-%s-%s" % (a, b) for a in (b"limit", b"remaining", b"reset") for b in (b"requests", b"tokens")
+]
+_PASSED = {name: name for name in _AS_THEY_ARE} | {b"x-request-id": b"x-provider-request-id"}
 _ACCOUNT = re.compile(r"\b(?:sk|pk|rk|org|proj|user|key)[-_][A-Za-z0-9*_.-]{4,}|\bAIza[A-Za-z0-9_-]{10,}")
 _REMOVED = "[removed]"
 _PLAIN = re.compile(rb"[ -~]{0,256}")
@@ -18,16 +17,14 @@ _PLAIN = re.compile(rb"[ -~]{0,256}")
 
 def passed_headers(headers: Headers, key: Secret) -> Headers:
     """By list. The provider's own request id goes under another name: ours is the one to ask us about."""
-    return [
-        (_RENAMED.get(name, name), value)
-        for name, value in headers
-        if (name in _PASSED or name in _RENAMED) and _is_harmless(value, key)
-    ]
+    return [(_PASSED[name], value) for name, value in headers if name in _PASSED and _is_harmless(value, key)]
 
 
 def is_media_type(headers: Headers, wanted: bytes) -> bool:
-    found = next((value for name, value in headers if name == b"content-type"), b"")
-    return found.split(b";")[0].strip().lower() == wanted
+    for name, value in headers:
+        if name == b"content-type":
+            return value == wanted or value.split(b";")[0].strip().lower() == wanted
+    return False
 
 
 def scrub(answer: JSONValue, key: Secret) -> bytes:
@@ -76,5 +73,7 @@ def _scrubbed(value: JSONValue, key: str) -> JSONValue:
 
 def _is_harmless(value: bytes, key: Secret) -> bool:
     """Short printable ASCII that names no key and no account."""
-    plain = _PLAIN.fullmatch(value) is not None
-    return plain and key.reveal().encode() not in value and not _ACCOUNT.search(value.decode("ascii"))
+    if not _PLAIN.fullmatch(value):
+        return False
+    text = value.decode("ascii")
+    return key.reveal() not in text and not _ACCOUNT.search(text)

@@ -1,7 +1,7 @@
 """Access token to principal: the signature, the key that it is bound to, and nothing that can change."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from broker.core.errors import CallRefused
 from broker.ledger.judge import invalid_token
@@ -10,15 +10,13 @@ from broker.providers.client import Headers
 _HEADERS = (b"authorization", b"x-api-key", b"x-goog-api-key")
 
 
-@dataclass(frozen=True, slots=True)
-class UnverifiedToken:
+class UnverifiedToken(NamedTuple):
     text: str
     with_proof: bool = False
     """Whether it was shown as one that is bound to a key (RFC 9449 §7.1)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(NamedTuple):
     """A token that we signed and that has not ended; what it is worth now, the reservation judges."""
 
     jti: str

@@ -1,15 +1,14 @@
 """Between a call, which always runs to its settlement, and the app, which may leave at any moment."""
 
 import asyncio
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from broker.providers.client import Headers
 
 _DEPTH = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """Status and headers; with a body when the answer is whole, without one when it streams."""
 
     status: int

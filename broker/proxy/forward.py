@@ -1,6 +1,6 @@
 """Reservation to reply: the real key is put in at the last moment, and the usage is read on the way past."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from broker.core.errors import CallRefused, Unavailable
 from broker.core.secret import Secret
@@ -29,8 +29,7 @@ _JSON: Headers = [(b"content-type", b"application/json"), (b"accept", b"applicat
 _EVENTS: Headers = [(b"content-type", b"application/json"), (b"accept", b"text/event-stream")]
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(NamedTuple):
     """One call on its way: what is sent where, and how its answer is read."""
 
     provider: Provider
@@ -41,8 +40,7 @@ class Work:
     """Of the app's, those that cross."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What there is to say once the provider is done: how it ended, and the answer unless it streamed."""
 
     ending: Ending

@@ -23,6 +23,7 @@ from broker.proxy.authenticate import Verify
 from broker.proxy.exchange import Means
 from broker.proxy.listing import Listing
 from broker.proxy.noted import Noted
+from broker.proxy.opened import OpenedKeys
 from broker.proxy.pipeline import Proxy
 from broker.proxy.proven import Prover
 from broker.proxy.refuse import Refuser
@@ -62,12 +63,13 @@ class ProxyService:
         self._listener = changes.listener(db, self._told.set)
         self._loops: list[asyncio.Task[None]] = []
         self._marking: set[asyncio.Task[None]] = set()
+        self._opened = OpenedKeys(lambda row: open_credential(vault, row, registry.environment_key))
         self._reserve = Reserver(books, clock, self._lease)
         means = Means(
             reserve=self._reserve,
             books=books,
             client=client,
-            open_key=lambda row: open_credential(vault, row, registry.environment_key),
+            open_key=self._opened,
             key_judged=self._key_judged,
             refuser=Refuser(settings.public_url, prover.algorithms),
             running=self._running,
@@ -107,6 +109,7 @@ class ProxyService:
                 await self._lease.give_back()
 
     async def _look(self) -> None:
+        self._opened.forget()
         if await self._running.look():
             self._is_behind = True
         if self._is_behind:

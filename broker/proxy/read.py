@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 from starlette.types import Receive, Scope
 
@@ -21,8 +22,7 @@ class ClientLeft(Exception):
     """The app hung up before its request was whole."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     provider: str
     path: str
 
@@ -35,10 +35,10 @@ def read_route(scope: Scope) -> Route | None:
 
 def check_framing(headers: Headers, most: int) -> None:
     """Refuses what two readers could frame in two ways, before anything else is believed."""
-    names = [name for name, _ in headers]
-    if b"transfer-encoding" in names and b"content-length" in names:
+    fields = dict(headers)
+    if b"transfer-encoding" in fields and b"content-length" in fields:
         raise CallRefused("invalid_request", "The request is framed in two ways.")
-    if sum(map(len, names)) + sum([len(value) for _, value in headers]) > most:
+    if sum([len(name) + len(value) for name, value in headers]) > most:
         raise CallRefused("invalid_request", "The request has too many or too long headers.")
 
 
@@ -49,9 +49,10 @@ BODY = "broker.body"
 async def read_body(headers: Headers, scope: Scope, receive: Receive, most: int) -> bytes:
     """Raises CallRefused for another media type, an encoding, too many bytes, or bytes that come too slowly."""
     fields = dict(headers)
-    if fields.get(b"content-type", b"").split(b";")[0].strip().lower() != b"application/json":
+    if _media_type(fields.get(b"content-type", b"")) != b"application/json":
         raise CallRefused("unsupported_media_type", "The body must be application/json.")
-    if fields.get(b"content-encoding", b"identity").strip().lower() != b"identity":
+    encoding = fields.get(b"content-encoding")
+    if encoding is not None and encoding.strip().lower() != b"identity":
         raise CallRefused("unsupported_media_type", "The body must not be compressed.")
     length = fields.get(b"content-length", b"0")
     if length.isdigit() and int(length[:20]) > most:
@@ -66,6 +67,11 @@ async def read_body(headers: Headers, scope: Scope, receive: Receive, most: int)
         return await _gather(receive, most)
     except TimeoutError:
         raise CallRefused("invalid_request", "The body came too slowly.") from None
+
+
+@lru_cache(maxsize=64)
+def _media_type(value: bytes) -> bytes:
+    return value.split(b";")[0].strip().lower()
 
 
 async def _gather(receive: Receive, most: int) -> bytes:

@@ -54,7 +54,7 @@ class Running:
         for call in list(self._calls.values()):
             if call.ends_at <= now:
                 call.cut(invalid_token())
-        count = await self._db.read(changes.count)
+        count = await changes.seen(self._db)
         due = [call for call in self._calls.values() if call.changes != count]
         if due:
             await self._judge(due)

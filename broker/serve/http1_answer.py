@@ -8,6 +8,7 @@ from typing import NamedTuple
 from broker.serve.http1_head import Refusal
 
 _LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
+_FRAMING = frozenset([b"content-length", b"connection", b"transfer-encoding", b"keep-alive"])
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 CLOSE = b"connection: close\r\n"
 CHUNKED = b"transfer-encoding: chunked\r\n"
@@ -27,6 +28,9 @@ def opening(status: int, headers: Iterable[tuple[bytes, bytes]]) -> Opening:
     lines, length, close = [_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status], None, False
     for name, value in headers:
         kind = name.lower()
+        if kind not in _FRAMING:
+            lines.append(b"%b: %b\r\n" % (name, value))
+            continue
         if kind == b"content-length":
             length = int(value)
             if status == HTTPStatus.NO_CONTENT:
@@ -34,7 +38,7 @@ def opening(status: int, headers: Iterable[tuple[bytes, bytes]]) -> Opening:
         elif kind == b"connection":
             close = close or b"close" in value.lower()
             continue
-        elif kind in (b"transfer-encoding", b"keep-alive"):
+        else:
             continue  # how the bytes are framed is not for the app to say
         lines.append(b"%b: %b\r\n" % (name, value))
     joined = b"".join(lines)

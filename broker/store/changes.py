@@ -23,6 +23,11 @@ async def count(tx: AsyncSession) -> int:
     return (await tx.exec(select(Change.count))).one()
 
 
+async def seen(db: Database) -> int:
+    """As `count`, for those who look again and again."""
+    return int(await db.glance("SELECT count FROM change"))
+
+
 def listener(db: Database, on_change: Callable[[], None]) -> "Listener | None":
     """Who calls back at once, whoever made the change; None on SQLite, where looking is all there is."""
     if not db.is_postgres:

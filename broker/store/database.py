@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from sqlalchemy import text
 from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -13,6 +14,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.errors import Unavailable
 from broker.store.engines import is_postgresql, postgresql_engine, pragmas, sqlite_engine
+from broker.store.glance import Glance
 from broker.store.steps import Steps, run_steps
 
 T = TypeVar("T")
@@ -66,6 +68,7 @@ class Database:
         else:
             self._writer = sqlite_engine(url, "BEGIN IMMEDIATE", self.pragmas, pool_size=1)
             self._reader = sqlite_engine(url, "BEGIN", [*self.pragmas, "PRAGMA query_only=ON"], pool_size=READERS)
+        self._glance = Glance(url)
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def is_free(self) -> bool:
@@ -90,6 +93,12 @@ class Database:
         await self._ready_to_read()
         return await self._apart(self._in_session(self._reader, work))
 
+    async def glance(self, question: str) -> Any:
+        """The one value of a SELECT without parameters, as it is committed now; what waits to be written is not waited for."""
+        if not self.is_postgres:
+            return self._glance(question)
+        return await self._apart(self._in_connection(self._reader, lambda c: c.scalar(text(question))))
+
     async def _ready_to_read(self) -> None:
         for ready in self.before_read:
             await ready()
@@ -99,6 +108,7 @@ class Database:
             await ending()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        self._glance.close()
         await self._writer.dispose()
         await self._reader.dispose()
 

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 if TYPE_CHECKING:
+    from broker.store.database import Database
     from broker.store.postgresql import Connection
 
 HEAD = "0008"
@@ -58,6 +59,11 @@ async def _asking(url: str) -> "AsyncIterator[Connection]":
             yield connection
         finally:
             await connection.close()
+
+
+async def revision_now(db: "Database") -> str:
+    """As `revision`, for those who look again and again."""
+    return str(await db.glance(_QUESTION))
 
 
 async def revision(tx: AsyncSession) -> str:

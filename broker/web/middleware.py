@@ -68,13 +68,13 @@ class Edge:
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         headers = scope["headers"]
-        names = [name for name, _ in headers]
-        size = sum(map(len, names)) + sum([len(value) + 4 for _, value in headers])
-        if len(names) > MOST_HEADERS or size > self._most_bytes:
+        fields = dict(headers)
+        size = sum([len(name) + len(value) + 4 for name, value in headers])
+        if len(headers) > MOST_HEADERS or size > self._most_bytes:
             return _refuse(431, "headers_too_large", "The headers of the request are too large.")
         if scope["method"] not in METHODS:
             return _refuse(501, "method_not_implemented", "This server does not know that method.")
-        if b"content-length" in names and b"transfer-encoding" in names:
+        if b"content-length" in fields and b"transfer-encoding" in fields:
             # RFC 9112 §6.1: "Regardless, the server MUST close the connection after responding to such a request": what
             # follows on it may be what a proxy before us took for the body.
             return _refuse(400, "invalid_request", "The request has two lengths.", connection="close")
