@@ -1,5 +1,7 @@
 """A person wants each request signed by the app: on the page, in the grant, and for the tokens that are out."""
 
+from typing import Any
+
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.store import changes
@@ -25,7 +27,12 @@ async def approved(browser: Browser, db: Database, clock: TurnedClock, request_i
 async def add_tokens(db: Database, grant: Grant) -> None:
     async def work(tx: AsyncSession) -> None:
         for jti, jkt in (("tok_bearer", ""), ("tok_bound", "k" * 43)):
-            own = {"grant_id": grant.id, "client_id": grant.client_id, "created_at": NOON, "ends_at": NOON * 2}
+            own: dict[str, Any] = {
+                "grant_id": grant.id,
+                "client_id": grant.client_id,
+                "created_at": NOON,
+                "ends_at": NOON * 2,
+            }
             tx.add(AccessToken(jti=jti, dpop_jkt=jkt, **own))
 
     await db.write(work)

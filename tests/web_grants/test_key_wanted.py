@@ -1,5 +1,7 @@
 """On the page of a grant: whether only requests that the app signs are accepted."""
 
+from typing import Any
+
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -29,7 +31,7 @@ async def required(db: Database, grant: Grant) -> bool:
 async def test_one_press_requires_it_and_ends_tokens_that_are_not_bound(
     browser: Browser, db: Database, grant: Grant, lending: Lending
 ) -> None:
-    own = {"grant_id": grant.id, "client_id": grant.client_id, "created_at": 1, "ends_at": NOON + DAY}
+    own: dict[str, Any] = {"grant_id": grant.id, "client_id": grant.client_id, "created_at": 1, "ends_at": NOON + DAY}
     await lending.add(AccessToken(jti="tok_bearer", **own))
     before = await db.read(changes.count)
     page = await browser.go(f"/grants/{grant.id}")
