@@ -8,7 +8,9 @@ import pytest
 from tests import rooms
 
 CHECKOUT = rooms.CHECKOUT
-PAGES = sorted([*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").rglob("*.md")])
+PAGES = sorted(
+    [*CHECKOUT.glob("*.md"), *(path for path in (CHECKOUT / "docs").rglob("*.md") if "node_modules" not in path.parts)]
+)
 
 
 def _links(page: Path) -> list[str]:
