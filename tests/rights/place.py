@@ -20,6 +20,7 @@ from broker.core.secret import Secret
 from broker.identity.passwords import Passwords
 from broker.identity.users import add_user
 from broker.oauth.clients import register_client
+from broker.providers.fetch import Fetch
 from broker.settings import Settings
 from broker.store import own_prices, providers, sessions
 from broker.store.database import Database
@@ -151,12 +152,12 @@ class Place:
 
 
 @asynccontextmanager
-async def open_place(folder: Path, migrated: Path) -> AsyncIterator[Place]:
+async def open_place(folder: Path, migrated: Path, fetch: Fetch | None = None, **chosen: Any) -> AsyncIterator[Place]:
     clock = TurnedClock()
     shutil.copy(migrated, folder / "broker.db")
-    settings = Settings(_env_file=None, data_dir=folder, issuer=ISSUER, sqlite_synchronous="normal")  # type: ignore[call-arg]
+    settings = Settings(_env_file=None, data_dir=folder, issuer=ISSUER, sqlite_synchronous="normal", **chosen)  # type: ignore[call-arg]
     async with fake_provider(answer_chat) as provider:
-        workers = [await create_app(settings, clock=clock, environ={}) for _ in range(2)]
+        workers = [await create_app(settings, clock=clock, environ={}, fetch=fetch) for _ in range(2)]
         https = [httpx.AsyncClient(transport=httpx.ASGITransport(worker), base_url=ISSUER) for worker in workers]
         place = Place(workers, clock, provider, https)
         await place.prepare()
