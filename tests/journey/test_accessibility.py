@@ -10,7 +10,7 @@ import pytest_asyncio
 from playwright.async_api import ConsoleMessage, Page, Response, expect
 
 from tests.chromium import COLOURS, Scheme, violations
-from tests.journey import app_states, consent_states, entry_states  # noqa: F401 - they fill STATES
+from tests.journey import app_states, consent_states, device_states, entry_states  # noqa: F401 - they fill STATES
 from tests.journey.cast import STATES, Cast, assemble
 from tests.journey.place import IN_CHROMIUM, Place
 
