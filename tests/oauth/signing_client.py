@@ -4,13 +4,14 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
+import httpx
 from joserfc.jwk import ECKey
 
 from broker.core.strict_json import dumps
 from broker.oauth.assertion import TYPE
 from broker.oauth.clients import Safeguards
 from tests.oauth.test_jws import Private, public, sign
-from tests.oauth.world import CALLBACK, ISSUER, Registered, TurnedClock, World
+from tests.oauth.world import CALLBACK, ISSUER, Registered, TurnedClock, World, ask
 
 KEY = ECKey.generate_key("P-256")
 OTHER = ECKey.generate_key("P-256")
@@ -64,3 +65,14 @@ async def signing_client(
     client = await world.register(public=False, redirect_uris=redirect_uris, safeguards=asked)
     assert client.secret is None
     return SigningClient(client.id, None, world.clock, keys[0])
+
+
+async def pushes(world: World, client: SigningClient, **fields: str) -> httpx.Response:
+    return await world.http.post("/oauth/par", data=ask(client) | client.fields() | fields)
+
+
+def is_refused(answer: httpx.Response) -> bool:
+    return (answer.status_code, answer.json()) == (
+        401,
+        {"error": "invalid_client", "error_description": "Client authentication failed."},
+    )
