@@ -164,7 +164,9 @@ def _problems(settings: Settings) -> list[str]:
     if settings.issuer.endswith("/") or any(mark in settings.issuer for mark in "?#@\\ \t\r\n"):
         problems.append("BROKER_ISSUER must be an address without trailing slash, query, fragment or user")
     elif url.netloc and url.path:
-        problems.append("BROKER_ISSUER must be an address without a path: pages and endpoints stand at the root of a host")
+        problems.append(
+            "BROKER_ISSUER must be an address without a path: pages and endpoints stand at the root of a host"
+        )
     if url.scheme not in ("http", "https") or not url.hostname:
         problems.append("BROKER_ISSUER must begin with https:// (or http:// on this computer)")
     elif url.scheme == "http" and not is_loopback(url.hostname):

@@ -76,5 +76,6 @@ def _decided(approved: Approved, now: int) -> dict[str, object]:
         "grant_id": approved.grant.id,
         "decided_at": to_seconds(now),
         "effect": approved.effect.value,
+        "dpop_required": bool(approved.grant.dpop_required),
         "authorization_details": [element.to_wire() for element in approved.granted if element is not None],
     }

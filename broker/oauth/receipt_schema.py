@@ -51,6 +51,7 @@ SCHEMA: dict[str, object] = {
             grant_id=_TEXT,
             decided_at=_INSTANT,
             effect={"enum": [effect.value for effect in Effect]},
+            dpop_required={"type": "boolean", "description": "Whether every token must be bound to a key (RFC 9449)."},
             authorization_details={**_DETAILS, "description": "Of what was asked, that which was granted, as granted."},
         ),
         shown=_object(

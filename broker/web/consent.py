@@ -20,7 +20,7 @@ from broker.providers.registry import label
 from broker.store.grant_tables import GrantRequest
 from broker.store.tables import User
 from broker.web import consent_summary
-from broker.web.consent_device import device_block
+from broker.web.consent_device import DeviceBlock, device_block
 from broker.web.consent_done import ClosedRequest, find_request
 from broker.web.consent_form import Filled, read_answer, start_answer, start_form
 from broker.web.consent_summary import Reader
@@ -140,7 +140,7 @@ class ConsentPages:
                 return Shown(case, filled, _last_valid(case, answer, fault, now), now, fault, reviewed=True)
             view = self._view(signed_in, Shown(case, filled, answer, now))
             approved = await approve(tx, case, answer, now)
-            said = Said(view.app, view.address, text_of(view))
+            said = Said(view.app, view.address, text_of(view, self._device(case, now)))
             await make_receipt(tx, self._signer, case, approved, said, now)
             if case.device is None:
                 await make_code(tx, self._web.vault, case.request, approved.grant, now, self._web.settings)
@@ -202,7 +202,6 @@ class ConsentPages:
     def _page(self, request: Request, signed_in: SignedIn, shown: Shown) -> Response:
         row, view = shown.case.request, self._view(signed_in, shown)
         problems = view.problems | shown.key_problem
-        device = shown.case.device
         return self._web.pages.render(
             request,
             "consent.html",
@@ -210,13 +209,16 @@ class ConsentPages:
             signed_in=signed_in,
             view=view,
             problems=problems,
-            device=None if device is None else device_block(device, self._web.vault, shown.now),
+            device=self._device(shown.case, shown.now),
             key_forms=[self._key_form(name, shown.key_name) for name, _ in view.missing],
             last_line=consent_summary.last_line(),
             action=f"/consent/{row.id}",
             form_token=self._web.sessions.form_token(signed_in, f"consent:{row.id}"),
             open_until=row.ends_at,
         )
+
+    def _device(self, case: Case, now: int) -> DeviceBlock | None:
+        return None if case.device is None else device_block(case.device, self._web.vault, now)
 
     def _view(self, signed_in: SignedIn, shown: Shown) -> View:
         settings, app = self._web.settings, app_name(shown.case.client)

@@ -2,21 +2,24 @@
 
 from collections.abc import Iterator
 
+from broker.web.consent_device import DeviceBlock
 from broker.web.consent_notices import Notice
 from broker.web.consent_summary import Line, Row, last_line
 from broker.web.consent_view import View
 from broker.web.foreign import quoted
 
 
-def text_of(view: View) -> str:
+def text_of(view: View, device: DeviceBlock | None) -> str:
     """For the terms that were approved; fields and buttons are left out, since the summary says what they came to."""
-    return "\n".join(_lines(view))
+    return "\n".join(_lines(view, device))
 
 
-def _lines(view: View) -> Iterator[str]:
+def _lines(view: View, device: DeviceBlock | None) -> Iterator[str]:
+    yield from (_noticed(notice) for notice in view.notices)
     yield view.heading
     yield f"{view.address}, {'address verified' if view.verified else 'address not verified'}. {view.facts}"
-    yield from (_noticed(notice) for notice in view.notices)
+    if device is not None:
+        yield from _of_device(device)
     yield from view.same_limits
     yield from (_compared(row) for row in view.rows)
     yield f"If you approve, {view.app}"
@@ -31,7 +34,15 @@ def _lines(view: View) -> Iterator[str]:
     for other in view.others:
         yield f"{'Keeps' if other.kept else 'Loses'} what it has of {other.label}: {other.said}"
     if not view.verified:
-        yield f"Ticked: I started this myself, and I recognise {view.address}"
+        known = f"I recognise {view.address}" if device is None else f"my device shows {device.code}"
+        yield f"Ticked: I started this myself, and {known}"
+
+
+def _of_device(device: DeviceBlock) -> Iterator[str]:
+    yield f"Code on your device: {device.code}. Deny if your device shows something else."
+    yield f"Asked {device.ago}{f' from {device.address}' if device.address else ''}."
+    if device.claim:
+        yield f"The device says it is: {device.claim}. We cannot check this."
 
 
 def _noticed(notice: Notice) -> str:

@@ -1,6 +1,7 @@
 """The person decides on the consent page, and the device hears of it by asking."""
 
 import json
+from base64 import urlsafe_b64decode
 from typing import Any
 
 import pytest
@@ -8,7 +9,7 @@ from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.oauth.grant_types import DEVICE_CODE
-from broker.store.grant_tables import GrantRequest
+from broker.store.grant_tables import ConsentReceipt, GrantRequest
 from broker.store.tables import Client, Credential
 from tests.browser import Browser
 from tests.device.conftest import WISH, House
@@ -184,3 +185,20 @@ async def test_codes_are_in_no_log(
     assert "oauth_error" in said
     letters = codes["user_code"].replace("-", "")
     assert not any(code in said for code in (codes["device_code"], codes["user_code"], letters, "ZZZZ"))
+
+
+async def test_the_receipt_has_what_was_said_of_the_device(house: House, ana: Browser, cli: Client) -> None:
+    codes = await opened(house, ana, cli, device_name="Ana's laptop")
+    await ana.press("Approve")
+
+    async def only(tx: AsyncSession) -> ConsentReceipt:
+        return (await tx.exec(select(ConsentReceipt))).one()
+
+    receipt = await house.lending.db.read(only)
+    assert f"Code on your device: {codes['user_code']}." in receipt.shown
+    assert "Asked just now from 203.0.113.7." in receipt.shown
+    assert "The device says it is: “Ana's laptop”. We cannot check this." in receipt.shown
+    body = receipt.signed.split(".")[1]
+    claims = json.loads(urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+    assert claims["request"]["kind"] == "device"
+    assert codes["user_code"] not in json.dumps(claims)

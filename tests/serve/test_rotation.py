@@ -39,7 +39,7 @@ async def test_two_workers_follow_a_rotation_and_drop_a_leaked_key_at_once(tmp_p
         token = (await asyncio.to_thread(place.grant)).token
         with place.serving() as server, _calling(server) as http:
             rotating = asyncio.create_task(asyncio.to_thread(_rotate, place, http))
-            seen = []
+            seen: list[int] = []
             while not rotating.done() or len(seen) < LOOKS:
                 seen.append(await asyncio.to_thread(ask, http, token))
             await rotating
