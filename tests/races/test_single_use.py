@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from broker.oauth.grant_types import DEVICE_CODE
 from tests.browser import Browser
 from tests.serve.installation import DETAILS, Installation
 from tests.stores import database
@@ -87,6 +88,31 @@ async def test_a_request_uri_a_code_and_a_refresh_token_are_each_used_once(place
 
             # The first family ended with the replay of its code (RFC 6749 §4.1.2), so another is made.
             await at_once_refreshed(place, server.address, clients)
+
+
+async def test_a_device_is_answered_once_and_its_polls_are_timed_over_all_workers(place: Installation) -> None:
+    with place.serving() as server:
+        async with everywhere(server.address, 20) as clients:
+            asked = {"client_id": place.client_id, "authorization_details": json.dumps([DETAILS])}
+            codes = (await clients[0].post("/oauth/device_authorization", data=asked)).json()
+            fields = {"grant_type": DEVICE_CODE, "client_id": place.client_id, "device_code": codes["device_code"]}
+            early = await asyncio.gather(*(client.post("/oauth/token", data=fields) for client in clients))
+            assert Counter(answer.json()["error"] for answer in early) == {"authorization_pending": 1, "slow_down": 19}
+
+            browser = Browser(clients[0], server.address)
+            await browser.go(codes["verification_uri_complete"].removeprefix(server.address))
+            await browser.press("Sign in", email="ana@example.com", password="violet-kettle-orbit-47")
+            await browser.press("Continue")
+            await browser.press("Approve")
+            assert browser.page.h1 == "Your device is connected"
+
+            answers = await asyncio.gather(*(client.post("/oauth/token", data=fields) for client in clients))
+            assert Counter(answer.status_code for answer in answers) == {200: 1, 400: 19}
+            assert {answer.json()["error"] for answer in answers if answer.status_code == 400} == {"invalid_grant"}
+            (won,) = (answer.json() for answer in answers if answer.status_code == 200)
+            headers = {"authorization": f"Bearer {won['access_token']}"}
+            status = await asyncio.gather(*(client.get("/proxy/status", headers=headers) for client in clients))
+            assert {answer.status_code for answer in status} == {200}
 
 
 async def approve_twenty_times(
