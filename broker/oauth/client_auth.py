@@ -63,7 +63,9 @@ class ClientAuthentication:
 
     async def __call__(self, presented: Presented, *, path: str, asked_from: str) -> Client:
         """Raises OAuthError invalid_client, the same for each reason. An assertion may be for the endpoint at this path."""
-        client = await self.find(presented.client_id, asked_from=asked_from)
+        # RFC 6749 Appendix A.1: visible ASCII; a name that JSON or Basic brought may have a NUL, which no store takes.
+        may_be = presented.client_id.isascii() and presented.client_id.isprintable()
+        client = await self.find(presented.client_id, asked_from=asked_from) if may_be else None
         if isinstance(presented.proof, Unverified):
             await self._check_assertion(client, presented.proof, path)
         elif not _shows_secret(client, presented):

@@ -8,6 +8,7 @@ import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.store.tables import Client
+from tests.oauth.signing_client import SigningClient, is_refused
 from tests.oauth.world import VERIFIER, Registered, World, form, stored_client
 from tests.stores import Store
 
@@ -105,6 +106,15 @@ async def test_a_public_client_may_name_itself_in_the_header_without_a_secret(wo
     public = await world.register(public=True)
     assert (await exchange(world, public, basic(public.id, ""))).status_code == 200
     assert (await exchange(world, public, basic(public.id, "x"))).status_code == 401
+
+
+@pytest.mark.parametrize("name", ["cli_\x00", "\x00", "cli_\n", "cli_ü", "cli_\u202e"])
+async def test_a_name_that_no_client_can_have_is_refused_like_any_other(world: World, name: str) -> None:
+    """PostgreSQL takes no NUL, and would answer with an error of its own."""
+    client, secret = await confidential(world)
+    assert (await exchange(world, client, basic(name, secret))).status_code == 401
+    posing = SigningClient(name, None, world.clock)
+    assert is_refused(await world.http.post("/oauth/revoke", data={"token": "x"} | posing.fields()))
 
 
 async def set_method(world: World, client_id: str, method: str) -> None:
