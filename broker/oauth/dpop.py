@@ -67,7 +67,7 @@ def _judge(signed: Unverified, key: PublicKey, request: Request, now: int, windo
     if _text(claims, "htm") != request.method:
         raise bad_proof("htm")
     place = normal(request.uri)
-    if place is None or normal(htu) != place:
+    if place is None or (htu != request.uri and normal(htu) != place):
         raise bad_proof("htu")
     if request.access_token is not None and not same(_text(claims, "ath"), ath_of(request.access_token)):
         raise bad_proof("ath")
@@ -76,8 +76,9 @@ def _judge(signed: Unverified, key: PublicKey, request: Request, now: int, windo
         raise bad_proof("iat")
     if nonces is not None and not nonces.has(_text(claims, "nonce", ""), now):
         raise OAuthError("use_dpop_nonce", "The proof must name the nonce of the DPoP-Nonce header.")
-    shown = digest(f"dpop\x1f{key.thumbprint}\x1f{place}\x1f{jti}")
-    return Proof(key.thumbprint, signed.algorithm, shown, from_seconds(issued + window + KEPT_SECONDS))
+    jkt = key.thumbprint
+    shown = digest(f"dpop\x1f{jkt}\x1f{place}\x1f{jti}")
+    return Proof(jkt, signed.algorithm, shown, from_seconds(issued + window + KEPT_SECONDS))
 
 
 def bad_proof(detail: str, description: str = "The DPoP proof is not valid for this request.") -> OAuthError:

@@ -7,8 +7,11 @@ from starlette.types import Message, Scope, Send
 
 from broker.core.errors import CallRefused, OAuthError
 from broker.ledger.judge import invalid_token
+from broker.ops.log import logger
 from broker.providers.client import Headers
 from broker.proxy.authenticate import Principal, UnverifiedToken
+
+log = logger("proxy")
 
 NONCE = "broker.nonce"
 """Where a request keeps the headers that its answer has besides: a nonce for the next proof."""
@@ -44,6 +47,7 @@ async def require_proof(principal: Principal, token: UnverifiedToken, prover: Pr
     try:
         await prover.check(token.text, principal.jkt, shown, scope["method"], scope["raw_path"].decode("latin-1"))
     except OAuthError as error:
+        log.info("proof_refused", error=error.error, detail=error.detail, jti=principal.jti)
         raise NotProven(error.error, detail=error.detail) from error
 
 

@@ -8,8 +8,10 @@ import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.oauth.clients import Safeguards
+from broker.oauth.grant_types import DEVICE_CODE
 from broker.settings import Settings
 from broker.store.grant_tables import AccessToken, Grant
+from tests.oauth import devices
 from tests.oauth.prover import PAR, TOKEN, Prover
 from tests.oauth.world import VERIFIER, Registered, World, ask, present, sent_back
 
@@ -259,6 +261,19 @@ class TestWithNonces:
         client = await world.register()
         answer = await world.exchange(client, (await world.code(client))[0])
         assert (answer.status_code, "dpop-nonce" in answer.headers) == (200, False)
+
+
+async def test_a_device_is_given_bound_tokens_too(world: World) -> None:
+    client = await world.register(safeguards=BOUND)
+    code = (await devices.waiting(world, client))["device_code"]
+    fields = {"grant_type": DEVICE_CODE, "device_code": code, **client.fields()}
+    shown = proof(world)
+    assert refused(await post(world, "/oauth/token", dict(fields), shown)) == "authorization_pending"
+    await devices.approve(world, code)
+    assert refused(await post(world, "/oauth/token", dict(fields))) == "invalid_dpop_proof"
+    body = (await post(world, "/oauth/token", dict(fields), shown)).json()
+    assert body["token_type"] == "DPoP"
+    assert refused(await refresh(world, client, body["refresh_token"], proof(world, OTHER))) == "invalid_grant"
 
 
 async def test_metadata_names_what_proofs_may_be_signed_with(world: World) -> None:
