@@ -16,6 +16,7 @@ from broker.core.access import Access
 from broker.core.clock import to_seconds
 from broker.core.details import MAX_BYTES, BadDetails, parse_details
 from broker.ledger.limits import open_access
+from broker.oauth.fapi import must_prove
 from broker.oauth.issue import IssuedToken, issue_access_token
 from broker.oauth.signing import load_or_make_signing_keys
 from broker.store import clients, credentials, grants, users
@@ -102,7 +103,7 @@ async def _add(desk: Desk, wanted: _Wanted) -> tuple[Grant, IssuedToken | None]:
     settings, chosen = desk.settings, await desk.user(wanted.email)
 
     async def write(tx: AsyncSession) -> tuple[Grant, IssuedToken | None]:
-        person = await _may_hold(tx, chosen, wanted.client_id)
+        person = await _may_hold(tx, chosen, wanted)
         await credentials.ensure_environment(tx, desk.registry.names_with_environment_key(), now)
         given = [await _given(tx, person, element, wanted.credential_ids, now) for element in wanted.details]
         grant = await create_grant(tx, person.id, wanted.client_id, "operator", given, now)
@@ -118,12 +119,15 @@ async def _add(desk: Desk, wanted: _Wanted) -> tuple[Grant, IssuedToken | None]:
     return await desk.db.write(write)
 
 
-async def _may_hold(tx: AsyncSession, chosen: User, client_id: str) -> User:
+async def _may_hold(tx: AsyncSession, chosen: User, wanted: _Wanted) -> User:
     person = await users.load(tx, chosen.id)
     if person is None or person.disabled_at is not None:
         wrong(f"{chosen.email} is disabled.")
-    if await clients.load(tx, client_id) is None:
-        wrong(f"There is no client {client_id!r}.")
+    client = await clients.load(tx, wanted.client_id)
+    if client is None:
+        wrong(f"There is no client {wanted.client_id!r}.")
+    if wanted.token and must_prove(client):
+        wrong("This client has only tokens that are bound to a key of its own, which it gets itself: leave --token out.")
     return person
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,16 @@ def stage(broker: Broker) -> Stage:
         "key", "add", "--provider", "openai", "--user", "mia@example.com", "--no-check", "--json", said="sk-of-mia-0123"
     )
     return Stage(broker, client, key.json()["credential_id"])
+
+
+def test_no_token_that_anyone_could_use_is_printed_for_a_client_that_must_prove_its_key(stage: Stage) -> None:
+    bound = stage.broker("client", "add", "Bound", "--public", "--dpop", "--json").json()["client_id"]
+    other = replace(stage, client_id=bound)
+    told = other.add("--token")
+    assert (told.status, told.out) == (2, "")
+    assert told.err.startswith("This client has only tokens that are bound to a key of its own")
+    assert other.broker("grant", "list", "--json").json() == []
+    assert other.add().json().keys() == {"grant_id"}
 
 
 def test_a_grant_gives_what_the_details_say(stage: Stage) -> None:
