@@ -127,7 +127,7 @@ async def _may_hold(tx: AsyncSession, chosen: User, wanted: _Wanted) -> User:
     if client is None:
         wrong(f"There is no client {wanted.client_id!r}.")
     if wanted.token and must_prove(client):
-        wrong("This client has only tokens that are bound to a key of its own, which it gets itself: leave --token out.")
+        wrong("This client has only tokens bound to a key of its own, which it gets itself: leave --token out.")
     return person
 
 

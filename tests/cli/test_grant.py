@@ -56,7 +56,7 @@ def test_no_token_that_anyone_could_use_is_printed_for_a_client_that_must_prove_
     other = replace(stage, client_id=bound)
     told = other.add("--token")
     assert (told.status, told.out) == (2, "")
-    assert told.err.startswith("This client has only tokens that are bound to a key of its own")
+    assert told.err.startswith("This client has only tokens bound to a key of its own")
     assert other.broker("grant", "list", "--json").json() == []
     assert other.add().json().keys() == {"grant_id"}
 
