@@ -70,7 +70,7 @@ async def _find(desk: Desk, model: str | None) -> list[tuple[str, ...]]:
     found = []
     for provider in desk.registry.names():
         for name in [model] if model is not None else book.models(provider):
-            known = book.find(provider, name, desk.now())
+            known = book.find(provider, name, desk.now(), output=False)
             if known is not None:
                 found.append(_row(provider, name, known))
     return found

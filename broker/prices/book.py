@@ -36,20 +36,21 @@ class PriceBook:
             self.models(provider)
             output_limit(provider, "")
 
-    def find(self, provider: str, model: str, now: int) -> Price | None:
+    def find(self, provider: str, model: str, now: int, *, output: bool = True) -> Price | None:
         """The price of a call that starts now, at the dearest of what may hold while it runs.
 
         An exact id, or that id with a date suffix; where the book lists dated siblings of the id, the dearest of all.
+        Without `output` also a price that says nothing of it, for a call that gives none.
         """
         own = self._own.get((provider, model))
-        if own is None and self._own and (dated := _DATED.fullmatch(model)) and model not in _listed(provider):
+        if own is None and self._own and (dated := _DATED.fullmatch(model)) and model not in _listed(provider, output):
             own = self._own.get((provider, dated["id"]))
-        return own if own is not None else _packaged(provider, model, now // MINUTE)
+        return own if own is not None else _packaged(provider, model, now // MINUTE, output)
 
     def models(self, provider: str) -> list[str]:
         """Every id with a price, in order."""
         own = {model for name, model in self._own if name == provider}
-        return sorted(own.union(_listed(provider)))
+        return sorted(own.union(_listed(provider, False)))
 
 
 @lru_cache(maxsize=1024)
@@ -66,9 +67,9 @@ def own_price(row: OwnPrice) -> Price:
 
 
 @lru_cache(maxsize=1024)
-def _packaged(provider: str, model: str, minute: int) -> Price | None:
+def _packaged(provider: str, model: str, minute: int, output: bool) -> Price | None:
     """Prices change by the day; looking one up takes as long as the rest of a call's judging."""
-    listed = _listed(provider)
+    listed = _listed(provider, output)
     dated = _DATED.fullmatch(model)
     base = model if model in listed or dated is None else dated["id"]
     if base not in listed:
@@ -77,8 +78,8 @@ def _packaged(provider: str, model: str, minute: int) -> Price | None:
     return _dearest(_price(provider, name, minute * MINUTE) for name in [base, *siblings])
 
 
-def _listed(provider: str) -> Iterable[str]:
-    return _SANDBOX_RATES if provider == SANDBOX else packaged.models(provider)
+def _listed(provider: str, output: bool) -> Iterable[str]:
+    return _SANDBOX_RATES if provider == SANDBOX else packaged.models(provider, output=output)
 
 
 def _price(provider: str, model: str, now: int) -> Price | None:

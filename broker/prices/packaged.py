@@ -43,6 +43,8 @@ class Listed:
     """What is listed of one provider, by model."""
 
     spells: dict[str, list[Spell]]
+    inputs: dict[str, list[Spell]]
+    """Of models that give no tokens: what goes in is all that is paid for."""
     limits: dict[str, int]
 
 
@@ -54,13 +56,15 @@ def give(lists: bytes) -> None:
     _given[:] = [lists]
 
 
-def models(provider: str) -> tuple[str, ...]:
-    """The exact ids that have a price by token."""
-    return tuple(_listed(provider).spells)
+def models(provider: str, *, output: bool = True) -> tuple[str, ...]:
+    """The exact ids that have a price by token; without `output` also those that have one for what goes in alone."""
+    listed = _listed(provider)
+    return tuple(listed.spells) if output else (*listed.spells, *listed.inputs)
 
 
 def price(provider: str, model: str, now: int) -> Price | None:
-    spells = _listed(provider).spells.get(model)
+    listed = _listed(provider)
+    spells = listed.spells.get(model) or listed.inputs.get(model)
     if spells is None:
         return None
     return Price(_lists()["source"], _lists()["version"], dearest_tiers(active(spells, now)))
@@ -100,10 +104,12 @@ def _at_instant(spells: list[Spell], instant: datetime) -> tuple[Tier, ...]:
 @cache
 def _listed(provider: str) -> Listed:
     text = _lists()["providers"].get(provider)
-    found = json.loads(text) if text else {"prices": {}, "limits": {}}
-    return Listed(
-        {model: [Spell.read(*row) for row in rows] for model, rows in found["prices"].items()}, found["limits"]
-    )
+    found = json.loads(text) if text else {"prices": {}, "inputs": {}, "limits": {}}
+    return Listed(_spells(found["prices"]), _spells(found["inputs"]), found["limits"])
+
+
+def _spells(told: dict[str, list[list[Any]]]) -> dict[str, list[Spell]]:
+    return {model: [Spell.read(*row) for row in rows] for model, rows in told.items()}
 
 
 @cache

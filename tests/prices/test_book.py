@@ -96,7 +96,7 @@ def test_every_listed_model_has_a_price_and_is_in_order() -> None:
         listed = book.models(provider)
         assert len(listed) > 1
         assert listed == sorted(listed)
-        assert [model for model in listed if book.find(provider, model, NOON) is None] == []
+        assert [model for model in listed if book.find(provider, model, NOON, output=False) is None] == []
 
 
 def test_the_sandbox_has_a_price() -> None:
@@ -133,3 +133,13 @@ def test_the_output_a_model_gives_is_known_with_and_without_a_date() -> None:
     assert output_limit("openai", "gpt-4o-mini-2099-01-01") == 16_384
     assert output_limit("openai", "nothing") is None
     assert output_limit("nobody", "gpt-4o-mini") is None
+
+
+def test_a_model_that_gives_no_tokens_has_a_price_for_calls_that_ask_for_none() -> None:
+    book = PriceBook()
+    assert book.find("openai", "text-embedding-3-small", NOON) is None
+    price = book.find("openai", "text-embedding-3-small", NOON, output=False)
+    assert price is not None
+    assert rates(price) == (20_000, 0)
+    assert book.find("openai", "gpt-4o-mini", NOON, output=False) == found(book, "gpt-4o-mini")
+    assert "text-embedding-3-small" in book.models("openai")

@@ -7,7 +7,8 @@ from typing import Any
 import openai
 import pytest
 
-from tests.fake_provider import answer_chat, provider_in_a_thread
+from tests.fake_openai import answer_openai
+from tests.fake_provider import provider_in_a_thread
 from tests.serve.installation import Granted, Installation, dollars
 
 MESSAGES: Any = [{"role": "user", "content": "Hello"}]
@@ -27,7 +28,7 @@ class Place:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with provider_in_a_thread(answer_chat) as provider:
+    with provider_in_a_thread(answer_openai) as provider:
         folder = tmp_path_factory.mktemp("sdk")
         installation = Installation(folder, {"BROKER_PROVIDER_OPENAI_BASE_URL": f"{provider.url}/v1"})
         installation.furnish()
@@ -101,3 +102,36 @@ def test_a_revoked_grant_is_dead_on_the_next_call(place: Place) -> None:
         place.installation.broker("grant", "revoke", granted.grant_id)
         with pytest.raises(openai.AuthenticationError):
             client.chat.completions.create(model="gpt-4o-mini", messages=MESSAGES)
+
+
+def spent(place: Place, granted: Granted) -> tuple[int, int]:
+    (access,) = place.installation.show(granted.grant_id)["access"]
+    return access["budget"]["settled"], access["budget"]["held"]
+
+
+def test_a_response_and_its_stream_cost_what_their_usage_says(place: Place) -> None:
+    granted = place.installation.grant()
+    with place.client(granted) as client:
+        whole = client.responses.create(model="gpt-4o-mini", input="Hello")
+        with client.responses.stream(model="gpt-4o-mini", input="Hello") as stream:
+            words = [event.delta for event in stream if event.type == "response.output_text.delta"]
+            last = stream.get_final_response()
+    assert whole.output_text == last.output_text == "".join(words) == "Hello there."
+    # Twice 10 tokens at $0.15 and 5 at $0.60 a million, each rounded up.
+    assert spent(place, granted) == (10, 0)
+
+
+def test_completions_embeddings_and_moderations_need_actions_of_their_own(place: Place, granted: Granted) -> None:
+    with place.client(granted) as client, pytest.raises(openai.PermissionDeniedError) as refused:
+        client.completions.create(model="gpt-4o-mini", prompt="Hello")
+    assert refused.value.code == "action_not_granted"
+    models = ["gpt-3.5-turbo-instruct", "text-embedding-3-small", "omni-moderation-latest"]
+    able = place.installation.grant(models=models, actions=["completions", "embeddings", "moderations"])
+    with place.client(able) as client:
+        assert client.completions.create(model=models[0], prompt="Hello").choices[0].text == "Hello."
+        words = [each.choices[0].text for each in client.completions.create(model=models[0], prompt="x", stream=True)]
+        assert client.embeddings.create(model=models[1], input="Hello").data[0].embedding == [0.5, -0.5]
+        assert not client.moderations.create(input="Hello").results[0].flagged
+    assert "".join(words) == "Hello."
+    # Twice 10 tokens at $1.50 and 5 at $2.00 a million, and 10 at $0.02.
+    assert spent(place, able) == (51, 0)

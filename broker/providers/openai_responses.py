@@ -1,0 +1,169 @@
+"""POST /v1/responses as a request: an allow-list of fields, items and tools, and the most that they can use."""
+
+from collections.abc import Iterator
+
+from broker.core.strict_json import JSONValue
+from broker.providers.body import NORMALISING_FACTOR, count_of, flag_of, objects_of, rendered, shown, text_of
+from broker.providers.dialect import Body, Reading, refuse_request
+from broker.providers.openai_request import BYTE_LEVEL, MESSAGE_TOKENS, REQUEST_TOKENS, SEARCHES, TOOL_TOKENS
+from broker.providers.registry import Provider
+
+Found = Iterator[tuple[str, str]]
+"""(what, the action it needs or nothing) for all that has no bound here."""
+
+_HARMLESS = frozenset(
+    [
+        "model", "input", "instructions", "max_output_tokens", "max_tool_calls", "metadata", "parallel_tool_calls",
+        "prompt_cache_key", "reasoning", "safety_identifier", "stream", "stream_options", "temperature", "text",
+        "tool_choice", "tools", "top_logprobs", "top_p", "truncation", "user", "include",
+    ]
+)  # fmt: skip
+_ONLY: dict[str, tuple[JSONValue, ...]] = {
+    "background": (False, None),
+    "conversation": (None,),
+    "previous_response_id": (None,),
+    "prompt": (None,),
+    "store": (False, None),
+    "service_tier": ("default", None),
+    "prompt_cache_retention": ("in_memory", None),
+    "context_management": (None, []),
+}
+"""Fields that are harmless with these values alone: with others they bring in what stands at the provider, or its price."""
+
+_FIELD_ACTIONS = {"background": "background"}
+_INCLUDED = frozenset(["reasoning.encrypted_content", "message.output_text.logprobs"])
+_ITEMS: dict[str, frozenset[str]] = {
+    "message": frozenset(["role", "content", "id", "status", "phase"]),
+    "function_call": frozenset(["call_id", "name", "arguments", "id", "status", "namespace"]),
+    "function_call_output": frozenset(["call_id", "output", "id", "status"]),
+    "custom_tool_call": frozenset(["call_id", "name", "input", "id", "status", "namespace"]),
+    "custom_tool_call_output": frozenset(["call_id", "output", "id", "status"]),
+    "reasoning": frozenset(["id", "summary", "content", "encrypted_content", "status"]),
+    "local_shell_call": frozenset(["id", "action", "call_id", "status"]),
+    "local_shell_call_output": frozenset(["id", "output", "call_id", "status"]),
+    "apply_patch_call": frozenset(["id", "call_id", "operation", "status"]),
+    "apply_patch_call_output": frozenset(["id", "call_id", "output", "status"]),
+}
+"""Items whose bytes bound their tokens, with their members."""
+_ITEM_ACTIONS = {
+    "web_search_call": "web_search",
+    "file_search_call": "files",
+    "code_interpreter_call": "code_execution",
+    "image_generation_call": "images",
+    "computer_call": "vision",
+    "computer_call_output": "vision",
+}
+_PARTS = frozenset(["input_text", "output_text", "refusal", "text", "summary_text", "reasoning_text"])
+_PART_MEMBERS = frozenset(["type", "text", "refusal", "annotations", "logprobs"])
+_PART_ACTIONS = {"input_image": "vision", "input_file": "files", "input_audio": "audio"}
+_TOOLS = frozenset(["function", "custom", "local_shell", "apply_patch"])
+"""Tools that the app itself runs."""
+_TOOL_ACTIONS = (
+    ("web_search", "web_search"),
+    ("file_search", "files"),
+    ("code_interpreter", "code_execution"),
+    ("shell", "code_execution"),
+    ("image_generation", "images"),
+    ("computer", "vision"),
+)
+_MOST = 2**53
+
+
+def read_response(body: Body, size: int, provider: Provider, path: str) -> Reading:
+    """Reads a request body of `size` bytes; raises CallRefused when it is not valid."""
+    model = text_of(body, "model", 200)
+    items, tools = _items(body), objects_of(body, "tools")
+    needs = dict(_needs(body, items, tools, provider, model))
+    factor = 1 if provider.name in BYTE_LEVEL else NORMALISING_FACTOR
+    # Left out, the provider would keep the answer for a month, where it is in no grant any more.
+    sent = rendered({name: value for name, value in body.items() if name != "max_output_tokens"} | _kept_out(provider))
+    return Reading(
+        model=model,
+        action="chat",
+        extra_actions=frozenset(action for action in needs.values() if action),
+        streamed=flag_of(body, "stream"),
+        # The event with the usage is part of every stream here.
+        wants_usage=True,
+        own_output=count_of(body, "max_output_tokens", _MOST),
+        choices=1,
+        covers_reasoning=provider.name in BYTE_LEVEL,
+        input_bound=max(size, len(sent) + 60) * factor
+        + REQUEST_TOKENS
+        + MESSAGE_TOKENS * max(len(items), 1)
+        + TOOL_TOKENS * len(tools),
+        unbounded=f"The cost of this cannot be bounded here: {', '.join(sorted(needs))}." if needs else "",
+        render=lambda output_max: b'%b,"max_output_tokens":%d}' % (sent[:-1], output_max),
+        target=path,
+    )
+
+
+def _kept_out(provider: Provider) -> Body:
+    # Left out, a project's own setting would choose the tier, and with it the price.
+    return {"store": False} | ({"service_tier": "default"} if provider.name == "openai" else {})
+
+
+def _items(body: Body) -> list[Body]:
+    asked = body.get("input")
+    if isinstance(asked, str):
+        return []
+    items = objects_of(body, "input")
+    if not items:
+        raise refuse_request("input must be a text or an array of items.")
+    return items
+
+
+def _needs(body: Body, items: list[Body], tools: list[Body], provider: Provider, model: str) -> Found:
+    if SEARCHES.search(model):
+        yield "model", "web_search"
+    for name, value in body.items():
+        if name in _ONLY:
+            if value not in _ONLY[name]:
+                yield name, _FIELD_ACTIONS.get(name, "")
+        elif name not in _HARMLESS and name not in provider.allow_fields:
+            yield shown(name), ""
+    yield from _included(body.get("include"))
+    for item in items:
+        yield from _item(item)
+    for tool in tools:
+        kind = tool.get("type")
+        if kind not in _TOOLS:
+            word = shown(kind) if isinstance(kind, str) else "type"
+            yield f"tools.{word}", next((action for start, action in _TOOL_ACTIONS if word.startswith(start)), "")
+
+
+def _included(include: JSONValue) -> Found:
+    if include is None:
+        return
+    if not isinstance(include, list):
+        raise refuse_request("include must be an array.")
+    for name in include:
+        if name not in _INCLUDED:
+            yield f"include.{shown(name) if isinstance(name, str) else '?'}", ""
+
+
+def _item(item: Body) -> Found:
+    kind = item.get("type", "message")
+    word = shown(kind) if isinstance(kind, str) else "type"
+    members = _ITEMS.get(word)
+    if members is None:
+        yield f"input.{word}", _ITEM_ACTIONS.get(word, "")
+        return
+    for name in item.keys() - members - {"type"}:
+        yield f"input.{word}.{shown(name)}", ""
+    for name in ("content", "output", "summary"):
+        yield from _parts(item.get(name), word)
+
+
+def _parts(content: JSONValue, where: str) -> Found:
+    if content is None or isinstance(content, str):
+        return
+    if not isinstance(content, list):
+        raise refuse_request("content must be a text or an array of parts.")
+    for part in content:
+        kind = part.get("type") if isinstance(part, dict) else None
+        word = shown(kind) if isinstance(kind, str) else "type"
+        if not isinstance(part, dict) or word not in _PARTS:
+            yield f"input.{where}.{word}", _PART_ACTIONS.get(word, "")
+            continue
+        for name in part.keys() - _PART_MEMBERS:
+            yield f"input.{where}.{shown(name)}", _PART_ACTIONS.get(f"input_{name.partition('_')[0]}", "")
