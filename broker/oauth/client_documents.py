@@ -37,13 +37,13 @@ class ClientDocuments:
 
     async def find(self, client_id: str, known: Client | None, asked_from: str) -> Client | None:
         """None where there is no such document; raises OAuthError where nobody can tell now, Throttled among them."""
-        if known is not None and known.fresh_until is not None and self._clock() < known.fresh_until:
+        if known is not None and self._is_fresh(known):
             return known
         reading = self._reading.get(client_id)
         if reading is None:
             self._each.admit(asked_from)
             # A task of its own: whoever asked first may be gone before it is answered.
-            reading = asyncio.create_task(self._read(client_id, is_known=known is not None))
+            reading = asyncio.create_task(self._read(client_id))
             self._reading[client_id] = reading
             reading.add_done_callback(lambda done: self._forget(client_id, done))
         return await asyncio.shield(reading)
@@ -53,7 +53,14 @@ class ClientDocuments:
         if not done.cancelled():
             done.exception()  # whoever wanted to know may be gone
 
-    async def _read(self, client_id: str, *, is_known: bool) -> Client | None:
+    def _is_fresh(self, known: Client) -> bool:
+        return known.fresh_until is not None and self._clock() < known.fresh_until
+
+    async def _read(self, client_id: str) -> Client | None:
+        # Somebody may have read it between the look-up that found nothing fresh and this moment.
+        known = await self._db.read(lambda tx: clients.load_any(tx, client_id))
+        if known is not None and self._is_fresh(known):
+            return known
         try:
             fetched = await self._fetch(client_id, most=MOST_BYTES, accept=ACCEPT)
             metadata = read_document(client_id, fetched)
@@ -62,7 +69,7 @@ class ClientDocuments:
             return None
         except NotFetched as error:
             _log.info("client_document_not_read", client_id=client_id, detail=str(error))
-            if is_known or isinstance(error, AskedTooOften):
+            if known is not None or isinstance(error, AskedTooOften):
                 raise _later(str(error)) from error
             return None
         now = self._clock()
@@ -74,8 +81,8 @@ class ClientDocuments:
     ) -> Client | None:
         client = await clients.load_any(tx, client_id)
         if client is None:
-            if not await clients.make_room(tx, "document", now, until=now - KEPT_UNUSED, most=self._most_unused):
-                raise _later("too many clients that nobody uses")
+            # The oldest can go at once: it has no trace, so that reading it again is all that anybody loses.
+            await clients.make_room(tx, "document", old=now - KEPT_UNUSED, ripe=now, most=self._most_unused)
             client = Client(id=client_id, source="document", address=origin_of(client_id), verified=0, created_at=now)
         if client.removed_at is not None:
             return None

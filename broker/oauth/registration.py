@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from broker.audit.record import record
-from broker.core.clock import SECOND, Clock, to_seconds
+from broker.core.clock import MINUTE, SECOND, Clock, to_seconds
 from broker.core.errors import OAuthError
 from broker.core.handle import digest, new_handle, new_id
 from broker.core.secret import Secret
@@ -26,6 +26,8 @@ from broker.store.tables import Client
 
 PATH = "/oauth/register"
 MOST_BYTES = 65_536
+TIME_TO_BE_USED = 15 * MINUTE
+"""Between its registration and the first time that it asks for somebody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ class Registration:
     async def _add(self, tx: AsyncSession, metadata: ClientMetadata, secret: Secret | None, token: Secret) -> Client:
         now = self.clock()
         most = self.settings.most_unused_clients
-        if not await clients.make_room(tx, "registration", now, until=now - UNUSED_FOR, most=most):
+        old, ripe = now - UNUSED_FOR, now - TIME_TO_BE_USED
+        if not await clients.make_room(tx, "registration", old=old, ripe=ripe, most=most):
             raise OAuthError("temporarily_unavailable", "Too many clients register now. Try again later.", status=503)
         client = Client(
             id=new_id("cli"),

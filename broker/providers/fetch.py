@@ -87,7 +87,7 @@ class GuardedFetch:
 
     async def __call__(self, url: str, *, most: int, accept: str) -> Fetched:
         try:
-            origin, request = render("GET", url, [(b"accept", accept.encode())])
+            origin, request = render("GET", url, [(b"user-agent", b"Broker"), (b"accept", accept.encode())])
             if not _may_be_asked(origin, url):
                 raise ValueError("not an address that is fetched")
             async with asyncio.timeout(self._seconds), self._turns:

@@ -4,13 +4,10 @@ from sqlalchemy import ColumnElement, delete, func, update
 from sqlmodel import and_, col, or_, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from broker.core.clock import DAY, MINUTE
+from broker.core.clock import DAY
 from broker.store import changes
 from broker.store.grant_tables import Grant, GrantRequest
 from broker.store.tables import Client
-
-TIME_TO_BE_USED = 10 * MINUTE
-"""A client that was just made is let be for so long."""
 
 
 async def load(tx: AsyncSession, client_id: str) -> Client | None:
@@ -58,20 +55,19 @@ async def used(tx: AsyncSession, client_id: str, now: int) -> None:
     await tx.exec(update(Client).where(col(Client.id) == client_id, stale).values(used_at=now))
 
 
-async def make_room(tx: AsyncSession, source: str, now: int, *, until: int, most: int) -> bool:
-    """Deletes the clients of this source that were made until then and left no trace; of more than that, the oldest.
+async def make_room(tx: AsyncSession, source: str, *, old: int, ripe: int, most: int) -> bool:
+    """Deletes the clients of this source that were made until `old` and that nobody was ever asked for.
 
-    False where as many as there may be were all made just now.
+    Where more than that stand, the oldest go, too, but those that were made after `ripe`: False if they are all there are.
     """
     unused = and_(_without_trace(source), col(Client.used_at).is_(None), col(Client.removed_at).is_(None))
-    await tx.exec(delete(Client).where(unused, col(Client.created_at) <= until))
+    await tx.exec(delete(Client).where(unused, col(Client.created_at) <= old))
     if source == "registration":  # one with a document would come back, and the operator removed it for good
         await tx.exec(delete(Client).where(_without_trace(source), col(Client.removed_at).is_not(None)))
     over = int((await tx.exec(select(func.count()).select_from(Client).where(unused))).one()) - most + 1
     if over <= 0:
         return True
-    ripe = select(Client.id).where(unused, Client.created_at <= now - TIME_TO_BE_USED)
-    oldest = ripe.order_by(col(Client.created_at)).limit(over)
+    oldest = select(Client.id).where(unused, Client.created_at <= ripe).order_by(col(Client.created_at)).limit(over)
     done = await tx.exec(delete(Client).where(col(Client.id).in_(oldest)))
     return bool(done.rowcount == over)
 

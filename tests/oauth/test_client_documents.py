@@ -1,6 +1,7 @@
 """Documents of clients are read when they are needed, kept while they are fresh, and believed in nothing but their addresses."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from broker.oauth.client_documents import AN_ADDRESS_A_MINUTE
 from broker.oauth.paced_fetch import A_HOST_A_MINUTE
 from broker.providers.fetch import Fetched
+from broker.settings import Settings
 from broker.store import clients
 from tests.oauth.published import JSON, PublishedWeb
 from tests.oauth.world import CALLBACK, Registered, World, stored_client
@@ -16,6 +18,11 @@ URL = "https://notes.example/client.json"
 APP = Registered(URL, None)
 ELSEWHERE = "https://notes.example/elsewhere"
 UNTRUSTED = "client_id is missing or unknown"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path, most_unused_clients=2)
 
 
 def document(**members: object) -> dict[str, Any]:
@@ -186,6 +193,18 @@ async def test_a_host_that_is_asked_too_often_has_its_clients_wait_and_not_refus
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
     world.clock.turn(120)
     assert (await world.push(APP)).status_code == 201
+
+
+async def test_of_too_many_documents_that_asked_nobody_the_oldest_goes(world: World, web: PublishedWeb) -> None:
+    web.publish(URL, document())
+    await world.asked(APP)
+    for number in range(4):
+        address = f"https://h{number}.example/"
+        web.publish(address, document(client_id=address))
+        assert (await world.push(Registered(address, None), redirect_uri=ELSEWHERE)).status_code == 400  # no trace
+        world.clock.turn(1)
+    kept = {client.id for client in await world.db.read(clients.all_live)}
+    assert kept == {URL, "https://h2.example/", "https://h3.example/"}
 
 
 async def test_one_that_its_operator_removed_does_not_come_back(world: World, web: PublishedWeb) -> None:

@@ -142,7 +142,7 @@ async def test_an_address_registers_only_so_many_in_a_quarter_of_an_hour(world: 
     await registered(world)
 
 
-async def test_of_too_many_that_nobody_uses_the_oldest_goes_but_not_within_its_first_hour(world: World) -> None:
+async def test_of_too_many_that_nobody_uses_the_oldest_goes_but_not_at_once(world: World) -> None:
     ids = [(await registered(world))[0].id for _ in range(3)]
     answer = await refused(world, json=APP)
     assert (answer.status_code, answer.json()["error"]) == (503, "temporarily_unavailable")
@@ -212,7 +212,7 @@ async def test_an_operators_client_never_expires(world: World) -> None:
     world.clock.turn(10 * 365 * 86_400)
 
     async def make_room(tx: AsyncSession) -> bool:
-        return await clients.make_room(tx, "registration", world.clock(), until=world.clock(), most=1)
+        return await clients.make_room(tx, "registration", old=world.clock(), ripe=world.clock(), most=1)
 
     assert await world.db.write(make_room)
     assert (await world.authorize(client)).status_code == 303

@@ -55,7 +55,7 @@ async def test_a_document_is_read_with_nothing_but_the_question(tmp_path: Path) 
         fetched = await asked(fetch)
         assert (fetched.status, fetched.headers["content-type"], fetched.json()) == (200, "application/json", {})
         assert wire.asked == [
-            b"GET /client.json HTTP/1.1\r\nhost: app.example\r\naccept-encoding: identity\r\naccept: application/json\r\n\r\n"
+            b"GET /client.json HTTP/1.1\r\nhost: app.example\r\naccept-encoding: identity\r\nuser-agent: Broker\r\naccept: application/json\r\n\r\n"
         ]
         assert resolve.asked == ["app.example"]
 
