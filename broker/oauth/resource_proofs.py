@@ -1,25 +1,29 @@
 """Proofs of possession beside an access token (RFC 9449 §7): a token that is bound to a key is nothing without one."""
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.clock import Clock
-from broker.core.errors import OAuthError
-from broker.oauth.dpop import Proof, bad_proof
+from broker.core.errors import OAuthError, Unavailable
+from broker.oauth.dpop import bad_proof
 from broker.oauth.jws import ALGORITHMS
 from broker.oauth.proof_reader import ProofReader
-from broker.store import seen
 from broker.store.database import Database
+from broker.store.group import Group
+from broker.store.seen import Shown, remember
+from broker.store.steps import run_steps
 
 
-@dataclass(frozen=True, slots=True)
 class ResourceProofs:
-    db: Database
-    clock: Clock
-    reader: ProofReader
+    """Proofs of calls that come at about the same time are remembered in one transaction."""
+
     algorithms: Sequence[str] = ALGORITHMS
+
+    def __init__(self, db: Database, clock: Clock, reader: ProofReader) -> None:
+        self._db = db
+        self._clock = clock
+        self.reader = reader
+        self._group: Group[Shown, bool] = Group(lambda _: None, self._remember)
 
     def fresh_nonce(self) -> list[tuple[bytes, bytes]]:
         return [(name.encode(), value.encode()) for name, value in self.reader.fresh_nonce().items()]
@@ -27,7 +31,7 @@ class ResourceProofs:
     async def check(self, token: str, jkt: str, shown: Sequence[str], method: str, path: str) -> None:
         """That whoever shows this token holds its key, proven for this request for the first time.
 
-        Raises OAuthError invalid_token for a token that is not bound, and for a proof by another key.
+        Raises OAuthError invalid_token for a token that is not bound, and for a proof by another key; or Unavailable.
         """
         if not jkt:
             raise OAuthError("invalid_token", "The token is not bound to a key.")
@@ -36,8 +40,22 @@ class ResourceProofs:
             raise bad_proof("no proof")
         if proof.jkt != jkt:
             raise OAuthError("invalid_token", "The token is bound to another key.")
-        if not await self.db.write(lambda tx: self._is_first(tx, proof)):
+        if not await self._is_first(Shown(proof.digest, proof.ends_at)):
             raise bad_proof("shown before")
 
-    async def _is_first(self, tx: AsyncSession, proof: Proof) -> bool:
-        return await seen.once(tx, proof.digest, proof.ends_at, self.clock())
+    async def _is_first(self, shown: Shown) -> bool:
+        told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+
+        def tell(answer: bool | Exception) -> None:
+            if told.done():
+                return  # whoever asked has hung up
+            if isinstance(answer, Exception):
+                told.set_exception(answer)
+            else:
+                told.set_result(answer)
+
+        self._group.ask(shown, tell)
+        return await told
+
+    async def _remember(self, batch: Sequence[Shown]) -> Sequence[bool | Unavailable]:
+        return await self._db.write_core(lambda tx: run_steps(tx, remember(batch, self._clock())))

@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from broker.core.errors import Unavailable
 from broker.store import seen
 from broker.store.database import Database
+from broker.store.steps import run_steps
 from broker.store.tables import Seen
 from tests.stores import Store
 
@@ -81,6 +82,26 @@ async def test_a_full_shelf_refuses_and_forgets_nothing_that_still_counts(
     assert [await once(db, on_shelf("fff", number)) for number in range(4)] == [False] * 3 + [True]
 
 
+async def test_many_are_answered_one_by_one_in_one_transaction(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert await once(db, name(1))
+    monkeypatch.setattr(seen, "MOST_ON_A_SHELF", 1)
+    assert await once(db, on_shelf("fff", 1))
+    shown = [seen.Shown(digest, NOW + 60) for digest in (name(1), name(2), name(2), on_shelf("fff", 2), name(3))]
+    shown.append(seen.Shown(name(4), NOW))
+    answers = await db.write_core(lambda connection: run_steps(connection, seen.remember(shown, NOW)))
+    assert [isinstance(answer, Unavailable) or answer for answer in answers] == [False, True, False, True, True, False]
+    assert isinstance(answers[3], Unavailable)
+    assert not await once(db, name(2))
+
+
+async def test_a_shelf_is_tidied_now_and_then_without_being_full(db: Database) -> None:
+    for number in range(64):
+        await once(db, on_shelf("abc", number))
+    for number in range(64, 128):
+        assert await once(db, on_shelf("abc", number), ends_at=NOW + 200, now=NOW + 100)
+    assert await remembered(db) == 64
+
+
 async def test_what_has_ended_makes_room_on_its_own_shelf_only(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(seen, "MOST_ON_A_SHELF", 2)
     for digest in (on_shelf("0ff", 1), on_shelf("0ff", 2), on_shelf("100", 1)):
@@ -91,4 +112,4 @@ async def test_what_has_ended_makes_room_on_its_own_shelf_only(db: Database, mon
 
 @pytest.mark.parametrize(("shelf", "following"), [("000", "001"), ("009", "00a"), ("0ff", "100"), ("fff", "g")])
 def test_a_shelf_ends_where_the_next_begins(shelf: str, following: str) -> None:
-    assert seen._next(shelf) == following
+    assert seen._shelf(shelf + "0" * 61) == (shelf, following)
