@@ -39,6 +39,7 @@ from broker.web.grants import GrantsPages
 from broker.web.help import HelpPages
 from broker.web.keys import KeyPages
 from broker.web.limits import LimitsPages
+from broker.web.middleware import TOKEN_ALIAS
 from broker.web.receipts import ReceiptPages
 from broker.web.setup import SetupPages
 from broker.web.sign_in import SignInPages
@@ -101,6 +102,7 @@ def _for_programs(parts: Parts, addresses: Addresses) -> list[Route]:
         ("/oauth/par",                                        "POST", oauth.par.endpoint,                "a client"),
         ("/oauth/device_authorization",                       "POST", oauth.device.endpoint,             "a client"),
         ("/oauth/token",                                      "POST", oauth.token.endpoint,              "a client"),
+        (TOKEN_ALIAS,                                         "POST", oauth.token.alias,                 "a client"),
         ("/oauth/revoke",                                     "POST", oauth.revoke.endpoint,             "a client"),
         ("/oauth/introspect",                                 "POST", oauth.introspect.endpoint,         "a client with a secret"),
         ("/oauth/grants/{grant_id}",                          "GET",  oauth.grants.show,                 "its client"),

@@ -31,7 +31,7 @@ async def test_every_route_is_in_the_reference(tmp_path: Path, migrated: Path) -
     settings = Settings(data_dir=tmp_path)
     settings.database_file.write_bytes(migrated.read_bytes())
     app = await create_app(settings, clock=TurnedClock(), environ={})
-    routed = {(method, path) for path, method, _, _ in app.routes}
+    routed = {(method, path) for path, method, _, _ in app.routes if not path.startswith("/proxy")}
     await app.stop()
     told = {
         (method, _plain(cells[1]))

@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 from broker.core.clock import Clock
 from broker.core.errors import BadForm, OAuthError, Unavailable
 from broker.core.forms import MAX_BYTES, Form, parse_form
+from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
 from broker.oauth.client_auth import ClientAuthentication, read_client
 from broker.oauth.dpop import Proof
 from broker.oauth.proof_reader import HEADER as PROOF
@@ -23,6 +24,7 @@ from broker.store.tables import Client
 NO_STORE = {"cache-control": "no-store", "pragma": "no-cache"}
 MAX_SECONDS = 10
 FORM_TYPE = "application/x-www-form-urlencoded"
+JSON_TYPE = "application/json"
 
 _log = logger("oauth")
 
@@ -45,6 +47,7 @@ class Asked:
 
 
 Answer = Callable[[Asked], Awaitable[Response]]
+ReadForm = Callable[[Request], Awaitable[Form]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,18 +61,20 @@ class FormPost:
     authentication: ClientAuthentication
     proofs: ProofReader
 
-    async def run(self, request: Request, answer: Answer, *, proves: bool = False) -> Response:
+    async def run(
+        self, request: Request, answer: Answer, *, proves: bool = False, reads: ReadForm | None = None
+    ) -> Response:
         """`proves` says that a client may prove here that it holds a key, and so is given a nonce to do it with."""
-        response = await answered(self._answer(request, answer, proves=proves))
+        response = await answered(self._answer(request, answer, reads or read_form, proves=proves))
         if proves and PROOF in request.headers:
             response.headers.update(self.proofs.fresh_nonce())
         return response
 
-    async def _answer(self, request: Request, answer: Answer, *, proves: bool) -> Response:
+    async def _answer(self, request: Request, answer: Answer, reads: ReadForm, *, proves: bool) -> Response:
         arrived_at = self.clock()
         address = self.address_of(request)
         self.throttle.admit(address)
-        form = await read_form(request)
+        form = await reads(request)
         client = await self.client_of(request, form)
         shown = request.headers.getlist(PROOF) if proves else []
         proof = self.proofs.read(shown, request.method, request.url.path)
@@ -107,13 +112,31 @@ async def read_form(request: Request) -> Form:
     return form
 
 
+async def read_form_or_json(request: Request) -> Form:
+    """As `read_form`, where a client may also send the parameters as the members of a JSON object, each a text."""
+    if _kind_of(request) != JSON_TYPE:
+        return await read_form(request)
+    try:
+        told = loads(await read_body(request, JSON_TYPE, MAX_BYTES))
+    except NotStrict as error:
+        raise BadForm(detail=f"not strict JSON: {error}") from error
+    if not isinstance(told, dict):
+        raise BadForm(detail="not a JSON object")
+    # Parameters that are JSON themselves, such as authorization_details, may stand as what they are.
+    return Form({name: [_text_of(value)] for name, value in told.items() if value is not None})
+
+
+def _text_of(value: JSONValue) -> str:
+    return value if isinstance(value, str) else dumps(value).decode()
+
+
 async def read_form_bytes(request: Request) -> bytes:
     return await read_body(request, FORM_TYPE, MAX_BYTES)
 
 
 async def read_body(request: Request, kind: str, most: int) -> bytes:
     """Of this content type, within bounds of size and time; raises OAuthError or BadForm."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != kind:
+    if _kind_of(request) != kind:
         raise OAuthError("invalid_request", f"The body must be {kind}.")
     raw = bytearray()
     try:
@@ -125,6 +148,10 @@ async def read_body(request: Request, kind: str, most: int) -> bytes:
     except (TimeoutError, ClientDisconnect):
         raise BadForm(detail="the body did not come") from None
     return bytes(raw)
+
+
+def _kind_of(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def error_answer(error: OAuthError, *, retry_after: int | None = None) -> JSONResponse:

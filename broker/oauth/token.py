@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broker.core.errors import OAuthError, Unavailable
-from broker.oauth.form_post import NO_STORE, Asked, FormPost
+from broker.oauth.form_post import NO_STORE, Asked, FormPost, read_form_or_json
 from broker.oauth.grant_types import REFRESH, require_use
 from broker.oauth.refresh import Refresh
 from broker.oauth.revoke import Revocation
@@ -28,6 +28,10 @@ class TokenEndpoint:
 
     async def endpoint(self, request: Request) -> Response:
         return await self.post.run(request, self._answer, proves=True)
+
+    async def alias(self, request: Request) -> Response:
+        """Where Anthropic's own library refreshes: below the base address of the proxy, and in JSON."""
+        return await self.post.run(request, self._answer, proves=True, reads=read_form_or_json)
 
     async def _answer(self, asked: Asked) -> Response:
         named = asked.form.one("grant_type")

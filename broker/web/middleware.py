@@ -16,6 +16,8 @@ METHODS = frozenset(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 MOST_HEADERS = 100
 PROBES = frozenset(["/health/live", "/health/ready"])
 """Asked by address, by whoever balances or watches; they say nothing that a host name could turn to harm."""
+TOKEN_ALIAS = "/proxy/anthropic/v1/oauth/token"
+"""The token endpoint once more, where Anthropic's own library looks for it."""
 _HSTS = "max-age=31536000"
 
 
@@ -48,7 +50,7 @@ class Edge:
         origins = [value for name, value in scope["headers"] if name == b"origin"]
         if origins and refusal is None:
             refusal, send = await self._for_a_page(scope, origins, send)
-        if refusal is None and (scope["path"].startswith("/proxy/") or scope["path"] == "/proxy"):
+        if refusal is None and _is_for_proxy(scope["path"]):
             # The way of the calls: what is between here and the provider is paid for by each of them.
             await self._proxy(scope, receive, send)
             return
@@ -99,6 +101,10 @@ class Edge:
             await send(message)
 
         return answer
+
+
+def _is_for_proxy(path: str) -> bool:
+    return (path.startswith("/proxy/") or path == "/proxy") and path != TOKEN_ALIAS
 
 
 @lru_cache(maxsize=64)

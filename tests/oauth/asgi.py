@@ -34,6 +34,7 @@ def as_app(server: AuthorizationServer) -> Starlette:
         Route("/oauth/authorize", server.authorize.endpoint, methods=["GET", "POST"]),
         Route("/oauth/device_authorization", server.device.endpoint, methods=["POST"]),
         Route("/oauth/token", server.token.endpoint, methods=["POST"]),
+        Route("/proxy/anthropic/v1/oauth/token", server.token.alias, methods=["POST"]),
         Route("/oauth/revoke", server.revoke.endpoint, methods=["POST"]),
         Route("/oauth/introspect", server.introspect.endpoint, methods=["POST"]),
         Route("/oauth/grants/{grant_id}", server.grants.show, methods=["GET"]),
