@@ -10,7 +10,9 @@ from broker.core.access import TYPE
 from broker.core.clock import from_seconds
 from broker.core.handle import digest, new_handle
 from broker.core.secret import Secret
+from broker.oauth.clients import may_use
 from broker.oauth.form_post import Asked
+from broker.oauth.grant_types import REFRESH
 from broker.oauth.issue import grant_end, issue_access_token, live_accesses, no_grant
 from broker.oauth.narrowing import narrowed
 from broker.oauth.proofs import check_key, proof_of
@@ -48,7 +50,9 @@ class FirstTokens:
         issued = await issue_access_token(
             tx, self.signer, self.settings, grant, now=now, family_id=family.id, caps=narrowing.caps, jkt=jkt
         )
-        refresh, ends_at = await new_refresh_token(tx, family, self.settings, now)
+        refresh, ends_at = None, now
+        if may_use(asked.client, REFRESH):
+            refresh, ends_at = await new_refresh_token(tx, family, self.settings, now)
         await record(tx, now, "token.issued", grant.client_id, grant.id, family=family.id, jti=issued.jti)
         end = grant_end(live)
         return TokenAnswer(issued, grant.id, end - now, refresh, min(ends_at, end) - now, narrowing.details_type)
