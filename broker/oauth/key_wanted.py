@@ -21,6 +21,15 @@ async def want_key(tx: AsyncSession, grant: Grant, now: int, *, wanted: bool, by
     grant.dpop_required = int(wanted)
     tx.add(grant)
     await tx.flush()
-    ended = await tokens.revoke_unbound(tx, grant.id, now) if wanted else 0
+    ended = await _end_unbound(tx, grant, now) if wanted else 0
     await record(tx, now, "grant.key_wanted" if wanted else "grant.key_not_wanted", by, grant.id, ended=ended)
     return True
+
+
+async def _end_unbound(tx: AsyncSession, grant: Grant, now: int) -> int:
+    client = await tx.get(Client, grant.client_id)
+    if client is None or client.public:
+        # Whoever has stolen such a refresh token could bind it to a key of their own; a confidential client's is no good
+        # without its secret.
+        await tokens.revoke_unbound_families(tx, grant.id, now)
+    return await tokens.revoke_unbound(tx, grant.id, now)

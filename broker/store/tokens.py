@@ -122,6 +122,16 @@ async def revoke_unbound(tx: AsyncSession, grant_id: str, now: int) -> int:
     return done.rowcount
 
 
+async def revoke_unbound_families(tx: AsyncSession, grant_id: str, now: int) -> None:
+    """Ends the refresh tokens of a grant that are bound to no key; `revoke_unbound` ends the access tokens."""
+    await tx.exec(
+        update(TokenFamily)
+        .where(col(TokenFamily.grant_id) == grant_id, col(TokenFamily.dpop_jkt) == "")
+        .where(col(TokenFamily.revoked_at).is_(None))
+        .values(revoked_at=now)
+    )
+
+
 async def last_end(tx: AsyncSession, now: int) -> int:
     """When the last of the access tokens ends that live now; `now` where there are none."""
     query = select(func.max(AccessToken.ends_at)).where(col(AccessToken.revoked_at).is_(None))

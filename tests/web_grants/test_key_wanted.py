@@ -9,7 +9,7 @@ from broker.core.clock import DAY
 from broker.core.grant import GrantEvent
 from broker.store import changes, grants
 from broker.store.database import Database
-from broker.store.grant_tables import AccessToken, Grant
+from broker.store.grant_tables import AccessToken, Grant, TokenFamily
 from broker.store.tables import User
 from tests.browser import Browser
 from tests.turned_clock import NOON
@@ -45,6 +45,21 @@ async def test_one_press_requires_it_and_ends_tokens_that_are_not_bound(
     token = await db.read(lambda tx: tx.get(AccessToken, "tok_bearer"))
     assert token is not None
     assert token.revoked_at == NOON
+
+
+@pytest.mark.parametrize(("public", "jkt", "ends"), [(1, "", True), (1, "k" * 43, False), (0, "", False)])
+async def test_refresh_tokens_that_a_thief_could_bind_end_with_it(
+    browser: Browser, db: Database, lending: Lending, ana: User, public: int, jkt: str, ends: bool
+) -> None:
+    key = await lending.key(ana, NOON - DAY)
+    client = await lending.client(public=public)
+    grant = await lending.grant(ana, client, NOON - DAY, (key, element(NOON - DAY)))
+    await lending.add(TokenFamily(id="fam_1", grant_id=grant.id, client_id=client.id, created_at=1, dpop_jkt=jkt))
+    await browser.go(f"/grants/{grant.id}")
+    await browser.press("Only accept signed requests")
+    family = await db.read(lambda tx: tx.get(TokenFamily, "fam_1"))
+    assert family is not None
+    assert (family.revoked_at == NOON) is ends
 
 
 async def test_another_press_takes_it_back(browser: Browser, db: Database, grant: Grant) -> None:
