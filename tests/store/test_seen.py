@@ -1,6 +1,7 @@
 """What may be shown once only."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from hashlib import sha256
 
@@ -108,6 +109,11 @@ async def test_what_has_ended_makes_room_on_its_own_shelf_only(db: Database, mon
         assert await once(db, digest)
     assert await once(db, on_shelf("0ff", 3), ends_at=NOW + 200, now=NOW + 60)
     assert await remembered(db) == 2
+
+
+def test_a_hundred_thousand_in_a_minute_find_room() -> None:
+    shelves = Counter(name(number)[: seen.SHELF] for number in range(100_000))
+    assert max(shelves.values()) < seen.MOST_ON_A_SHELF // 2
 
 
 @pytest.mark.parametrize(("shelf", "following"), [("000", "001"), ("009", "00a"), ("0ff", "100"), ("fff", "g")])
