@@ -182,3 +182,18 @@ async def test_a_receipt_is_no_token_and_a_changed_one_is_none(
     head, body, signature = receipt.signed.split(".")
     with pytest.raises(Exception, match=r"bad_signature|BadSignature|invalid"):
         verified(f"{head}.{body[:-2]}AA.{signature}", signer, clock)
+
+
+def test_the_schema_is_one_and_takes_nothing_that_it_does_not_name() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    digest_of = {"digest_alg": "sha-256", "digest": "0" * 64}
+    decision = {"grant_id": "grt_1", "decided_at": 1, "effect": "new", "dpop_required": False}
+    claims = {"iss": "i", "iat": 1, "jti": "j", "receipt_version": "1", "sub": "s", "client_id": "c"}
+    claims |= {"client": {"name": "n", "address": "a", "verified": True}, "shown": {"language": "en", **digest_of}}
+    claims |= {"decision": decision | {"authorization_details": [ASKED]}}
+    asked = {"id": "r", "kind": "code", "received_at": 1, "authorization_details": [ASKED], **digest_of}
+    schema = Draft202012Validator(SCHEMA)
+    assert schema.is_valid(claims | {"request": asked})
+    for wrong in ({}, {"request": asked | {"more": 1}}, {"request": asked, "more": 1}, {"request": asked, "iat": "1"}):
+        assert not schema.is_valid(claims | wrong)
+    assert not schema.is_valid(claims | {"request": asked | {"digest": "x"}})

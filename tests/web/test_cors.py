@@ -9,6 +9,7 @@ import pytest
 
 from broker.app import App, create_app
 from broker.core.clock import to_seconds
+from broker.core.errors import Unavailable
 from broker.oauth.clients import register_client
 from broker.oauth.origins import Origins, origins_of
 from broker.settings import Settings
@@ -234,9 +235,11 @@ async def test_a_crowd_of_unknown_origins_is_not_looked_up_for_ever(db: Database
     assert len(origins._known) <= 50
 
 
-async def test_while_the_store_does_not_answer_nobody_may(db: Database, tmp_path: Path) -> None:
-    await db.close()
-    broken = Database(sqlite_url(tmp_path / "nowhere"))
+async def test_while_the_store_does_not_answer_nobody_may(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    broken = Database(sqlite_url(tmp_path / "empty"))
+    with pytest.raises(Unavailable):
+        await broken.read(lambda tx: clients.with_text(tx, NOTES))
     assert await Origins(broken, TurnedClock()).clients_at(NOTES) == frozenset()
     await broken.close()
 
