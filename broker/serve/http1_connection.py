@@ -182,7 +182,9 @@ class Connection(asyncio.Protocol):
     async def _run(self, request: Request) -> None:
         worker = self._worker
         try:
-            await worker.app(request.scope, request.receive, request.send, worker.spawn, worker.call_soon)  # type: ignore[arg-type]
+            # The scope leads to the request, and must not be led to: else only the collector would find the two.
+            scope, request.scope = request.scope, {}
+            await worker.app(scope, request.receive, request.send, worker.spawn, worker.call_soon)  # type: ignore[arg-type]
         except Exception:
             await worker.log.exception("Error in ASGI Framework")
         finally:
