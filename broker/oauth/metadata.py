@@ -16,9 +16,10 @@ from broker.oauth.grant_types import offered
 from broker.oauth.jws import ALGORITHMS
 from broker.oauth.registration import PATH as REGISTRATION
 from broker.oauth.signing import Signer
+from broker.oauth.signing_keys import CACHED_SECONDS
 from broker.settings import Settings
 
-_PUBLIC = {"cache-control": "public, max-age=300", "access-control-allow-origin": "*"}
+_PUBLIC = {"cache-control": f"public, max-age={CACHED_SECONDS}", "access-control-allow-origin": "*"}
 
 
 def server_metadata(settings: Settings) -> dict[str, object]:
