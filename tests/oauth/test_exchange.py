@@ -85,7 +85,7 @@ async def test_the_code_of_one_client_is_worth_nothing_to_another_and_stays_usab
         ({"code": None}, "invalid_request"),
         ({"code": "cod_unknown"}, "invalid_grant"),
         ({"grant_type": "password"}, "unsupported_grant_type"),
-        ({"grant_type": "client_credentials"}, "unsupported_grant_type"),
+        ({"grant_type": "client_credentials"}, "unauthorized_client"),
         ({"grant_type": None}, "invalid_request"),
     ],
 )
