@@ -1,5 +1,6 @@
 """The whole program twice on one database, a provider behind it, and in front of it people and apps."""
 
+import asyncio
 import json
 import re
 import shutil
@@ -28,7 +29,7 @@ from broker.store.tables import OwnPrice, Provider, User
 from broker.vault.credentials import add_credential
 from tests.browser import Browser
 from tests.canary import KEY
-from tests.fake_provider import FakeProvider, answer_chat, fake_provider
+from tests.fake_provider import Asked, FakeProvider, completion, fake_provider, usage, whole
 from tests.html import Page
 from tests.oauth.world import CALLBACK, CHALLENGE, VERIFIER, Registered, present
 from tests.turned_clock import TurnedClock
@@ -37,6 +38,8 @@ ISSUER = "http://127.0.0.1:8080"
 PASSWORD = "violet-kettle-orbit-47"
 PROVIDERS = ("first", "second")
 MODELS = ("alpha", "beta", "gamma")
+USED = usage(100, 50)
+"""The tokens of each call; what is written costs twice what is read does."""
 
 WISH: dict[str, Any] = {
     "type": "ai_model_access",
@@ -62,14 +65,14 @@ class Place:
     def db(self) -> Database:
         return self.workers[0]._parts.db
 
-    async def prepare(self) -> None:
+    async def prepare(self, price: int) -> None:
         async def work(tx: AsyncSession) -> None:
             for name in PROVIDERS:
                 row = Provider(name=name, dialect="openai", base_url=self.provider.url, created_at=self.clock())
                 await providers.save(tx, row)
                 for model in MODELS:
-                    price = OwnPrice(provider=name, model=model, created_at=1, input=1_000_000, output=2_000_000)
-                    await own_prices.add(tx, price)
+                    own = OwnPrice(provider=name, model=model, created_at=1, input=price, output=2 * price)
+                    await own_prices.add(tx, own)
 
         await self.db.write(work)
 
@@ -146,21 +149,29 @@ class Place:
     async def call(
         self, token: str, model: str = "alpha", *, provider: str = "first", worker: int = 0
     ) -> httpx.Response:
-        body = {"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 20}
+        body = {"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 60}
         headers = {"authorization": f"Bearer {token}"}
         return await self.https[worker].post(f"/proxy/{provider}/v1/chat/completions", json=body, headers=headers)
 
 
+async def _answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+    writer.write(whole(completion(used=USED)))
+    await writer.drain()
+
+
 @asynccontextmanager
-async def open_place(folder: Path, migrated: Path, fetch: Fetch | None = None, **chosen: Any) -> AsyncIterator[Place]:
+async def open_place(
+    folder: Path, migrated: Path, fetch: Fetch | None = None, *, price: int = 1_000_000, **chosen: Any
+) -> AsyncIterator[Place]:
+    """`price` in micro-dollars a million tokens read; `chosen` are settings."""
     clock = TurnedClock()
     shutil.copy(migrated, folder / "broker.db")
     settings = Settings(_env_file=None, data_dir=folder, issuer=ISSUER, sqlite_synchronous="normal", **chosen)  # type: ignore[call-arg]
-    async with fake_provider(answer_chat) as provider:
+    async with fake_provider(_answer) as provider:
         workers = [await create_app(settings, clock=clock, environ={}, fetch=fetch) for _ in range(2)]
         https = [httpx.AsyncClient(transport=httpx.ASGITransport(worker), base_url=ISSUER) for worker in workers]
         place = Place(workers, clock, provider, https)
-        await place.prepare()
+        await place.prepare(price)
         for worker in workers:
             await worker.start()
         yield place
