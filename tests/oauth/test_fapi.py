@@ -7,12 +7,14 @@ from typing import Any
 import httpx
 import pytest
 from joserfc.jwk import RSAKey
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.clock import from_seconds
 from broker.oauth.clients import BadClient, Safeguards
 from broker.oauth.code import redirect_back
 from broker.settings import Settings
 from broker.store.grant_tables import GrantRequest
+from broker.store.tables import Client
 from tests.oauth.prover import Prover
 from tests.oauth.signing_client import KEY, SigningClient, key_set, signing_client
 from tests.oauth.test_jws import ED, RSA, public
@@ -178,6 +180,19 @@ async def test_refresh_tokens_stay_the_same(world: World) -> None:
     for _ in range(2):
         again = await tokens(world, client, {"grant_type": "refresh_token", "refresh_token": first})
         assert again.json()["refresh_token"] == first
+
+
+async def test_a_secret_is_worth_nothing_to_a_client_that_is_held_to_it_later(world: World) -> None:
+    client = await world.register(public=False)
+    assert (await world.push(client)).status_code == 201
+
+    async def hold(tx: AsyncSession) -> None:
+        row = await tx.get(Client, client.id)
+        assert row is not None
+        row.fapi2 = 1
+
+    await world.db.write(hold)
+    assert (await world.push(client)).status_code == 401
 
 
 async def test_a_device_cannot_ask_for_it(world: World) -> None:
