@@ -34,7 +34,10 @@ class Answer:
 
     def header(self, name: bytes) -> bytes:
         """The first value under this lower-case name, or nothing."""
-        return next((value for key, value in self.headers if key == name), b"")
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return b""
 
     def chunks(self) -> AsyncIterator[bytes]:
         """The bytes as they come; raises Broken or TimedOut once what came before is read."""

@@ -110,7 +110,7 @@ def _is_plain(body: Body, model: str, messages: list[Body]) -> bool:
     return (
         body.keys() <= _HARMLESS
         and body.get("tools") is None
-        and all(m.keys() <= _MESSAGE_FIELDS and isinstance(m.get("content"), str) for m in messages)
+        and False not in [m.keys() <= _MESSAGE_FIELDS and isinstance(m.get("content"), str) for m in messages]
         and not SEARCHES.search(model)
     )
 

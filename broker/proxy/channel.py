@@ -42,6 +42,10 @@ class Channel:
     def has_head(self) -> bool:
         return self._head.done()
 
+    @property
+    def streams(self) -> bool:
+        return self._pieces is not None
+
     async def give(self, piece: bytes | None, patience: float) -> None:
         """None ends the stream. A reader that takes nothing for so many seconds counts as gone."""
         pieces = self._pieces

@@ -154,7 +154,8 @@ class Exchange:
         elif reply.head is not None:
             head = reply.head
             self.channel.give_head(Head(head.status, [*head.headers, *limits], head.body))
-        await self.channel.give(None, self._means.silence)
+        if self.channel.streams:
+            await self.channel.give(None, self._means.silence)
         await self._settled(reservation, ending, settling)
 
     async def _refuse(self, refusal: CallRefused, limits: Headers) -> None:

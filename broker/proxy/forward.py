@@ -91,7 +91,8 @@ class Forwarding:
         except (Broken, TooLong) as error:
             return self._failed(self.ending_if_cut("broken"), "provider_error", error)
         finally:
-            await answer.close()
+            if not answer.ended:
+                await answer.close()
 
     async def _read(self, answer: Answer, key: Secret) -> Reply:
         if answer.header(b"content-encoding") not in (b"", b"identity"):

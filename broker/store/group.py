@@ -38,8 +38,8 @@ class Group(Generic[Asked, Given]):
         self._waiting: list[tuple[Asked, Callable[[Given | Exception], object]]] = []
         self._next: asyncio.Handle | None = None
         """When the next batch begins, if it is known."""
-        self._is_patient = False
-        """Whether that may be sooner."""
+        self._at_last: asyncio.TimerHandle | None = None
+        """When it begins if only what is patient waits; not moved by each of these."""
         self._running: asyncio.Task[None] | None = None
         self._submitted = self._done = 0
         self._waits: deque[tuple[int, asyncio.Future[None]]] = deque()
@@ -51,8 +51,12 @@ class Group(Generic[Asked, Given]):
             raise Unavailable(detail="too many operations wait for the store")
         self._waiting.append((asked, tell))
         self._submitted += 1
-        if self._running is None and (self._next is None or (self._is_patient and not patient)):
-            self._begin_in(PATIENCE if patient else 0, patient=patient)
+        if self._running is not None or self._next is not None:
+            return
+        if not patient:
+            self._begin_in(0)
+        elif self._at_last is None:
+            self._at_last = asyncio.get_running_loop().call_later(PATIENCE, self._waited)
 
     async def settled(self) -> None:
         """Returns once all that was submitted before has been done, whatever is submitted meanwhile."""
@@ -61,19 +65,21 @@ class Group(Generic[Asked, Given]):
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         self._waits.append((self._submitted, done))
-        if self._running is None and self._is_patient:
+        if self._running is None and self._next is None:
             self._begin_in(0)
         await done
 
-    def _begin_in(self, seconds: float, *, patient: bool = False) -> None:
-        if self._next is not None:
-            self._next.cancel()
+    def _waited(self) -> None:
+        self._at_last = None
+        if self._running is None and self._next is None and self._waiting:
+            self._begin()
+
+    def _begin_in(self, seconds: float) -> None:
         loop = asyncio.get_running_loop()
-        self._is_patient = patient
         self._next = loop.call_later(seconds, self._begin) if seconds else loop.call_soon(self._begin)
 
     def _begin(self) -> None:
-        self._next, self._is_patient = None, False
+        self._next = None
         if not self._waiting:
             return
         batch, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
