@@ -55,8 +55,14 @@ async def test_a_lifetime_may_be_asked_for_and_ends_with_the_grant(world: World)
 async def test_nothing_is_issued_once_the_grant_has_ended(world: World) -> None:
     grant, _ = await issue(world)
     world.clock.turn(86_400)
+
+    async def again(tx: AsyncSession) -> None:
+        kept = await grants.load(tx, grant.id)
+        assert kept is not None
+        await issue_access_token(tx, world.signer, world.settings, kept, now=world.clock())
+
     with pytest.raises(OAuthError, match="not valid"):
-        await world.db.write(lambda tx: issue_access_token(tx, world.signer, world.settings, grant, now=world.clock()))
+        await world.db.write(again)
     assert await world.db.read(lambda tx: granted_details(tx, grant.id, world.clock())) == ()
 
 
