@@ -85,6 +85,7 @@ async def read_case(
             policy=policy,
             present=has,
             continues=grant is not None,
+            adds=has is not None and target.adds,
             cautious=not client.verified,
         )
         for element, has in zip(asked, present, strict=True)

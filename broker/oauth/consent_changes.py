@@ -65,7 +65,8 @@ def changes_of(offer: Offer) -> tuple[Change, ...]:
         _actions(offer, present.element),
         *(_count(name, offer, present.element) for name in COUNT_FIELDS),
     ]
-    return tuple(change for change in found if change is not None)
+    # What an app asks to add takes nothing away, however little it is.
+    return tuple(change for change in found if change is not None and not (offer.adds and change.way == "less"))
 
 
 def is_wider(offer: Offer) -> bool:

@@ -7,6 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from broker.core.access import Access as Element
 from broker.core.access import Budget, RateLimit, pattern_within
 from broker.core.errors import BrokerError
+from broker.core.money import MicroUSD
 from broker.oauth.consent_terms import Present
 from broker.oauth.grant_action import named_grant
 from broker.store import grants
@@ -45,15 +46,15 @@ async def find_target(tx: AsyncSession, request: GrantRequest, user: User, now: 
 
 
 def added_to(asked: Element, present: Present) -> Element:
-    """What an app that asks for more on top of what it has asks for: each member the wider of the two."""
+    """What an app that asks for more on top of what it has asks for from now on: each member the wider of the two."""
     has = present.element
     rates, now = asked.rate_limit, has.rate_limit
     return replace(
         asked,
         models=asked.models + tuple(m for m in has.models if not any(pattern_within(m, one) for one in asked.models)),
         actions=tuple(dict.fromkeys(asked.actions + has.actions)),
-        budget=_budget(asked.budget, has.budget),
-        max_requests=_wider(asked.max_requests, has.max_requests),
+        budget=_budget(asked.budget, has.budget, present.spent),
+        max_requests=_wider(asked.max_requests, has.max_requests, present.requests_used),
         rate_limit=RateLimit(
             _wider(rates.requests_per_minute, now.requests_per_minute),
             _wider(rates.tokens_per_minute, now.tokens_per_minute),
@@ -64,11 +65,11 @@ def added_to(asked: Element, present: Present) -> Element:
     )
 
 
-def _budget(asked: Budget | None, has: Budget | None) -> Budget | None:
+def _budget(asked: Budget | None, has: Budget | None, spent: int) -> Budget | None:
     if asked is None or has is None or asked.per != has.per:
         return asked
-    return asked if asked.amount > has.amount else has
+    return replace(asked, amount=MicroUSD(max(asked.amount, has.amount - spent)))
 
 
-def _wider(asked: int | None, has: int | None) -> int | None:
-    return None if asked is None or has is None else max(asked, has)
+def _wider(asked: int | None, has: int | None, used: int = 0) -> int | None:
+    return None if asked is None or has is None else max(asked, has - used)

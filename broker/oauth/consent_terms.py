@@ -83,6 +83,8 @@ class Offer:
     present: Present | None = None
     continues: bool = False
     """Whether an approval goes on with a live grant, be this access in it or not."""
+    adds: bool = False
+    """Whether `asked` is what the app asked to add, and what goes on with it."""
     cautious: bool = False
     optional: bool = False
     """Whether there is something else to approve, so that this access may be left out."""

@@ -108,7 +108,9 @@ def _key(key: Credential, typed: Typed, reader: Reader) -> tuple[str, str, bool,
 def _budget(name: str, offer: Offer, typed: Typed, error: str, reader: Reader) -> Text:
     asked, stops = offer.asked.budget, "Requests that could go over are refused."
     most = money(offer.spent + offer.wished_budget, "left")
-    if asked is None:
+    if offer.adds:
+        hint = f"{reader.app} asked to add to what it has. You can enter up to {most}. {stops}"
+    elif asked is None:
         hint = f"{reader.app} named no amount. You can enter up to {most}. {stops}"
     elif offer.spent:
         wish = f"{reader.app} asked for {money(asked.amount, 'limit')} from now on, and has spent {money(offer.spent)}."
@@ -127,6 +129,8 @@ def _ends(name: str, offer: Offer, typed: Typed, error: str, reader: Reader) -> 
     options = [(str(end), _end_words(end, start, present, ends[-1], offer, reader)) for end in ends]
     asked = offer.asked.expires_in
     hint = f"{reader.app} named no end." if asked is None else f"{reader.app} asked for {consent_words.lasting(asked)}."
+    if offer.adds:
+        hint = f"{reader.app} asked to add to what it has."
     return Choice(name, options, typed.ends, hint, error)
 
 
@@ -170,6 +174,8 @@ def _count(name: CountField, position: int, offer: Offer, typed: Typed, error: s
     used = 0 if offer.present is None else offer.present.requests_used
     if asked is None:
         hint = "No limit asked. Leave it empty for no limit."
+    elif offer.adds:
+        hint = f"{app} asked to add to what it has. You can enter up to {count(used + asked if name == 'requests' else asked)}."
     elif name == "requests" and used:
         hint = f"{app} asked for {count(asked)} from now on, and has made {count(used)}."
     else:

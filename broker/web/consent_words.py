@@ -103,6 +103,8 @@ def _budget(problem: Problem, offer: Offer, app: str) -> str:
             most = f"Spending limit must be {money(problem.bound, 'left')} or less"
             if problem.cause == "above_cap":
                 return f"{most}, the most you can give here"
+            if offer.adds:
+                return f"{most}, the most that {app} asked for"
             if offer.spent:
                 return f"{most}: the amount {app} asked for, and the {money(offer.spent)} it has spent"
             return f"{most}, the amount {app} asked for"

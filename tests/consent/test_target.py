@@ -72,10 +72,15 @@ async def test_merging_adds_and_takes_nothing_away(
 async def test_merging_gives_no_more_than_what_there_is_and_what_is_asked_for(
     browser: Browser, ask: Ask, before: Stored
 ) -> None:
-    request_id = await ask(FIRST, action="merge", asked_grant_id=before.grants[0].id)
-    await browser.go(f"/consent/{request_id}")
-    await press(browser, "Reconnect", {"access-0-budget": "6.85", "access-0-model": ["gpt-4.1-mini", "gpt-5"]})
+    little = asked(models=["gpt-4.1"], actions=["chat"], budget={"amount": "1.00", "currency": "USD"}, max_requests=1)
+    request_id = await ask(little, action="merge", asked_grant_id=before.grants[0].id)
+    page = await browser.go(f"/consent/{request_id}")
+    assert "Acme Notes asked to add to what it has. You can enter up to $5.00." in page.text
+    assert "Acme Notes asked to add to what it has. You can enter up to 100." in page.text
+    page = await press(browser, "Approve the change", {"access-0-budget": "5.01", "access-0-requests": "101"})
     assert browser.status == 422
+    said = "Spending limit must be $5.00 or less, the most that Acme Notes asked for"
+    assert (said, "#access-0-budget") in page.links
 
 
 async def test_replacing_ends_what_is_not_asked_for_and_says_so(
