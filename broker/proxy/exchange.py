@@ -169,7 +169,8 @@ class Exchange:
         await self.channel.give(self._work.dialect.error_event(refusal, status), self._means.silence)
 
     def _answer(self, refusal: CallRefused, more: Headers) -> None:
-        status, headers, body = self._means.refuser.answer(refusal, self._work.dialect)
+        bound = bool(self._principal.jkt)
+        status, headers, body = self._means.refuser.answer(refusal, self._work.dialect, bound=bound)
         self.channel.give_head(Head(status, [*headers, *more], body))
 
     async def _settled(self, reservation: Reservation, ending: Ending, settling: "asyncio.Future[Settled]") -> None:

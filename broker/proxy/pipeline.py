@@ -68,7 +68,7 @@ class Proxy:
             if not isinstance(error, BrokerError):
                 log.exception("call.broke", exc_info=error)
                 error = Unavailable()
-            status, more, body = self._means.refuser.answer(refused(error), dialect)
+            status, more, body = self._means.refuser.answer(refused(error), dialect, bound=NONCE in scope)
             heard = Head(status, more, body)
         if NONCE in scope:
             send = giving(send, scope[NONCE])

@@ -45,13 +45,14 @@ class Refuser:
         self._algorithms = " ".join(proof_algorithms)
         self._metadata = f"{issuer}/.well-known/oauth-protected-resource/proxy"
 
-    def answer(self, refusal: CallRefused, dialect: Dialect) -> tuple[int, Headers, bytes]:
+    def answer(self, refusal: CallRefused, dialect: Dialect, *, bound: bool = False) -> tuple[int, Headers, bytes]:
+        """`bound` is whether the token that was shown is bound to a key: its challenge is for that scheme (RFC 9449 §7.1)."""
         status = STATUS[refusal.code]
         headers: Headers = [(b"content-type", b"application/json")]
         if status == 401:
             headers += self._challenges(refusal)
         if refusal.code in _INSUFFICIENT:
-            headers.append(self._challenge("Bearer", "insufficient_scope"))
+            headers.append(self._challenge("DPoP" if bound else "Bearer", "insufficient_scope"))
         if refusal.code in _NOT_WORTH_RETRYING:
             headers.append((b"x-should-retry", b"false"))
         if refusal.retry_after is not None:

@@ -135,6 +135,15 @@ async def test_a_token_that_anybody_may_show_is_not_taken_as_a_bound_one(world: 
     assert stray.status == 200
 
 
+@pytest.mark.parametrize("path", ["/proxy/anthropic/v1/messages", CHAT])
+async def test_what_was_not_granted_is_said_in_the_scheme_of_the_token(world: World, path: str) -> None:
+    token = await bound(world, actions='["embeddings"]')
+    answered = await show(world, token, proof(world, token, path), path=path)
+    assert answered.status == 403
+    assert answered.headers["www-authenticate"].startswith('DPoP error="insufficient_scope", algs="ES256')
+    assert "Bearer" not in answered.headers["www-authenticate"]
+
+
 async def test_an_unknown_token_is_told_no_more_than_any_other(world: World) -> None:
     answered = await show(world, "nonsense", proof(world, "nonsense"))
     assert (answered.status, answered.code) == (401, "invalid_token")
