@@ -1,6 +1,7 @@
 """The authorization server on a copy of the migrated database."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import httpx
@@ -32,6 +33,12 @@ def web() -> PublishedWeb:
 
 @pytest.fixture
 async def world(store: Store, settings: Settings, web: PublishedWeb) -> AsyncIterator[World]:
+    async with opened(store, settings, web) as made:
+        yield made
+
+
+@asynccontextmanager
+async def opened(store: Store, settings: Settings, web: PublishedWeb) -> AsyncIterator[World]:
     db = store.open()
     clock, vault = TurnedClock(), Vault(b"k" * 32)
     signer = await db.write(lambda tx: load_or_make_signing_keys(tx, vault, clock(), settings))
