@@ -23,7 +23,7 @@ from broker.web.session import NotSignedIn, SignedIn
 from broker.web.terms import Model, terms
 from broker.web.words import clock_time
 
-_LEFT: dict[str | None, Callable[[Part], int | None]] = {
+_LEFT: dict[str, Callable[[Part], int | None]] = {
     "budget": lambda part: part.figures.money.remaining,
     "requests": lambda part: part.figures.requests.remaining,
 }
@@ -71,7 +71,7 @@ class LimitsPages:
         lent, fields = await self._web.db.read(work)
         if not lent.is_live:
             return RedirectResponse(lent.path, 303)
-        focus = _tightest(wanted, fields) if wanted in _LEFT else ""
+        focus = _tightest(wanted, fields)
         return self._render(request, signed_in, "limits.html", lent=lent, fields=fields, focus=focus)
 
     async def save(self, request: Request) -> Response:
@@ -154,8 +154,10 @@ class LimitsPages:
         )
 
 
-def _tightest(wanted: str, fields: list[Fields]) -> str:
+def _tightest(wanted: str | None, fields: list[Fields]) -> str:
     """The field of this kind of which the least is left: the one that an app which was refused needs to be raised."""
+    if wanted is None or wanted not in _LEFT:
+        return ""
     left = {each.prefix + wanted: _LEFT[wanted](each.part) for each in fields}
     limited = {name: remaining for name, remaining in left.items() if remaining is not None}
     return min(limited, key=limited.__getitem__, default="")

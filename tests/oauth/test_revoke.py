@@ -62,3 +62,11 @@ async def test_a_token_in_the_address_is_not_looked_at(world: World) -> None:
     answer = await world.http.post("/oauth/revoke", params={"token": tokens["refresh_token"]}, data=client.fields())
     assert answer.json()["error"] == "invalid_request"
     assert await world.is_live(tokens["access_token"])
+
+
+async def test_a_token_is_given_back_by_a_post_alone(world: World) -> None:
+    client = await world.register()
+    tokens = await world.tokens(client)
+    answer = await world.http.get("/oauth/revoke", params={"token": tokens["refresh_token"], **client.fields()})
+    assert answer.status_code == 405
+    assert await world.is_live(tokens["access_token"])
