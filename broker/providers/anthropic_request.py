@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from broker.core.strict_json import JSONValue
 from broker.providers.body import NORMALISING_FACTOR, count_of, flag_of, objects_of, rendered, shown, text_of
 from broker.providers.dialect import Body, Reading, refuse_request
+from broker.providers.images import Pictures
 from broker.providers.registry import Provider
 
 REQUEST_TOKENS, MESSAGE_TOKENS, TOOL_TOKENS = 64, 16, 64
@@ -74,14 +75,15 @@ _MOST = 2**53
 def read_messages(body: Body, size: int, path: str, provider: Provider) -> Reading:
     """Reads a request body of `size` bytes; raises CallRefused when it is not valid."""
     model = text_of(body, "model", 200)
-    unbounded, bound = _judged(body, provider)
+    pictures = Pictures(provider, model)
+    unbounded, bound = _judged(body, pictures)
     streamed = flag_of(body, "stream")
     sent = rendered({name: value for name, value in body.items() if name != "max_tokens"} | _tier(body, provider))
     own = count_of(body, "max_tokens", _MOST, least=0)
     return Reading(
         model=model,
         action="chat",
-        extra_actions=frozenset(action for action in unbounded.values() if action),
+        extra_actions=_actions(unbounded, pictures),
         streamed=streamed,
         # The events with the usage are part of every stream here.
         wants_usage=True,
@@ -89,7 +91,7 @@ def read_messages(body: Body, size: int, path: str, provider: Provider) -> Readi
         own_output=None if own is None else max(own, 1),
         choices=1,
         covers_reasoning=True,
-        input_bound=max(size, len(sent) + 40) * NORMALISING_FACTOR + bound,
+        input_bound=(max(size, len(sent) + 40) - pictures.data) * NORMALISING_FACTOR + bound,
         unbounded=_sentence(unbounded),
         render=lambda output_max: b'%b,"max_tokens":%d}' % (sent[:-1], 0 if own == 0 else output_max),
         target=path,
@@ -99,12 +101,13 @@ def read_messages(body: Body, size: int, path: str, provider: Provider) -> Readi
 def read_count(body: Body, path: str, provider: Provider) -> Reading:
     """POST /v1/messages/count_tokens, which runs no model and costs nothing."""
     model = text_of(body, "model", 200)
-    unbounded, _ = _judged(body, provider)
+    pictures = Pictures(provider, model)
+    unbounded, _ = _judged(body, pictures)
     sent = rendered(body)
     return Reading(
         model=model,
         action="chat",
-        extra_actions=frozenset(action for action in unbounded.values() if action),
+        extra_actions=_actions(unbounded, pictures),
         streamed=False,
         wants_usage=True,
         own_output=1,
@@ -118,21 +121,25 @@ def read_count(body: Body, path: str, provider: Provider) -> Reading:
     )
 
 
-def _judged(body: Body, provider: Provider) -> tuple[dict[str, str], int]:
+def _actions(unbounded: dict[str, str], pictures: Pictures) -> frozenset[str]:
+    return pictures.actions.union(action for action in unbounded.values() if action)
+
+
+def _judged(body: Body, pictures: Pictures) -> tuple[dict[str, str], int]:
     """What has no bound, and the tokens that are added to those of the body's own bytes."""
     messages, tools = objects_of(body, "messages"), objects_of(body, "tools")
     if not messages:
         raise refuse_request("messages must be an array of objects.")
     found = dict(
         [
-            *_fields(body, provider),
+            *_fields(body, pictures.provider),
             *_cache(body, "cache_control"),
-            *(each for message in messages for each in _message(message)),
-            *_content(body.get("system"), "system"),
+            *(each for message in messages for each in _message(message, pictures)),
+            *_content(body.get("system"), "system", pictures),
             *(each for tool in tools for each in _tool(tool)),
         ]
     )
-    bound = REQUEST_TOKENS + MESSAGE_TOKENS * len(messages)
+    bound = REQUEST_TOKENS + MESSAGE_TOKENS * len(messages) + pictures.tokens
     if tools:
         bound += TOOLS_TOKENS + sum(TOOL_TOKENS if _is_own(tool) else CLIENT_TOOL_TOKENS for tool in tools)
     return found, bound
@@ -159,24 +166,26 @@ def _fields(body: Body, provider: Provider) -> Found:
         yield from ((f"output_config.{shown(name)}", "") for name in config.keys() - {"effort", "format"})
 
 
-def _message(message: Body) -> Found:
+def _message(message: Body, pictures: Pictures) -> Found:
     yield from ((f"messages.{shown(name)}", "") for name in message.keys() - {"role", "content"})
-    yield from _content(message.get("content"), "messages.content")
+    yield from _content(message.get("content"), "messages.content", pictures)
 
 
-def _content(content: JSONValue, where: str) -> Found:
+def _content(content: JSONValue, where: str, pictures: Pictures) -> Found:
     if content is None or isinstance(content, str):
         return
     if not isinstance(content, list):
         raise refuse_request(f"{where} must be a string or an array of blocks.")
     for block in content:
-        yield from _block(block if isinstance(block, dict) else {}, where)
+        yield from _block(block if isinstance(block, dict) else {}, where, pictures)
 
 
-def _block(block: Body, where: str) -> Found:
+def _block(block: Body, where: str, pictures: Pictures) -> Found:
     kind = block.get("type")
     word = shown(kind) if isinstance(kind, str) else "type"
     members = _BLOCKS.get(word)
+    if word == "image" and _is_taken(block.get("source"), pictures):
+        members = frozenset(["source"])
     if members is None:
         yield f"{where}.{word}", _BLOCK_ACTIONS.get(word, "")
         return
@@ -184,7 +193,18 @@ def _block(block: Body, where: str) -> Found:
         yield f"{where}.{word}.{shown(name)}", ""
     yield from _cache(block, f"{where}.cache_control")
     if word in ("tool_result", "search_result"):
-        yield from _content(block.get("content"), f"{where}.{word}")
+        yield from _content(block.get("content"), f"{where}.{word}", pictures)
+
+
+def _is_taken(source: JSONValue, pictures: Pictures) -> bool:
+    """Base64, or an address that Anthropic fetches; not a file that is kept there."""
+    if not isinstance(source, dict):
+        return False
+    if source.get("type") == "base64" and source.keys() <= {"type", "media_type", "data"}:
+        return pictures.take_data(source.get("media_type"), source.get("data"), None)
+    return (
+        source.get("type") == "url" and source.keys() <= {"type", "url"} and pictures.take_url(source.get("url"), None)
+    )
 
 
 def _cache(holder: Body, where: str) -> Found:

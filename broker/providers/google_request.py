@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from broker.core.strict_json import JSONValue
 from broker.providers.body import NORMALISING_FACTOR, count_of, objects_of, rendered, shown
 from broker.providers.dialect import Body, Reading, refuse_request
+from broker.providers.images import Pictures
 from broker.providers.registry import Provider
 
 REQUEST_TOKENS, CONTENT_TOKENS, TOOL_TOKENS = 64, 16, 64
@@ -34,7 +35,10 @@ _CONFIG = frozenset(
     ]
 )  # fmt: skip
 _CONFIG_ACTIONS = {"speechConfig": "audio", "imageConfig": "images", "responseModalities": "images"}
-_PART = frozenset(["text", "thought", "thoughtSignature", "functionCall", "executableCode", "codeExecutionResult"])
+_PART = frozenset(
+    ["text", "thought", "thoughtSignature", "functionCall", "executableCode", "codeExecutionResult", "mediaResolution"]
+)
+"""The resolution of a part changes no bound: that of a picture is the one of the highest."""
 _PART_ACTIONS = {"fileData": "files", "toolCall": "web_search", "toolResponse": "web_search"}
 _TOOL_ACTIONS = {
     "googleSearch": "web_search",
@@ -61,20 +65,21 @@ def read_generate(body: Body, size: int, provider: Provider, path: str, model: s
         raise refuse_request("candidateCount does not go with a stream here.")
     if asked.get("model") not in (None, model, f"models/{model}"):
         raise refuse_request("model must be that of the path.")
-    unbounded, bound = _judged(asked, provider)
+    pictures = Pictures(provider, model)
+    unbounded, bound = _judged(asked, pictures)
     sent = rendered({name: value for name, value in asked.items() if name not in ("model", "generationConfig")})
     rest = rendered({name: value for name, value in config.items() if name != "maxOutputTokens"})
     return Reading(
         model=model,
         action="chat",
-        extra_actions=frozenset(action for action in unbounded.values() if action),
+        extra_actions=pictures.actions.union(action for action in unbounded.values() if action),
         streamed=streamed,
         # Every event may have the usage, and none can be left out.
         wants_usage=True,
         own_output=count_of(config, "maxOutputTokens", _MOST),
         choices=choices,
         covers_reasoning=_covers_thoughts(model, config, provider),
-        input_bound=max(size, len(sent) + len(rest) + 60) * NORMALISING_FACTOR + bound,
+        input_bound=(max(size, len(sent) + len(rest) + 60) - pictures.data) * NORMALISING_FACTOR + bound,
         unbounded=_sentence(unbounded),
         render=lambda output_max: _put_together(sent, rest, output_max),
         target=path,
@@ -86,12 +91,13 @@ def read_count(body: Body, provider: Provider, path: str, model: str) -> Reading
     outer = _spelt(body)
     inner = outer.get("generateContentRequest")
     asked = _spelt(inner) if isinstance(inner, dict) else outer
-    unbounded, _ = _judged(asked, provider)
+    pictures = Pictures(provider, model)
+    unbounded, _ = _judged(asked, pictures)
     sent = rendered(body)
     return Reading(
         model=model,
         action="chat",
-        extra_actions=frozenset(action for action in unbounded.values() if action),
+        extra_actions=pictures.actions.union(action for action in unbounded.values() if action),
         streamed=False,
         wants_usage=True,
         own_output=1,
@@ -142,7 +148,7 @@ def _config_of(asked: Body) -> Body:
     return _spelt(config)
 
 
-def _judged(asked: Body, provider: Provider) -> tuple[dict[str, str], int]:
+def _judged(asked: Body, pictures: Pictures) -> tuple[dict[str, str], int]:
     """What has no bound, and the tokens that are added to those of the body's own bytes."""
     contents, tools = [_spelt(each) for each in objects_of(asked, "contents")], objects_of(asked, "tools")
     if not contents:
@@ -152,17 +158,18 @@ def _judged(asked: Body, provider: Provider) -> tuple[dict[str, str], int]:
         contents.append(_spelt(system))
     elif system is not None:
         raise refuse_request("systemInstruction must be an object.")
-    spelt = [_spelt(tool) for tool in tools]
+    spelt, config = [_spelt(tool) for tool in tools], _config_of(asked)
+    resolution = config.get("mediaResolution")
     found = dict(
         [
-            *_fields(asked, provider),
-            *_settings(_config_of(asked)),
-            *(each for content in contents for each in _content(content)),
+            *_fields(asked, pictures.provider),
+            *_settings(config),
+            *(each for content in contents for each in _content(content, pictures, resolution)),
             *(each for tool in spelt for each in _tool(tool)),
         ]
     )
     functions = sum(len(objects_of(tool, "functionDeclarations")) for tool in spelt)
-    bound = REQUEST_TOKENS + CONTENT_TOKENS * len(contents) + TOOL_TOKENS * functions
+    bound = REQUEST_TOKENS + CONTENT_TOKENS * len(contents) + TOOL_TOKENS * functions + pictures.tokens
     return found, bound + (TOOLS_TOKENS if tools else 0)
 
 
@@ -187,23 +194,29 @@ def _settings(config: Body) -> Found:
             yield f"generationConfig.{shown(name)}", _CONFIG_ACTIONS.get(name, "")
 
 
-def _content(content: Body) -> Found:
+def _content(content: Body, pictures: Pictures, resolution: JSONValue) -> Found:
     yield from ((f"contents.{shown(name)}", "") for name in content.keys() - {"role", "parts"})
     for part in objects_of(content, "parts"):
-        yield from _part(_spelt(part))
+        yield from _part(_spelt(part), pictures, resolution)
 
 
-def _part(part: Body) -> Found:
+def _part(part: Body, pictures: Pictures, resolution: JSONValue) -> Found:
     for name, value in part.items():
         if name == "functionResponse" and isinstance(value, dict):
             for inner in objects_of(value, "parts"):
-                yield from _part(_spelt(inner))
+                yield from _part(_spelt(inner), pictures, resolution)
         elif name == "inlineData":
-            kind = _spelt(value).get("mimeType") if isinstance(value, dict) else None
-            media = kind.partition("/")[0] if isinstance(kind, str) else ""
-            yield f"parts.{shown(media) or name}", _MEDIA.get(media, "files")
+            yield from _inline(_spelt(value) if isinstance(value, dict) else {}, pictures, resolution)
         elif name not in _PART:
             yield f"parts.{shown(name)}", _PART_ACTIONS.get(name, "")
+
+
+def _inline(held: Body, pictures: Pictures, resolution: JSONValue) -> Found:
+    kind = held.get("mimeType")
+    if held.keys() <= {"mimeType", "data", "displayName"} and pictures.take_data(kind, held.get("data"), resolution):
+        return
+    media = kind.partition("/")[0] if isinstance(kind, str) else ""
+    yield f"parts.{shown(media) or 'inlineData'}", _MEDIA.get(media, "files")
 
 
 def _tool(tool: Body) -> Found:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from broker.core.strict_json import JSONValue
 from broker.providers.body import NORMALISING_FACTOR, count_of, flag_of, objects_of, rendered, shown, text_of
 from broker.providers.dialect import Body, Reading, refuse_request
+from broker.providers.images import Pictures
 from broker.providers.registry import Provider
 
 REQUEST_TOKENS, MESSAGE_TOKENS, TOOL_TOKENS = 64, 16, 64
@@ -60,11 +61,14 @@ def read_chat(body: Body, size: int, provider: Provider, path: str) -> Reading:
     model = text_of(body, "model", 200)
     maximum = b'"max_completion_tokens":' if provider.name in BYTE_LEVEL else b'"max_tokens":'
     messages = _messages(body)
-    needs = {} if _is_plain(body, model, messages) else dict(_needs(body, messages, provider))
-    extra = frozenset(action for action in needs.values() if action) if needs else _NOTHING
+    pictures = None if _is_plain(body, model, messages) else Pictures(provider, model)
+    needs = {} if pictures is None else dict(_needs(body, messages, pictures))
+    extra = _NOTHING if pictures is None else pictures.actions.union(action for action in needs.values() if action)
     factor = 1 if provider.name in BYTE_LEVEL else NORMALISING_FACTOR
     tools = sum([len(objects_of(body, name)) for name in ("tools", "functions") if name in body])
     constants = REQUEST_TOKENS + MESSAGE_TOKENS * len(messages) + TOOL_TOKENS * tools
+    if pictures:
+        constants += pictures.tokens
     streamed = flag_of(body, "stream")
     sent = _sent(body, provider, streamed=streamed)
     return Reading(
@@ -77,7 +81,7 @@ def read_chat(body: Body, size: int, provider: Provider, path: str) -> Reading:
         choices=_choices(body),
         covers_reasoning=provider.name in BYTE_LEVEL,
         # What is sent counts, too: 1e15 is four bytes of the app's and eighteen of ours.
-        input_bound=max(size, len(sent) + _LONGEST_MAXIMUM) * factor + constants,
+        input_bound=(max(size, len(sent) + _LONGEST_MAXIMUM) - (pictures.data if pictures else 0)) * factor + constants,
         unbounded=f"The cost of this cannot be bounded here: {', '.join(sorted(needs))}." if needs else "",
         render=lambda output_max: b"%b,%b%d}" % (sent[:-1], maximum, output_max),
         target=path,
@@ -115,15 +119,15 @@ def _is_plain(body: Body, model: str, messages: list[Body]) -> bool:
     )
 
 
-def _needs(body: Body, messages: list[Body], provider: Provider) -> Iterator[tuple[str, str]]:
+def _needs(body: Body, messages: list[Body], pictures: Pictures) -> Iterator[tuple[str, str]]:
     """(what, the action it needs or nothing) for all that has no bound here."""
-    model = body.get("model")
-    if isinstance(model, str) and SEARCHES.search(model):
+    allowed = pictures.provider.allow_fields
+    if SEARCHES.search(pictures.model):
         yield "model", "web_search"
     for name, value in body.items():
         if name in _ONLY and value not in _ONLY[name]:
             yield name, _FIELD_ACTIONS.get(name, "")
-        elif name not in _ONLY and name not in _HARMLESS and name not in provider.allow_fields:
+        elif name not in _ONLY and name not in _HARMLESS and name not in allowed:
             yield shown(name), ""
     for message in messages:
         for name in message.keys() - _MESSAGE_FIELDS:
@@ -131,11 +135,13 @@ def _needs(body: Body, messages: list[Body], provider: Provider) -> Iterator[tup
                 yield f"messages.{shown(name)}", ""
         for part in _parts(message):
             kind = part.get("type")
+            if kind == "image_url" and _is_taken(part, pictures):
+                continue
             if kind not in ("text", "refusal"):
                 word = shown(kind) if isinstance(kind, str) else "content"
                 yield f"messages.content.{word}", _PART_ACTIONS.get(word, "")
                 continue
-            for name in part.keys() - _PART_MEMBERS - provider.allow_fields:
+            for name in part.keys() - _PART_MEMBERS - allowed:
                 yield f"messages.content.{shown(name)}", _PART_ACTIONS.get(name, "")
     for tool in objects_of(body, "tools"):
         kind = tool.get("type")
@@ -158,6 +164,13 @@ def _parts(message: Body) -> list[Body]:
     if not isinstance(content, list):
         raise refuse_request("content must be a string or an array of parts.")
     return [part if isinstance(part, dict) else {} for part in content]
+
+
+def _is_taken(part: Body, pictures: Pictures) -> bool:
+    image = part.get("image_url")
+    if not isinstance(image, dict) or part.keys() != {"type", "image_url"} or not image.keys() <= {"url", "detail"}:
+        return False
+    return pictures.take_url(image.get("url"), image.get("detail"))
 
 
 def wants_usage(body: Body, *, streamed: bool) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from broker.core.strict_json import JSONValue
 from broker.providers.body import NORMALISING_FACTOR, count_of, flag_of, objects_of, rendered, shown, text_of
 from broker.providers.dialect import Body, Reading, refuse_request
+from broker.providers.images import Pictures
 from broker.providers.openai_request import BYTE_LEVEL, MESSAGE_TOKENS, REQUEST_TOKENS, SEARCHES, TOOL_TOKENS
 from broker.providers.registry import Provider
 
@@ -73,21 +74,23 @@ def read_response(body: Body, size: int, provider: Provider, path: str) -> Readi
     """Reads a request body of `size` bytes; raises CallRefused when it is not valid."""
     model = text_of(body, "model", 200)
     items, tools = _items(body), objects_of(body, "tools")
-    needs = dict(_needs(body, items, tools, provider, model))
+    pictures = Pictures(provider, model)
+    needs = dict(_needs(body, items, tools, pictures))
     factor = 1 if provider.name in BYTE_LEVEL else NORMALISING_FACTOR
     # Left out, the provider would keep the answer for a month, where it is in no grant any more.
     sent = rendered({name: value for name, value in body.items() if name != "max_output_tokens"} | _kept_out(provider))
     return Reading(
         model=model,
         action="chat",
-        extra_actions=frozenset(action for action in needs.values() if action),
+        extra_actions=pictures.actions.union(action for action in needs.values() if action),
         streamed=flag_of(body, "stream"),
         # The event with the usage is part of every stream here.
         wants_usage=True,
         own_output=count_of(body, "max_output_tokens", _MOST),
         choices=1,
         covers_reasoning=provider.name in BYTE_LEVEL,
-        input_bound=max(size, len(sent) + 60) * factor
+        input_bound=(max(size, len(sent) + 60) - pictures.data) * factor
+        + pictures.tokens
         + REQUEST_TOKENS
         + MESSAGE_TOKENS * max(len(items), 1)
         + TOOL_TOKENS * len(tools),
@@ -112,18 +115,18 @@ def _items(body: Body) -> list[Body]:
     return items
 
 
-def _needs(body: Body, items: list[Body], tools: list[Body], provider: Provider, model: str) -> Found:
-    if SEARCHES.search(model):
+def _needs(body: Body, items: list[Body], tools: list[Body], pictures: Pictures) -> Found:
+    if SEARCHES.search(pictures.model):
         yield "model", "web_search"
     for name, value in body.items():
         if name in _ONLY:
             if value not in _ONLY[name]:
                 yield name, _FIELD_ACTIONS.get(name, "")
-        elif name not in _HARMLESS and name not in provider.allow_fields:
+        elif name not in _HARMLESS and name not in pictures.provider.allow_fields:
             yield shown(name), ""
     yield from _included(body.get("include"))
     for item in items:
-        yield from _item(item)
+        yield from _item(item, pictures)
     for tool in tools:
         kind = tool.get("type")
         if kind not in _TOOLS:
@@ -141,7 +144,7 @@ def _included(include: JSONValue) -> Found:
             yield f"include.{shown(name) if isinstance(name, str) else '?'}", ""
 
 
-def _item(item: Body) -> Found:
+def _item(item: Body, pictures: Pictures) -> Found:
     kind = item.get("type", "message")
     word = shown(kind) if isinstance(kind, str) else "type"
     members = _ITEMS.get(word)
@@ -151,10 +154,10 @@ def _item(item: Body) -> Found:
     for name in item.keys() - members - {"type"}:
         yield f"input.{word}.{shown(name)}", ""
     for name in ("content", "output", "summary"):
-        yield from _parts(item.get(name), word)
+        yield from _parts(item.get(name), word, pictures)
 
 
-def _parts(content: JSONValue, where: str) -> Found:
+def _parts(content: JSONValue, where: str, pictures: Pictures) -> Found:
     if content is None or isinstance(content, str):
         return
     if not isinstance(content, list):
@@ -162,8 +165,16 @@ def _parts(content: JSONValue, where: str) -> Found:
     for part in content:
         kind = part.get("type") if isinstance(part, dict) else None
         word = shown(kind) if isinstance(kind, str) else "type"
+        if isinstance(part, dict) and word == "input_image" and _is_taken(part, pictures):
+            continue
         if not isinstance(part, dict) or word not in _PARTS:
             yield f"input.{where}.{word}", _PART_ACTIONS.get(word, "")
             continue
         for name in part.keys() - _PART_MEMBERS:
             yield f"input.{where}.{shown(name)}", _PART_ACTIONS.get(f"input_{name.partition('_')[0]}", "")
+
+
+def _is_taken(part: Body, pictures: Pictures) -> bool:
+    """An address or a data: URL; not a file that is kept at the provider."""
+    known = part.get("file_id") is None and part.keys() <= {"type", "image_url", "detail", "file_id"}
+    return known and pictures.take_url(part.get("image_url"), part.get("detail"))
