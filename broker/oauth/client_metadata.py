@@ -143,10 +143,10 @@ def _redirect_uris(members: Members, *, required: bool) -> tuple[str, ...]:
 
 
 def _grant_types(members: Members, rules: Rules) -> tuple[str, ...]:
-    # RFC 7591 §2 has authorization_code where nothing is said; a refresh token comes with every code here.
+    """RFC 7591 §2 has authorization_code where nothing is said; and it may replace what is: here a code brings both tokens."""
     named = _known(members, "grant_types", GRANT_TYPES, skip=rules.skips_unknown)
-    if members.get("grant_types") is None:
-        named = ("authorization_code", "refresh_token")
+    if members.get("grant_types") is None or "authorization_code" in named:
+        named = tuple(each for each in GRANT_TYPES if each in (*named, "authorization_code", "refresh_token"))
     if not set(named) & set(ASKING):
         raise BadMetadata("Of the grant_types none leads to a person who could agree")
     answers = _known(members, "response_types", ("code",), skip=rules.skips_unknown)

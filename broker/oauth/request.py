@@ -15,6 +15,7 @@ from broker.oauth.asked_details import Catalogue, read_asked
 from broker.oauth.clients import registered_uris
 from broker.oauth.find_client import FindClient
 from broker.oauth.grant_action import read_action, require_named_grant
+from broker.oauth.grant_types import CODE, require_use
 from broker.oauth.pkce import is_challenge
 from broker.settings import Settings
 from broker.store import clients, grant_requests
@@ -75,6 +76,7 @@ def check_request(form: Form, origin: Origin, settings: Settings, catalogue: Cat
     """The request as it will be stored, not yet opened; raises OAuthError."""
     if form.has_repeated():
         raise OAuthError("invalid_request", "A parameter stands more than once.")
+    require_use(origin.client, CODE)
     if form.one("request") is not None:
         raise OAuthError("request_not_supported", "Request objects are not supported.")
     if form.one("request_uri") is not None:

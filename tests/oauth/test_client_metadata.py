@@ -136,7 +136,8 @@ def test_a_document_may_speak_of_what_other_servers_have() -> None:
         "authorization_details_types": ["payment", "ai_model_access"],
     }
     read = read_metadata(LEAST | elsewhere, PUBLISHED)
-    assert (read.grant_types, read.details_types) == (("authorization_code",), ("ai_model_access",))
+    assert read.grant_types == ("authorization_code", "refresh_token")
+    assert read.details_types == ("ai_model_access",)
 
 
 @pytest.mark.parametrize("method", ["client_secret_basic", "client_secret_post", "client_secret_jwt"])

@@ -9,10 +9,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.clock import DAY, MINUTE
 from broker.core.handle import digest
+from broker.oauth.grant_types import DEVICE_CODE
 from broker.settings import Settings
 from broker.store import clients, grant_requests
 from tests.oauth.published import PublishedWeb
-from tests.oauth.world import CALLBACK, ISSUER, Registered, World, stored_client
+from tests.oauth.world import CALLBACK, ISSUER, Registered, World, sent_back, stored_client
 
 APP = {"client_name": "Acme Notes", "redirect_uris": [CALLBACK], "token_endpoint_auth_method": "none"}
 
@@ -83,11 +84,17 @@ async def test_a_client_that_registered_itself_goes_the_whole_way(world: World, 
 
 
 async def test_a_client_is_held_to_the_grant_types_it_registered(world: World) -> None:
-    client, _ = await registered(world, grant_types=["authorization_code"])
+    client, _ = await registered(world, grant_types=[DEVICE_CODE])
+    for answer in (await world.refresh(client, "rft_none"), await world.push(client)):
+        assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")
+    assert sent_back(await world.authorize(client))["error"] == "unauthorized_client"
+
+
+async def test_who_registers_for_codes_is_told_of_the_refresh_tokens_that_come_with_them(world: World) -> None:
+    client, told = await registered(world, grant_types=["authorization_code"])
+    assert told["grant_types"] == ["authorization_code", "refresh_token"]
     tokens = await world.tokens(client)
-    assert {"refresh_token", "refresh_token_timeout"}.isdisjoint(tokens)
-    answer = await world.refresh(client, "rft_none")
-    assert (answer.status_code, answer.json()["error"]) == (400, "unauthorized_client")
+    assert (await world.refresh(client, tokens["refresh_token"])).status_code == 200
 
 
 @pytest.mark.parametrize(
