@@ -23,7 +23,7 @@ def test_the_bound_covers_what_is_sent_however_short_it_was_written(number: str)
     raw = _tool(",".join([number] * 1000))
     body = loads(raw)
     assert isinstance(body, dict)
-    reading = read_chat(body, len(raw), OPENAI)
+    reading = read_chat(body, len(raw), OPENAI, "/v1/chat/completions")
     added = len(b',"max_completion_tokens":100,"service_tier":"default"')
     assert reading.input_bound >= len(reading.render(100)) - added
     assert reading.input_bound >= len(raw)
