@@ -39,7 +39,7 @@ test-stock: $(INSTALLED) ## Run the tests of the server on hypercorn's own parse
 	BROKER_HTTP_PARSER=h11 $(BIN)/python -m pytest -n 2 tests/serve tests/attacks tests/sdk
 
 prove: $(INSTALLED) ## Prove the books at length: 50 seeds of overspending, 50 of the books' machine, 8 rounds of kills, the promised seconds
-	PROOF=1 PROOF_SEEDS=50 PROOF_ROUNDS=8 $(BIN)/python -m pytest -n 0 tests/races tests/books/test_machine.py tests/proxy/test_cut.py
+	PROOF=1 PROOF_SEEDS=50 PROOF_ROUNDS=8 $(BIN)/python -m pytest -n 0 tests/races tests/books/test_machine.py tests/oauth/test_never_more.py tests/proxy/test_cut.py
 
 bench: $(INSTALLED) ## Measure Broker beside others, and print the table (QUICK=1, PART="compare grants ledger streams start limits")
 	$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(CHECK),--check) $(PART)

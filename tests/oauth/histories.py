@@ -14,7 +14,7 @@ from broker.core.clock import to_seconds
 from broker.core.details import parse_details
 from broker.core.errors import CallRefused
 from broker.core.grant import GrantEvent
-from broker.core.money import MicroUSD
+from broker.core.money import MicroUSD, parse_decimal, to_decimal
 from broker.ledger.books import OwnBooks
 from broker.ledger.lease import Lease
 from broker.ledger.limits import change_limits
@@ -108,7 +108,7 @@ class History:
                     other.refresh = self.tokens[-1].refresh
         return took
 
-    def _took(self, answer: httpx.Response, family: int, narrowing: object) -> bool:
+    def _took(self, answer: httpx.Response, family: int, narrowing: list[dict[str, Any]] | None) -> bool:
         body = answer.json()
         if answer.status_code != 200:
             assert body["error"] in ("invalid_grant", "invalid_authorization_details"), body
@@ -117,6 +117,8 @@ class History:
         said = parse_details(body["authorization_details"], "token")
         ends_at = to_seconds(self.world.clock()) + body["expires_in"]
         capped = narrowing is not None
+        assert narrowing is None or len(said) == len(narrowing)
+        assert all(any(_is_as_asked(one, asked) for one in said) for asked in narrowing or ())
         self.tokens.append(Token(claims.jti, body["grant_id"], said, ends_at, body["refresh_token"], family, capped))
         return True
 
@@ -164,6 +166,19 @@ async def begun(world: World) -> History:
     lease = Lease(world.db, world.clock, lambda: world.clock() / 1_000_000, LONG)
     await lease.take()
     return History(world, await world.register(), Reserver(books, world.clock, lease), books)
+
+
+def _is_as_asked(said: Element, asked: dict[str, Any]) -> bool:
+    given = {"models": list(said.models), "actions": list(said.actions), "max_requests": said.max_requests}
+    if said.provider != asked["provider"] or any(asked.get(name, value) != value for name, value in given.items()):
+        return False
+    return "budget" not in asked or (said.budget is not None and to_decimal(said.budget.amount) == _amount(asked))
+
+
+def _amount(asked: dict[str, Any]) -> str:
+    wanted = parse_decimal(asked["budget"]["amount"])
+    assert wanted is not None
+    return to_decimal(wanted)
 
 
 def _details(narrowing: list[dict[str, Any]] | None) -> dict[str, str]:

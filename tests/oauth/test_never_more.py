@@ -21,7 +21,7 @@ from tests.stores import Store
 
 T = TypeVar("T")
 
-EXAMPLES, STEPS = int(os.environ.get("PROOF_SEEDS", "6")), 30
+EXAMPLES, STEPS = int(os.environ.get("PROOF_SEEDS", "8")), 30
 """`make prove` tells how many; a few look at the machine itself."""
 
 MODELS = ("*", "gpt-*", "gpt-4o", "gpt-4o-mini", "claude-*")
@@ -154,7 +154,7 @@ class Histories(RuleBasedStateMachine):
             self.history.paused.discard(token.grant_id)
 
     @precondition(lambda self: self.history.tokens)
-    @rule(which=WHICH, budget=st.integers(0, 40_000), models=some(MODELS))
+    @rule(which=WHICH, budget=st.integers(1_000, 40_000), models=some(MODELS))
     def lower(self, which: int, budget: int, models: list[str]) -> None:
         token = self._one(which)
         assert token is not None
@@ -179,6 +179,17 @@ class Histories(RuleBasedStateMachine):
         model = said.models[pattern % len(said.models)].replace("*", "gpt-4o" if said.models == ("*",) else "4o")
         for _ in range(times):
             self.try_to_call(which, said.provider, model, said.actions[action % len(said.actions)])
+
+    @precondition(lambda self: self.history.tokens)
+    @rule(which=WHICH, place=WHICH)
+    def call_what_the_grant_has(self, which: int, place: int) -> None:
+        """Which may be more than what this one token was narrowed to."""
+        token = self._one(which)
+        assert token is not None
+        for row in self.run(self.history.live(token.grant_id)):
+            models, actions = json.loads(row.models), json.loads(row.actions)
+            model = models[place % len(models)].replace("*", "x")
+            self.try_to_call(which, row.provider, model, actions[place % len(actions)])
 
     def try_to_call(self, which: int, provider: str, model: str, action: str) -> None:
         token = self._one(which)
