@@ -20,6 +20,8 @@ AHEAD_SECONDS = 10
 KEPT_SECONDS = 60
 """How much longer than it would be taken a proof is remembered: servers on one database need not agree on the time."""
 
+_NOT_VALID = "The DPoP proof is not valid for this request."
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -42,6 +44,14 @@ class Proof:
     """What it is remembered by."""
     ends_at: int
     """Microseconds: when it may be forgotten."""
+
+
+class ShownBefore(OAuthError):
+    """A right proof that somebody has shown already."""
+
+    def __init__(self, proof: Proof) -> None:
+        super().__init__("invalid_dpop_proof", _NOT_VALID, detail="shown before")
+        self.jkt = proof.jkt
 
 
 def check_proof(text: str, request: Request, *, now: int, window: int, nonces: Nonces | None) -> Proof:
@@ -81,7 +91,7 @@ def _judge(signed: Unverified, key: PublicKey, request: Request, now: int, windo
     return Proof(jkt, signed.algorithm, shown, from_seconds(issued + window + KEPT_SECONDS))
 
 
-def bad_proof(detail: str, description: str = "The DPoP proof is not valid for this request.") -> OAuthError:
+def bad_proof(detail: str, description: str = _NOT_VALID) -> OAuthError:
     return OAuthError("invalid_dpop_proof", description, detail=detail)
 
 

@@ -13,9 +13,10 @@ from broker.core.errors import BadForm, OAuthError, Unavailable
 from broker.core.forms import MAX_BYTES, Form, parse_form
 from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
 from broker.oauth.client_auth import ClientAuthentication, read_client
-from broker.oauth.dpop import Proof
+from broker.oauth.dpop import Proof, ShownBefore
 from broker.oauth.proof_reader import HEADER as PROOF
 from broker.oauth.proof_reader import ProofReader
+from broker.oauth.replays import Replays
 from broker.oauth.throttle import Throttle, Throttled
 from broker.ops.log import logger
 from broker.store.database import Database
@@ -60,6 +61,7 @@ class FormPost:
     address_of: AddressOf
     authentication: ClientAuthentication
     proofs: ProofReader
+    replays: Replays
 
     async def run(
         self, request: Request, answer: Answer, *, proves: bool = False, reads: ReadForm | None = None
@@ -78,7 +80,11 @@ class FormPost:
         client = await self.client_of(request, form)
         shown = request.headers.getlist(PROOF) if proves else []
         proof = self.proofs.read(shown, request.method, request.url.path)
-        return await answer(Asked(form, client, arrived_at, request.headers, address, proof))
+        try:
+            return await answer(Asked(form, client, arrived_at, request.headers, address, proof))
+        except ShownBefore as error:
+            await self.replays.note(client.id, error.jkt)
+            raise
 
     async def client_of(self, request: Request, form: Form) -> Client:
         """Raises OAuthError invalid_client."""

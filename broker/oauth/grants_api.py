@@ -112,7 +112,9 @@ class GrantsEndpoint:
             raise _invalid("a token under another scheme than its own")
         if claims.jkt:
             proofs = request.headers.getlist(PROOF)
-            await self.prover.check(token, claims.jkt, proofs, request.method, request.url.path)
+            await self.prover.check(
+                token, claims.jkt, proofs, request.method, request.url.path, grant_id=claims.grant_id
+            )
         found = await self.post.db.read_steps(read_standings([claims.jti]))
         if claims.jti not in found or found[claims.jti].at(self.post.clock()) is None:
             raise _invalid("revoked or ended")

@@ -3,7 +3,7 @@
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.errors import OAuthError
-from broker.oauth.dpop import Proof, bad_proof
+from broker.oauth.dpop import Proof, ShownBefore, bad_proof
 from broker.oauth.fapi import must_prove, profile_of
 from broker.oauth.form_post import Asked
 from broker.oauth.issue import no_grant, unproven
@@ -24,7 +24,7 @@ async def proof_of(tx: AsyncSession, asked: Asked, now: int) -> Proof | None:
     if proof.algorithm not in profile_of(asked.client).algorithms:
         raise bad_proof("an algorithm that the client may not use")
     if not await seen.once(tx, proof.digest, proof.ends_at, now):
-        raise bad_proof("shown before")
+        raise ShownBefore(proof)
     return proof
 
 

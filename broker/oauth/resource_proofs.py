@@ -5,9 +5,10 @@ from collections.abc import Sequence
 
 from broker.core.clock import Clock
 from broker.core.errors import OAuthError, Unavailable
-from broker.oauth.dpop import bad_proof
+from broker.oauth.dpop import ShownBefore, bad_proof
 from broker.oauth.jws import ALGORITHMS
 from broker.oauth.proof_reader import ProofReader
+from broker.oauth.replays import Replays
 from broker.store.database import Database
 from broker.store.group import Group
 from broker.store.seen import Shown, remember
@@ -23,13 +24,14 @@ class ResourceProofs:
         self._db = db
         self._clock = clock
         self.reader = reader
+        self._replays = Replays(db, clock)
         self._group: Group[Shown, bool] = Group(lambda _: None, self._remember)
 
     def fresh_nonce(self) -> list[tuple[bytes, bytes]]:
         return [(name.encode(), value.encode()) for name, value in self.reader.fresh_nonce().items()]
 
-    async def check(self, token: str, jkt: str, shown: Sequence[str], method: str, path: str) -> None:
-        """That whoever shows this token holds its key, proven for this request for the first time.
+    async def check(self, token: str, jkt: str, shown: Sequence[str], method: str, path: str, *, grant_id: str) -> None:
+        """That whoever shows this token of a grant holds its key, proven for this request for the first time.
 
         Raises OAuthError invalid_token for a token that is not bound, and for a proof by another key; or Unavailable.
         """
@@ -41,7 +43,8 @@ class ResourceProofs:
         if proof.jkt != jkt:
             raise OAuthError("invalid_token", "The token is bound to another key.")
         if not await self._is_first(Shown(proof.digest, proof.ends_at)):
-            raise bad_proof("shown before")
+            await self._replays.note(grant_id, jkt)
+            raise ShownBefore(proof)
 
     async def _is_first(self, shown: Shown) -> bool:
         told: asyncio.Future[bool] = asyncio.get_running_loop().create_future()

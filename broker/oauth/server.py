@@ -30,6 +30,7 @@ from broker.oauth.proof_reader import ProofReader
 from broker.oauth.refresh import Refresh
 from broker.oauth.registration import Registration
 from broker.oauth.registration_management import RegistrationManagement
+from broker.oauth.replays import Replays
 from broker.oauth.resource_proofs import ResourceProofs
 from broker.oauth.revoke import Revocation
 from broker.oauth.signing import Signer
@@ -90,7 +91,7 @@ class AuthorizationServer:
         find = KnownClients(db, clock, _documents(db, clock, settings, paced))
         authentication = ClientAuthentication(find, assertions)
         throttle = Throttle(settings.oauth_requests_a_minute, clock)
-        post = FormPost(db, clock, throttle, address_of, authentication, proofs)
+        post = FormPost(db, clock, throttle, address_of, authentication, proofs, Replays(db, clock))
         registration = Registration(db, clock, settings, throttle, registrations, address_of)
         return cls(
             par=PushedRequests(post, settings, catalogue),

@@ -24,7 +24,7 @@ class Prover(Protocol):
     def algorithms(self) -> Sequence[str]:
         """What a proof may be signed with."""
 
-    async def check(self, token: str, jkt: str, shown: Sequence[str], method: str, path: str) -> None:
+    async def check(self, token: str, jkt: str, shown: Sequence[str], method: str, path: str, *, grant_id: str) -> None:
         """That the proofs shown beside a token are one, by its key and for this request; raises OAuthError."""
 
     def fresh_nonce(self) -> Headers: ...
@@ -44,8 +44,9 @@ async def require_proof(principal: Principal, token: UnverifiedToken, prover: Pr
     if not token.with_proof or not principal.jkt:
         raise NotProven("invalid_token", detail="not shown in the way it was given")
     shown = [value.decode("latin-1") for name, value in scope["headers"] if name == b"dpop"]
+    path = scope["raw_path"].decode("latin-1")
     try:
-        await prover.check(token.text, principal.jkt, shown, scope["method"], scope["raw_path"].decode("latin-1"))
+        await prover.check(token.text, principal.jkt, shown, scope["method"], path, grant_id=principal.grant_id)
     except OAuthError as error:
         log.info("proof_refused", error=error.error, detail=error.detail, jti=principal.jti)
         raise NotProven(error.error, detail=error.detail) from error

@@ -24,6 +24,7 @@ _DONE = {
     "token.revoked": "Token given back",
     "code.replayed": "A used sign-in code came again, so the tokens made with it were revoked",
     "device_code.replayed": "A used device code came again and was refused",
+    "proof.replayed": "A signed request came a second time and was refused",
     "refresh_token.reused": "A used token came again, so all tokens of its line were revoked",
 }
 

@@ -94,6 +94,7 @@ async def test_x01_a_proof_is_taken_once(world: World) -> None:
     assert refused(await refresh(world, client, tokens["refresh_token"], shown)) == "invalid_dpop_proof"
     world.clock.turn(59)
     assert refused(await refresh(world, client, tokens["refresh_token"], shown)) == "invalid_dpop_proof"
+    assert (await world.audited()).count("proof.replayed") == 2
 
 
 async def test_x01_of_a_proof_shown_many_times_at_once_one_is_taken(world: World) -> None:

@@ -1,14 +1,19 @@
 """Tokens that are bound to a key, at the proxy: what each wrong way to show one is answered, and that it reaches nobody."""
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
+from broker.oauth.replays import MOST_A_MINUTE
 from broker.settings import Settings
 from broker.store import seen
+from broker.store.tables import AuditEntry
 from tests.oauth.prover import Prover
-from tests.proxy.world import JKT_OF, Answered, World
+from tests.proxy.world import GRANT_OF, JKT_OF, Answered, World
 
 ISSUER = "http://127.0.0.1:8080"
 CHAT = "/proxy/openai/v1/chat/completions"
@@ -63,6 +68,20 @@ async def test_x01_a_proof_is_taken_once(world: World) -> None:
     assert (await show(world, token, shown)).status == 200
     assert error_of(await show(world, token, shown)) == "invalid_dpop_proof"
     assert await reached(world) == 1
+
+
+async def test_a_proof_that_came_again_is_audited_and_many_are_a_few_entries(world: World) -> None:
+    token = await bound(world)
+    shown = proof(world, token)
+    assert (await show(world, token, shown)).status == 200
+    for _ in range(20):
+        assert error_of(await show(world, token, shown)) == "invalid_dpop_proof"
+    assert await world.db.read(_replays) == [(GRANT_OF[token], PROVER.jkt)] * MOST_A_MINUTE
+
+
+async def _replays(tx: AsyncSession) -> list[tuple[str, str]]:
+    rows = (await tx.exec(select(AuditEntry).where(AuditEntry.event == "proof.replayed"))).all()
+    return [(row.object_id, json.loads(row.details)["jkt"]) for row in rows]
 
 
 async def test_x01_of_one_proof_shown_fifty_times_at_once_one_is_taken(world: World) -> None:
