@@ -210,6 +210,7 @@ class ConsentPages:
             view=view,
             problems=problems,
             device=self._device(shown.case, shown.now),
+            **({"not_you": ""} if shown.case.device is not None else {}),
             key_forms=[self._key_form(name, shown.key_name) for name, _ in view.missing],
             last_line=consent_summary.last_line(),
             action=f"/consent/{row.id}",

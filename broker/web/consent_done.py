@@ -12,6 +12,7 @@ from broker.core.grant import RequestState
 from broker.core.secret import Secret
 from broker.oauth.code import kept_code, redirect_back
 from broker.oauth.consent import is_open
+from broker.oauth.request import is_registered
 from broker.store import credentials, grant_requests, grants
 from broker.store.grant_tables import Access, GrantRequest
 from broker.store.tables import Client, Credential, User
@@ -37,14 +38,27 @@ class Closed:
 async def find_request(tx: AsyncSession, request_id: str, user: User, now: int) -> tuple[GrantRequest, Client]:
     """A request that this person may look at; raises PageError 404.
 
-    An open one is whoever's opens it; one that has ended or was answered is of the person it belonged to.
+    An open one is whoever's opens it, but for a device's, which is of the person who entered its code: a link must not
+    lead past the page that warns of it. One that has ended or was answered is of the person it belonged to.
     """
     found = await grant_requests.load_with_client(tx, request_id)
-    if found is not None:
-        request = found[0]
-        if request.opened_at is not None and (is_open(request, now) or request.user_id in (None, user.id)):
-            return found
+    if found is not None and _may_look(found[0], user, now):
+        _require_address(*found)
+        return found
     raise PageError(404, "Page not found", "There is no such request here, or it is not yours to see.")
+
+
+def _may_look(request: GrantRequest, user: User, now: int) -> bool:
+    if request.opened_at is None:
+        return False
+    return request.user_id in (None, user.id) or (request.kind == "code" and is_open(request, now))
+
+
+def _require_address(request: GrantRequest, client: Client) -> None:
+    """Raises PageError where the client has taken back the address that the answer would go to."""
+    if request.kind == "code" and not is_registered(client, request.redirect_uri):
+        what = "The app has changed where its answers go. Start again from the app."
+        raise PageError(410, "This request has ended", what, did_not="We did not send you anywhere.")
 
 
 class ClosedRequest:

@@ -10,7 +10,7 @@ from broker.core.handle import digest
 from broker.store import codes
 from broker.store.database import Database
 from broker.store.grant_tables import TokenFamily
-from broker.store.tables import Credential, User
+from broker.store.tables import Client, Credential, User
 from tests.browser import Browser
 from tests.consent.conftest import Ask, SignIn, add_user
 from tests.consent.stored import Stored, audited, stored
@@ -206,3 +206,21 @@ async def _exchange(db: Database, seen: Stored, code: str, clock: TurnedClock) -
         return await codes.use(tx, digest(code), clock(), "fam_1")
 
     assert await db.write(work)
+
+
+async def test_nobody_is_sent_to_an_address_that_the_app_has_taken_back(
+    browser: Browser, ask: Ask, acme: Client, key: Credential, db: Database, clock: TurnedClock
+) -> None:
+    request_id = await ask()
+    form = (await browser.go(f"/consent/{request_id}")).forms[0]
+
+    async def move(tx: AsyncSession) -> None:
+        row = await tx.get(Client, acme.id)
+        assert row is not None
+        row.redirect_uris = '["https://acme.example/elsewhere"]'
+
+    await db.write(move)
+    for page in (await browser.submit(form, "Approve"), await browser.go(f"/consent/{request_id}")):
+        assert (browser.status, page.h1) == (410, "This request has ended")
+        assert "https://acme.example" not in browser.response.text
+    assert (await stored(db, request_id, clock)).grants == []

@@ -167,6 +167,16 @@ async def test_a_request_nobody_has_entered_the_code_of_is_nobodys_to_open(
     assert ana.status == 404
 
 
+async def test_a_link_leads_nobody_past_the_warning(house: House, ana: Browser, cli: Client) -> None:
+    codes = await opened(house, ana, cli)
+    ben = await house.person("ben")
+    await ben.go(ana.path)
+    assert ben.status == 404
+    assert all(label != "Not you?" for label, _ in ana.page.links)
+    await ana.press("Approve")
+    assert "access_token" in await house.poll(cli, codes["device_code"])
+
+
 async def test_codes_are_in_no_log(
     house: House, ana: Browser, cli: Client, key: Credential, capfd: pytest.CaptureFixture[str]
 ) -> None:
