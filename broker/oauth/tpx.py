@@ -22,11 +22,16 @@ _ACTION = "chat"
 
 def read(elements: list[JSONValue], sellers: Callable[[str], tuple[str, ...]]) -> tuple[Access, ...]:
     """What is asked for at the authorization endpoint; raises BadDetails."""
-    accesses = []
+    accesses: list[Access] = []
+    looked_up = 0
     for element in elements:
         budget, models = _members(element)
         if budget is None:
             _bad("budget is required")
+        # Each is looked up at every provider, in the lists that the proxy's calls are priced by.
+        looked_up += len(models)
+        if looked_up > MAX_MODELS:
+            _bad(f"models has more than {MAX_MODELS} in all objects together")
         provider, ids = _resolve(models, sellers) if models else (PROVIDER, ("*",))
         accesses.append(Access(provider, ids, (_ACTION,), budget))
     return tuple(accesses)

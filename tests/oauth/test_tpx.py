@@ -91,6 +91,19 @@ def test_what_is_not_exactly_right_is_refused(element: object) -> None:
     assert found.value.args[0].isascii()
 
 
+def test_only_so_many_models_are_looked_up_for_one_request() -> None:
+    asked: list[str] = []
+
+    def sellers(model: str) -> tuple[str, ...]:
+        asked.append(model)
+        return ("openai",)
+
+    many = [{"type": "llm-inference", "budget": 1, "models": [f"m{n}-{k}" for k in range(33)]} for n in range(2)]
+    with pytest.raises(BadDetails):
+        tpx.read(many, sellers)  # type: ignore[arg-type]
+    assert len(asked) == 33
+
+
 @given(st.integers(1, MAX_MONEY))
 def test_money_is_said_so_that_it_reads_back_the_same(amount: int) -> None:
     access = Access("openai", ("*",), ("chat",), Budget(MicroUSD(amount)))
