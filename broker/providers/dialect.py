@@ -34,6 +34,8 @@ class Reading(NamedTuple):
     """The path to send it to, with the query that it needs."""
     is_free: bool = False
     """Whether the provider asks no money for it, whatever the model."""
+    writes_long: bool = False
+    """Whether some of the input may be kept for an hour."""
 
 
 @dataclass(slots=True)

@@ -1,6 +1,7 @@
 """A call, in four steps: authenticate, reserve, forward, settle. The file to read first."""
 
 import asyncio
+from dataclasses import replace
 
 from starlette.types import Receive, Scope, Send
 
@@ -139,7 +140,9 @@ class Proxy:
         if reading.is_free:
             return FREE
         found = self._prices.find(provider, reading.model, self._means.clock(), output=reading.own_output != 0)
-        return found or NO_PRICE
+        if found is None:
+            return NO_PRICE
+        return replace(found, writes_long=True) if reading.writes_long else found
 
     async def stop(self, patience: float) -> None:
         """Cuts what still runs and waits until it is settled."""

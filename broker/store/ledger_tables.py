@@ -103,6 +103,7 @@ class Reservation(SQLModel, table=True):
     output_tokens: int = number(default=0)
     cached_input_tokens: int = number(default=0)
     cache_write_tokens: int = number(default=0)
+    cache_write_long_tokens: int = number(default=0)
     status: int = number(default=0)
     """The provider's HTTP status; 0 when none came."""
     outcome: str = text(default="")

@@ -170,6 +170,10 @@ class OwnPrice(SQLModel, table=True):
     created_at: int = number(primary_key=True)
     input: int = number()
     output: int = number()
+    cached_input: int | None = number(default=None, nullable=True)
+    cache_write: int | None = number(default=None, nullable=True)
+    cache_write_long: int | None = number(default=None, nullable=True)
+    """For an hour, where `cache_write` is for minutes."""
 
 
 class SigningKey(SQLModel, table=True):

@@ -15,7 +15,7 @@ from broker.ledger.judge import Plan, plan
 from broker.ledger.standing import Allowance, Cap
 from tests.books.world import Books, demand
 
-FREE_OUTPUT = Price("test", "1", (Tier(-1, Rates(1_000_000, 0, 1_000_000, 1_000_000)),))
+FREE_OUTPUT = Price("test", "1", (Tier(-1, Rates(1_000_000, 0, 1_000_000, 1_000_000, 2_000_000)),))
 
 
 def allowance(**changes: Any) -> Allowance:
@@ -100,8 +100,8 @@ def test_where_the_maximum_does_not_cover_reasoning_the_models_whole_output_is_h
 
 
 def test_the_hold_takes_the_dearest_price_that_the_input_can_reach() -> None:
-    dear = Tier(80, Rates(3_000_000, 9_000_000, 100_000, 4_000_000))
-    tiered = Price("test", "1", (Tier(-1, Rates(1_000_000, 2_000_000, 0, 0)), dear))
+    dear = Tier(80, Rates(3_000_000, 9_000_000, 100_000, 4_000_000, 6_000_000))
+    tiered = Price("test", "1", (Tier(-1, Rates(1_000_000, 2_000_000, 0, 0, 2_000_000)), dear))
     assert planned(allowance(), price=tiered).hold == 4 * 100 + 9 * 50
     assert planned(allowance(), price=tiered, input_bound=80).hold == 80 + 2 * 50
 
@@ -138,9 +138,16 @@ async def test_what_is_held_is_written_with_its_prices_and_its_bounds(books: Boo
         "tiers": [
             {
                 "start": -1,
-                "rates": {"input": 1_000_000, "output": 2_000_000, "cached_input": 500_000, "cache_write": 1_000_000},
+                "rates": {
+                    "input": 1_000_000,
+                    "output": 2_000_000,
+                    "cached_input": 500_000,
+                    "cache_write": 1_000_000,
+                    "cache_write_long": 2_000_000,
+                },
             }
         ],
+        "writes_long": False,
     }
 
 
@@ -152,6 +159,6 @@ async def test_the_provider_is_sent_the_output_that_was_held(books: Books) -> No
 
 async def test_a_call_dearer_than_any_money_is_refused_before_the_database_is_asked(books: Books) -> None:
     lent = await books.lend(budget=10**15)
-    dear = Price("operator", "1", (Tier(-1, Rates(10**15, 10**15, 10**15, 10**15)),))
+    dear = Price("operator", "1", (Tier(-1, Rates(10**15, 10**15, 10**15, 10**15, 10**15 * 2)),))
     refusal = await books.refused(lent, price=dear, input_bound=2**40)
     assert refusal.code == "budget_exhausted"

@@ -23,6 +23,7 @@ SWEPT = Ending("unresolved", "process_died")
         (reported(60, 10), 80, "settled", 1),
         (reported(100, 50), 200, "settled", 1),
         (reported(100, 0, cached_input_tokens=40), 80, "settled", 1),
+        (reported(100, 0, cache_write_long_tokens=40), 140, "settled", 1),
         (Ending("reported", "client_left", Usage(60, 10), 200), 80, "settled", 1),
         (Ending("reported", "broken", Usage(60, 10), 200), 80, "settled", 1),
         (Ending("estimated", "ok", None, 200), 200, "settled", 1),
@@ -30,7 +31,7 @@ SWEPT = Ending("unresolved", "process_died")
         (SWEPT, 200, "settled", 1),
     ],
     ids=[
-        "never sent", "refused by the provider", "reported", "reported at the bound", "partly from a cache",
+        "never sent", "refused by the provider", "reported", "reported at the bound", "partly from a cache", "kept for an hour",
         "the app left", "broken after the report", "no usage", "broken", "our process died",
     ],
 )  # fmt: skip
@@ -47,8 +48,9 @@ async def test_an_ending_costs_what_it_must(books: Books, ending: Ending, cost: 
 
 async def test_the_usage_is_kept_as_it_was_reported(books: Books) -> None:
     held = await books.reserve(await books.lend())
-    await books.settle(held, reported(90, 20, cached_input_tokens=30, cache_write_tokens=5))
+    await books.settle(held, reported(90, 20, cached_input_tokens=30, cache_write_tokens=5, cache_write_long_tokens=7))
     row = await books.row(held)
+    assert row.cache_write_long_tokens == 7
     assert (row.input_tokens, row.output_tokens, row.cached_input_tokens, row.cache_write_tokens) == (90, 20, 30, 5)
     assert (row.rate_tokens, row.reached) == (110, 1)
 

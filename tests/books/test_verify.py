@@ -14,7 +14,7 @@ from tests.books.world import ESTIMATED, NOT_RUN, Books, Lent, reported, standin
 from tests.stores import Store
 from tests.turned_clock import TurnedClock
 
-THIRD = Price("test", "1", (Tier(-1, Rates(333_333, 333_333, 333_333, 333_333)),))
+THIRD = Price("test", "1", (Tier(-1, Rates(333_333, 333_333, 333_333, 333_333, 666_666)),))
 
 
 @pytest.fixture

@@ -30,7 +30,20 @@ from broker.store.tables import AuditEntry, Client, Credential, User
 from tests.turned_clock import TurnedClock
 
 PRICE = Price(
-    "test", "1", (Tier(-1, Rates(input=1_000_000, output=2_000_000, cached_input=500_000, cache_write=1_000_000)),)
+    "test",
+    "1",
+    (
+        Tier(
+            -1,
+            Rates(
+                input=1_000_000,
+                output=2_000_000,
+                cached_input=500_000,
+                cache_write=1_000_000,
+                cache_write_long=2_000_000,
+            ),
+        ),
+    ),
 )
 """A micro-dollar for each token read, two for each token written."""
 

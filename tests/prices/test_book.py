@@ -54,6 +54,11 @@ def test_a_packaged_price_says_where_it_came_from() -> None:
     assert price.tiers[0].rates.cached_input == 75_000
 
 
+def test_an_hour_in_the_cache_has_its_listed_price() -> None:
+    listed = found(PriceBook(), "claude-haiku-4-5", "anthropic").tiers[0].rates
+    assert (listed.input, listed.cache_write, listed.cache_write_long) == (1_000_000, 1_250_000, 2_000_000)
+
+
 @pytest.mark.parametrize("dated", ["gpt-4o-mini-2024-07-18", "gpt-4o-mini-20240718", "gpt-4o-mini-2099-01-01"])
 def test_an_id_with_a_date_has_the_price_of_the_id(dated: str) -> None:
     assert found(PriceBook(), dated) == found(PriceBook(), "gpt-4o-mini")

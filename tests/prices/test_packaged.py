@@ -43,14 +43,14 @@ def dollars(info: ModelInfo, now: str) -> set[int]:
 
 
 def test_a_price_is_in_whole_micro_dollars_a_million_tokens_rounded_up() -> None:
-    assert snapshot.tiers(price("0.15", "0.0000001")) == (Tier(-1, Rates(150_000, 1, 150_000, 150_000)),)
+    assert snapshot.tiers(price("0.15", "0.0000001")) == (Tier(-1, Rates(150_000, 1, 150_000, 150_000, 300_000)),)
     assert snapshot._amount(MONEY("1e-12"), -1) == 1
     assert snapshot._amount(MONEY(0), -1) == 0
 
 
 def test_a_class_without_a_price_of_its_own_takes_the_dearest_of_its_side() -> None:
     tiers = snapshot.tiers(price("1", "9", cache_write_mtok=MONEY(2)))
-    assert tiers == (Tier(-1, Rates(1_000_000, 9_000_000, 2_000_000, 2_000_000)),)
+    assert tiers == (Tier(-1, Rates(1_000_000, 9_000_000, 2_000_000, 2_000_000, 2_000_000)),)
 
 
 def test_tiers_of_any_class_start_a_tier_of_the_whole_price() -> None:
@@ -58,9 +58,9 @@ def test_tiers_of_any_class_start_a_tier_of_the_whole_price() -> None:
     written = TieredPrices(base=MONEY(10), tiers=[Step(start=100, price=MONEY(20))])
     tiers = snapshot.tiers(ModelPrice(input_mtok=read, output_mtok=written, cache_read_mtok=MONEY(1)))
     assert tiers == (
-        Tier(-1, Rates(1_000_000, 10_000_000, 1_000_000, 1_000_000)),
-        Tier(100, Rates(1_000_000, 20_000_000, 1_000_000, 1_000_000)),
-        Tier(200, Rates(2_000_000, 20_000_000, 1_000_000, 2_000_000)),
+        Tier(-1, Rates(1_000_000, 10_000_000, 1_000_000, 1_000_000, 2_000_000)),
+        Tier(100, Rates(1_000_000, 20_000_000, 1_000_000, 1_000_000, 2_000_000)),
+        Tier(200, Rates(2_000_000, 20_000_000, 1_000_000, 2_000_000, 4_000_000)),
     )
 
 
@@ -92,9 +92,12 @@ def test_a_dear_hour_that_begins_while_a_call_may_run_is_looked_at() -> None:
 
 
 def test_of_alternatives_each_rate_is_the_dearest_at_each_size() -> None:
-    flat = (Tier(-1, Rates(5, 1, 5, 5)),)
-    stepped = (Tier(-1, Rates(1, 2, 1, 1)), Tier(100, Rates(9, 2, 9, 9)))
-    assert packaged.dearest_tiers([flat, stepped]) == (Tier(-1, Rates(5, 2, 5, 5)), Tier(100, Rates(9, 2, 9, 9)))
+    flat = (Tier(-1, Rates(5, 1, 5, 5, 10)),)
+    stepped = (Tier(-1, Rates(1, 2, 1, 1, 2)), Tier(100, Rates(9, 2, 9, 9, 18)))
+    assert packaged.dearest_tiers([flat, stepped]) == (
+        Tier(-1, Rates(5, 2, 5, 5, 10)),
+        Tier(100, Rates(9, 2, 9, 9, 18)),
+    )
 
 
 @pytest.mark.parametrize(

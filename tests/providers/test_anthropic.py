@@ -30,6 +30,16 @@ def test_what_was_cached_is_input_too() -> None:
     assert Messages().usage(message()) == (Usage(10, 5), False)
 
 
+def test_what_is_kept_for_an_hour_is_a_class_of_its_own() -> None:
+    kept = {"ephemeral_1h_input_tokens": 15, "ephemeral_5m_input_tokens": 5}
+    found, _ = read_usage(usage(cache_creation_input_tokens=20, cache_creation=kept))
+    assert found == Usage(30, 5, 0, 5, 15)
+    assert read_usage(usage(cache_creation_input_tokens=14, cache_creation=kept)) == (None, True)
+    assert read_usage(usage(cache_creation={"ephemeral_1h_input_tokens": -1})) == (None, True)
+    streamed = metered(started(cache_creation_input_tokens=20, cache_creation=kept), stopped())
+    assert streamed.seen.usage == Usage(30, 5, 0, 5, 15)
+
+
 def test_a_usage_that_is_not_there_is_not_absurd() -> None:
     assert read_usage(None) == Messages().usage({}) == Messages().usage([]) == (None, False)
 
@@ -54,7 +64,6 @@ def test_a_usage_that_cannot_be_true_is_none(changes: dict[str, Any]) -> None:
         {"service_tier": "priority"},
         {"speed": "fast"},
         {"inference_geo": "us"},
-        {"cache_creation": {"ephemeral_1h_input_tokens": 5, "ephemeral_5m_input_tokens": 0}},
     ],
     ids=str,
 )

@@ -24,6 +24,7 @@ OTHER = Provider("local", "anthropic", "http://127.0.0.1:1", frozenset(["min_p"]
 HELLO = {"role": "user", "content": "Hello"}
 TOOL = {"name": "f", "input_schema": {"type": "object"}}
 CACHED = {"cache_control": {"type": "ephemeral"}}
+AN_HOUR = {"type": "ephemeral", "ttl": "1h"}
 
 
 def body(**changes: Any) -> dict[str, Any]:
@@ -122,8 +123,8 @@ def test_what_its_bytes_bound_is_forwarded(changes: dict[str, Any]) -> None:
         ({"context_management": {"edits": []}}, "context_management", ""),
         ({"output_config": {"task_budget": 5}}, "output_config.task_budget", ""),
         ({"new_field": 1}, "new_field", ""),
-        ({"cache_control": {"type": "ephemeral", "ttl": "1h"}}, "cache_control", ""),
-        ({"tools": [TOOL | {"cache_control": {"type": "ephemeral", "ttl": "1h"}}]}, "tools.cache_control", ""),
+        ({"cache_control": {"type": "ephemeral", "ttl": "24h"}}, "cache_control", ""),
+        ({"tools": [TOOL | {"cache_control": {"type": "ephemeral", "ttl": 5}}]}, "tools.cache_control", ""),
         ({"tools": [TOOL | {"defer_loading": True}]}, "tools.defer_loading", ""),
         ({"tools": [{"type": "web_search_20260318", "name": "web_search"}]}, "tools.web_search_20260318", "web_search"),
         ({"tools": [{"type": "web_fetch_20250910", "name": "f"}]}, "tools.web_fetch_20250910", "web_search"),
@@ -178,3 +179,19 @@ def test_counting_tokens_is_free_and_goes_as_it_came() -> None:
     assert found.is_free
     assert loads(found.render(5)) == asked
     assert found.target == "/v1/messages/count_tokens"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"cache_control": AN_HOUR},
+        {"tools": [TOOL | {"cache_control": AN_HOUR}]},
+        {"system": [{"type": "text", "text": "Be kind.", "cache_control": AN_HOUR}]},
+        with_block({"type": "text", "text": "Hello", "cache_control": AN_HOUR}),
+    ],
+    ids=str,
+)
+def test_a_call_that_keeps_input_for_an_hour_says_so(changes: dict[str, Any]) -> None:
+    found = read(**changes)
+    assert (found.unbounded, found.writes_long) == ("", True)
+    assert not read(system=[{"type": "text", "text": '"ttl":"1h"'} | CACHED]).writes_long

@@ -29,7 +29,7 @@ from broker.vault.credentials import add_credential
 from broker.vault.vault import Vault
 
 KEY = Secret("sk-test-aaaaaaaaaaaaaaaa9f2A")
-PRICE = Price("genai-prices", "0.2.3", (Tier(-1, Rates(400_000, 1_600_000, 100_000, 400_000)),))
+PRICE = Price("genai-prices", "0.2.3", (Tier(-1, Rates(400_000, 1_600_000, 100_000, 400_000, 800_000)),))
 
 
 def at(*parts: int) -> int:

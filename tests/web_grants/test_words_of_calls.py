@@ -81,7 +81,7 @@ def test_prices_are_said_once_for_each_model_and_price() -> None:
 
 
 def test_a_price_says_when_there_is_more_to_it() -> None:
-    rates = Rates(20_000, 0, 20_000, 20_000)
+    rates = Rates(20_000, 0, 20_000, 20_000, 40_000)
     assert rate_words(Price("own", "1", (Tier(-1, rates),))) == "$0.02 per million tokens"
     long = Price("own", "1", (Tier(-1, rates), Tier(200_000, rates)))
     assert rate_words(long) == "$0.02 per million tokens, more for long requests"
