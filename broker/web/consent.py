@@ -30,6 +30,7 @@ from broker.web.context import Web
 from broker.web.forms import read_form
 from broker.web.key_entry import Check, KeyEntry
 from broker.web.lent import app_name
+from broker.web.pages import not_you
 from broker.web.session import NotSignedIn, SignedIn
 
 _ADDED = "Key added. Nothing has been approved yet."
@@ -210,7 +211,7 @@ class ConsentPages:
             view=view,
             problems=problems,
             device=self._device(shown.case, shown.now),
-            **({"not_you": ""} if shown.case.device is not None else {}),
+            not_you="" if shown.case.device is not None else not_you(request.url.path),
             key_forms=[self._key_form(name, shown.key_name) for name, _ in view.missing],
             last_line=consent_summary.last_line(),
             action=f"/consent/{row.id}",

@@ -62,7 +62,7 @@ class Pages:
             "flash": flash or carried,
             "problems": {},
             "path": request.url.path,
-            "not_you": _not_you(request.url.path),
+            "not_you": not_you(request.url.path),
             "now": now,
             "zone": zone,
             "zone_label": words.zone_label(zone, now),
@@ -76,7 +76,7 @@ class Pages:
         return response
 
 
-def _not_you(path: str) -> str:
+def not_you(path: str) -> str:
     """Where someone else does the same in the place of this person; empty away from the pages that decide."""
     if path == "/device":
         return "/sign-in?next=/device&other=1"

@@ -117,6 +117,7 @@ def ask(db: Database, clock: TurnedClock, acme: Client) -> Ask:
     """A request opened at the authorization endpoint; gives its id."""
 
     async def make(*wishes: dict[str, Any], client: Client = acme, redirect_uri: str = CALLBACK, **columns: Any) -> str:
+        await _registered(db, client.id, redirect_uri)
         row = GrantRequest(
             id=new_id("req"),
             client_id=client.id,
@@ -133,6 +134,15 @@ def ask(db: Database, clock: TurnedClock, acme: Client) -> Ask:
         return row.id
 
     return make
+
+
+async def _registered(db: Database, client_id: str, redirect_uri: str) -> None:
+    async def work(tx: AsyncSession) -> None:
+        row = await tx.get(Client, client_id)
+        assert row is not None
+        row.redirect_uris = json.dumps(sorted({*json.loads(row.redirect_uris), redirect_uri}))
+
+    await db.write(work)
 
 
 @pytest.fixture
