@@ -10,6 +10,7 @@ from broker.audit.record import OPERATOR, record
 from broker.cli.command import AsJson, group, say, say_rows, wrong
 from broker.cli.desk import Desk, at_desk
 from broker.providers.address import NAME, read_base_url
+from broker.providers.known import DIALECT, KNOWN
 from broker.store import providers
 from broker.store.tables import DIALECTS, Provider
 
@@ -35,18 +36,23 @@ def listed(as_json: AsJson = False) -> None:
 @provider.command("add")
 def add(
     name: Name,
-    dialect: Annotated[str, typer.Option(help=f"Its wire format: {', '.join(DIALECTS)}.")],
-    base_url: Annotated[str, typer.Option(help="What stands before the provider's own path, such as https://host.")],
+    dialect: Annotated[str | None, typer.Option(help=f"Its wire format: {', '.join(DIALECTS)}.")] = None,
+    base_url: Annotated[
+        str | None, typer.Option(help="What stands before the provider's own path, such as https://host.")
+    ] = None,
     allow_field: Fields = [],  # noqa: B006 - typer reads the default and never changes it
 ) -> None:
-    """Add a provider, such as a server of your own that speaks a known dialect."""
+    """Add a provider: a known one by its name alone, or any server that speaks a known dialect."""
     if not NAME.fullmatch(name):
         wrong("A provider's name has small letters, digits, - and _, at most 64.")
+    spoken, address = dialect or (DIALECT if name in KNOWN else None), base_url or KNOWN.get(name)
+    if spoken is None or address is None:
+        wrong(f"Say --dialect and --base-url. Known by name alone: {', '.join(KNOWN)}.")
 
     async def work(desk: Desk) -> None:
         if desk.registry.get(name) is not None:
             wrong(f"There is a provider {name!r} already. Change it with: broker provider set {name} …")
-        await _save(desk, "provider.added", name, _dialect(dialect), _address(base_url), _fields(allow_field))
+        await _save(desk, "provider.added", name, _dialect(spoken), _address(address), _fields(allow_field))
 
     at_desk(work)
     say(f"Added {name}.")

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from broker.core.secret import Secret
+from broker.providers.known import LABELS
 from broker.store import providers
 from broker.store.database import Database
 from broker.store.tables import Provider as Row
@@ -14,7 +15,7 @@ _BUILT_IN = {
     "anthropic": ("anthropic", "https://api.anthropic.com"),
     "google": ("google", "https://generativelanguage.googleapis.com"),
 }
-_LABELS = {"openai": "OpenAI", "anthropic": "Anthropic", "google": "Google"}
+_LABELS = {"openai": "OpenAI", "anthropic": "Anthropic", "google": "Google"} | LABELS
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from broker.prices.book import PriceBook
+from broker.providers.address import read_base_url
+from broker.providers.known import KNOWN
+from broker.providers.registry import label
 from tests.cli.conftest import Broker, refused, rows
 
 
@@ -102,3 +106,24 @@ def test_an_address_that_can_be_read_in_two_ways_is_refused(broker: Broker, url:
 )
 def test_what_is_wrong_is_said(broker: Broker, words: list[str], line: str) -> None:
     assert refused(broker("provider", *words), line)
+
+
+def test_a_known_one_is_added_by_its_name_alone(broker: Broker) -> None:
+    assert broker("provider", "add", "groq").status == 0
+    row = _listed(broker)["groq"]
+    assert (row["dialect"], row["base_url"]) == ("openai", "https://api.groq.com/openai")
+    elsewhere = broker("provider", "add", "deepseek", "--base-url", "http://127.0.0.1:9")
+    assert (elsewhere.status, _listed(broker)["deepseek"]["base_url"]) == (0, "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("words", [(), ("--dialect", "openai"), ("--base-url", "http://127.0.0.1:9")])
+def test_one_that_is_not_known_needs_dialect_and_address(broker: Broker, words: tuple[str, ...]) -> None:
+    told = broker("provider", "add", "local", *words)
+    assert (told.status, told.err.partition(".")[0]) == (2, "Say --dialect and --base-url")
+
+
+def test_every_known_one_has_prices_a_label_and_an_address_that_is_taken() -> None:
+    for name, url in KNOWN.items():
+        assert read_base_url(url) == url
+        assert label(name) != name
+        assert PriceBook().models(name)
