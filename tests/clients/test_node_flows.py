@@ -45,3 +45,10 @@ async def test_openid_client_signs_for_a_service(meeting: Meeting, tmp_path: Pat
     async with meeting.node(FLOWS / "service.mjs", tmp_path, *words) as program:
         assert await program.told("Done") == ""
         await program.ended()
+
+
+async def test_an_app_that_speaks_llm_inference_is_answered_in_its_words(meeting: Meeting, tmp_path: Path) -> None:
+    async with meeting.node(FLOWS / "tpx.mjs", tmp_path, meeting.broker) as program:
+        await program.tell(await meeting.approve(await program.told("Open"), **{"access-0-budget": "0.50"}))
+        assert await program.told("Done") == ""
+        await program.ended()
