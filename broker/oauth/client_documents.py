@@ -86,13 +86,18 @@ class ClientDocuments:
             client = Client(id=client_id, source="document", address=origin_of(client_id), verified=0, created_at=now)
         if client.removed_at is not None:
             return None
-        before = (client.redirect_uris, client.jwks, client.jwks_uri)
+        before = _what_counts(client)
         metadata.write_to(client)
         client.fresh_until = fresh_until
         await clients.add(tx, client)
-        if client.used_at is not None and before != (client.redirect_uris, client.jwks, client.jwks_uri):
+        if client.used_at is not None and before != _what_counts(client):
             await record(tx, now, "client.changed", SYSTEM, client_id)
         return client
+
+
+def _what_counts(client: Client) -> tuple[str, ...]:
+    """Where its answers go, and how it shows that it is the client."""
+    return client.redirect_uris, client.auth_method, client.jwks, client.jwks_uri
 
 
 def _later(detail: str) -> OAuthError:

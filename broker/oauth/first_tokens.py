@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.audit.record import record
-from broker.core.access import TYPE
 from broker.core.clock import from_seconds
 from broker.core.handle import digest, new_handle
 from broker.core.secret import Secret
@@ -36,15 +35,15 @@ class FirstTokens:
     ) -> TokenAnswer:
         """Everything is judged before it is used up; raises OAuthError."""
         grant = await grants.load(tx, grant_id)
-        if grant is None:
-            raise no_grant("the grant is gone")
-        live = await live_accesses(tx, grant, now)
         request = await grant_requests.load(tx, request_id)
-        details_type = TYPE if request is None else request.details_type
-        narrowing = narrowed(asked.form, asked.client, live, now, details_type)
-        jkt = check_key("" if request is None else request.dpop_jkt, await proof_of(tx, asked, now))
+        if grant is None or request is None:
+            # The request says which key the code is bound to: without it nobody can tell.
+            raise no_grant("the grant or its request is gone")
+        live = await live_accesses(tx, grant, now)
+        narrowing = narrowed(asked.form, asked.client, live, now, request.details_type)
+        jkt = check_key(request.dpop_jkt, await proof_of(tx, asked, now))
         bound_to = jkt if asked.client.public else ""
-        family = await tokens.open_family(tx, grant, now, details_type=details_type, dpop_jkt=bound_to)
+        family = await tokens.open_family(tx, grant, now, details_type=request.details_type, dpop_jkt=bound_to)
         if not await use(family.id):
             raise no_grant("it was used meanwhile")
         issued = await issue_access_token(

@@ -129,7 +129,10 @@ async def read_form_or_json(request: Request) -> Form:
     if not isinstance(told, dict):
         raise BadForm(detail="not a JSON object")
     # Parameters that are JSON themselves, such as authorization_details, may stand as what they are.
-    return Form({name: [_text_of(value)] for name, value in told.items() if value is not None})
+    fields = {name: [_text_of(value)] for name, value in told.items() if value is not None}
+    if any("\x00" in name + value for name, (value,) in fields.items()):
+        raise BadForm(detail="NUL in a JSON object")
+    return Form(fields)
 
 
 def _text_of(value: JSONValue) -> str:

@@ -165,6 +165,16 @@ async def test_other_addresses_of_a_client_that_is_used_are_audited(world: World
     assert (await world.audited()).count("client.changed") == 1
 
 
+async def test_another_way_to_authenticate_is_audited_too(world: World, web: PublishedWeb) -> None:
+    keys = "https://notes.example/keys"
+    web.publish(URL, document(jwks_uri=keys))
+    await world.tokens(APP)
+    web.publish(URL, document(jwks_uri=keys, token_endpoint_auth_method="private_key_jwt"))
+    world.clock.turn(600)
+    await world.asked(APP)
+    assert (await world.audited()).count("client.changed") == 1
+
+
 async def test_many_that_ask_at_once_cause_one_question(world: World, web: PublishedWeb) -> None:
     web.publish(URL, document())
     answers = await asyncio.gather(*(world.authorize(APP) for _ in range(10)))

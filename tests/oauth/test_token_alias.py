@@ -34,7 +34,17 @@ async def test_a_member_that_is_json_itself_may_stand_as_it_is(world: World) -> 
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"{", b"[]", b'{"grant_type":"refresh_token","grant_type":"x"}', b'{"a":NaN}', b"\xff"], ids=repr
+    "raw",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"grant_type":"refresh_token","grant_type":"x"}',
+        b'{"a":NaN}',
+        b"\xff",
+        b'{"grant_type":"client_credentials","client_id":"c","grant_id":"\\u0000"}',
+    ],
+    ids=repr,
 )
 async def test_what_is_no_strict_json_object_is_refused(world: World, raw: bytes) -> None:
     answer = await world.http.post(ALIAS, content=raw, headers={"content-type": "application/json"})
