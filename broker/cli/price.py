@@ -3,89 +3,73 @@
 from typing import Annotated
 
 import typer
-from sqlmodel.ext.asyncio.session import AsyncSession
 
-from broker.audit.record import OPERATOR, record
-from broker.cli.command import AsJson, group, say, say_json, say_rows, wrong
+from broker.cli.command import AsJson, group, say_rows, wrong
 from broker.cli.desk import Desk, at_desk
-from broker.core.money import MicroUSD, parse_decimal, to_decimal
-from broker.core.usage import Price, Rates
+from broker.cli.price_own import change, load
+from broker.core.money import MicroUSD, to_decimal
+from broker.core.usage import Tier
 from broker.prices.book import PriceBook
-from broker.store import own_prices
-from broker.store.tables import OwnPrice
 
 price = group()
+price.command("set")(change)
+price.command("load")(load)
 
-_DOLLARS = "Dollars a million tokens, such as 0.15."
 _TITLES = ("provider", "model", "input", "output", "source", "version")
+_ALL_TITLES = (
+    *("provider", "model", "above", "input", "output", "cached_input", "cache_write", "cache_write_1h"),
+    *("source", "version", "since"),
+)
 
 
 @price.command("list")
 def listed(as_json: AsJson = False) -> None:
     """List every model with a price, in dollars a million tokens."""
-    say_rows(_TITLES, at_desk(lambda desk: _find(desk, None)), as_json=as_json)
+    say_rows(_TITLES, at_desk(_every), as_json=as_json)
 
 
 @price.command("show")
 def show(model: Annotated[str, typer.Argument(metavar="MODEL")], as_json: AsJson = False) -> None:
-    """Show what one model costs, with every provider that has it."""
-    rows = at_desk(lambda desk: _find(desk, model))
+    """Show all prices of one model, with every provider that has it, where they come from, and since when they hold."""
+    rows = at_desk(lambda desk: _of(desk, model))
     if not rows:
         wrong(f"No price is known for {model!r}, so calls to it are refused.")
-    if as_json:
-        say_json([dict(zip(_TITLES, row, strict=True)) for row in rows])
-        return
-    say_rows(_TITLES, rows, as_json=False)
+    say_rows(_ALL_TITLES, rows, as_json=as_json)
 
 
-@price.command("set")
-def change(
-    provider: Annotated[str, typer.Argument(metavar="PROVIDER")],
-    model: Annotated[str, typer.Argument(metavar="MODEL")],
-    dollars_in: Annotated[str, typer.Option("--input", metavar="USD_PER_MTOK", help=_DOLLARS)],
-    dollars_out: Annotated[str, typer.Option("--output", metavar="USD_PER_MTOK", help=_DOLLARS)],
-) -> None:
-    """Set a price of your own; it goes before the packaged one from the next call on."""
-    if not 0 < len(model) <= 200 or not model.isascii() or not model.isprintable() or " " in model or "*" in model:
-        wrong(f"{model!r} is no model id.")
-    row = OwnPrice(provider=provider, model=model, created_at=0, input=_read(dollars_in), output=_read(dollars_out))
-
-    async def work(desk: Desk) -> None:
-        row.provider = desk.provider(provider).name
-        row.created_at = desk.now()
-
-        async def write(tx: AsyncSession) -> None:
-            await own_prices.add(tx, row)
-            await record(tx, row.created_at, "price.set", OPERATOR, model, provider=provider)
-
-        await desk.db.write(write)
-
-    at_desk(work)
-    say(f"{provider} {model}: {dollars_in} in, {dollars_out} out, in dollars a million tokens.")
-
-
-async def _find(desk: Desk, model: str | None) -> list[tuple[str, ...]]:
+async def _every(desk: Desk) -> list[tuple[str, ...]]:
     book = PriceBook()
     await book.refresh(desk.db)
-    found = []
+    found: list[tuple[str, ...]] = []
     for provider in desk.registry.names():
-        for name in [model] if model is not None else book.models(provider):
+        for name in book.models(provider):
             known = book.find(provider, name, desk.now(), output=False)
             if known is not None:
-                found.append(_row(provider, name, known))
+                rates = known.tiers[0].rates
+                figures = (_shown(rates.input), _shown(rates.output))
+                found.append((provider, name, *figures, known.source, known.version))
     return found
 
 
-def _row(provider: str, model: str, known: Price) -> tuple[str, ...]:
-    rates: Rates = known.tiers[0].rates
-    return (provider, model, _shown(rates.input), _shown(rates.output), known.source, known.version)
+async def _of(desk: Desk, model: str) -> list[tuple[str, ...]]:
+    """A row for each size of input from which on the price is another."""
+    book = PriceBook()
+    await book.refresh(desk.db)
+    found: list[tuple[str, ...]] = []
+    for provider in desk.registry.names():
+        known = book.find(provider, model, desk.now(), output=False)
+        if known is not None:
+            since = book.since(provider, model, desk.now())
+            day = since.isoformat() if since else ""
+            origin = (known.source, known.version, day)
+            found += [(provider, model, *_figures(tier), *origin) for tier in known.tiers]
+    return found
 
 
-def _read(text: str) -> int:
-    amount = parse_decimal(text)
-    if amount is None:
-        wrong(f"{text!r} is not an amount of dollars a million tokens, such as 0.15.")
-    return amount
+def _figures(tier: Tier) -> tuple[str, ...]:
+    rates = tier.rates
+    of_input = (rates.cached_input, rates.cache_write, rates.cache_write_long)
+    return (str(max(tier.start, 0)), *(_shown(rate) for rate in (rates.input, rates.output, *of_input)))
 
 
 def _shown(rate: int) -> str:

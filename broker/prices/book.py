@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable
+from datetime import UTC, date, datetime
 from functools import lru_cache
 
-from broker.core.clock import MINUTE
+from broker.core.clock import MINUTE, SECOND
 from broker.core.usage import Price, Rates, Tier
 from broker.prices import packaged
 from broker.store import own_prices
@@ -42,10 +43,23 @@ class PriceBook:
         An exact id, or that id with a date suffix; where the book lists dated siblings of the id, the dearest of all.
         Without `output` also a price that says nothing of it, for a call that gives none.
         """
+        own = self._find_own(provider, model, output=output)
+        return own if own is not None else _packaged(provider, model, now // MINUTE, output)
+
+    def _find_own(self, provider: str, model: str, *, output: bool) -> Price | None:
         own = self._own.get((provider, model))
         if own is None and self._own and (dated := _DATED.fullmatch(model)) and model not in _listed(provider, output):
             own = self._own.get((provider, dated["id"]))
-        return own if own is not None else _packaged(provider, model, now // MINUTE, output)
+        return own
+
+    def since(self, provider: str, model: str, now: int) -> date | None:
+        """From when on the price that holds now has held; None where nothing says so."""
+        own = self._find_own(provider, model, output=False)
+        if own is not None:
+            return datetime.fromtimestamp(int(own.version) / SECOND, UTC).date()
+        dated = _DATED.fullmatch(model)
+        base = model if dated is None or model in _listed(provider, False) else dated["id"]
+        return packaged.since(provider, base, now)
 
     def models(self, provider: str) -> list[str]:
         """Every id with a price, in order."""

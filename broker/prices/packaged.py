@@ -70,6 +70,14 @@ def price(provider: str, model: str, now: int) -> Price | None:
     return Price(_lists()["source"], _lists()["version"], dearest_tiers(active(spells, now)))
 
 
+def since(provider: str, model: str, now: int) -> date | None:
+    """The first day of the price that holds now, where its list has days."""
+    listed = _listed(provider)
+    instant = datetime.fromtimestamp(now / SECOND, UTC)
+    spells = listed.spells.get(model) or listed.inputs.get(model) or []
+    return ([spell.since for spell in spells if spell.holds(instant)] or [None])[-1]
+
+
 def output_limit(provider: str, model: str) -> int | None:
     """The most output tokens a model gives, by the packaged model list."""
     return _listed(provider).limits.get(model)

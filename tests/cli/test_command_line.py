@@ -21,7 +21,7 @@ COMMANDS = [
     *(["provider", "add"], ["provider", "list"], ["provider", "set"]),
     *(["client", "add"], ["client", "list"], ["client", "show"], ["client", "remove"]),
     *(["grant", "add"], ["grant", "list"], ["grant", "show"], ["grant", "pause"], ["grant", "resume"]),
-    *(["grant", "revoke"], ["price", "list"], ["price", "show"], ["price", "set"]),
+    *(["grant", "revoke"], ["price", "list"], ["price", "show"], ["price", "set"], ["price", "load"]),
     *(["ledger", "verify"], ["ledger", "sweep"], ["audit", "verify"], ["audit", "export"]),
     *(["signing", "rotate"], ["signing", "list"], ["cleanup"]),
 ]

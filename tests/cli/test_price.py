@@ -1,5 +1,6 @@
 """broker price."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,88 @@ def test_what_is_no_model_is_refused(broker: Broker, model: str) -> None:
 def test_prices_belong_to_providers_that_are_known(broker: Broker) -> None:
     told = broker("price", "set", "other", "mine", "--input", "1", "--output", "1")
     assert refused(told, "No provider is called 'other'. Known: anthropic, google, openai.")
+
+
+def test_what_is_cached_may_have_a_price_of_its_own(broker: Broker) -> None:
+    broker("price", "set", "openai", "mine", "--input", "2", "--output", "8", "--cached-input", "0.5")
+    (row,) = broker("price", "show", "mine", "--json").json()
+    assert (row["cached_input"], row["cache_write"], row["cache_write_1h"]) == ("0.50", "2.00", "4.00")
+    kept = ("--cache-write", "2.5", "--cache-write-1h", "3")
+    broker("price", "set", "openai", "mine", "--input", "2", "--output", "8", *kept)
+    (row,) = broker("price", "show", "mine", "--json").json()
+    assert (row["cached_input"], row["cache_write"], row["cache_write_1h"]) == ("2.50", "2.50", "3.00")
+    assert refused(
+        broker("price", "set", "openai", "mine", "--input", "2", "--output", "8", "--cached-input", "x"),
+        "'x' is not an amount of dollars a million tokens, such as 0.15.",
+    )
+
+
+def test_all_prices_of_a_model_are_shown_with_the_size_and_the_day_from_which_they_hold(broker: Broker) -> None:
+    small, large = broker("price", "show", "gemini-2.5-pro", "--json").json()
+    assert (small["above"], large["above"], small["provider"]) == ("0", "200000", "google")
+    assert float(large["input"]) > float(small["input"])
+    (haiku,) = [
+        row for row in broker("price", "show", "claude-haiku-4-5", "--json").json() if row["provider"] == "anthropic"
+    ]
+    assert (haiku["cache_write"], haiku["cache_write_1h"], haiku["since"]) == ("1.25", "2.00", "")
+    broker("price", "set", "openai", "mine", "--input", "2", "--output", "8")
+    (mine,) = broker("price", "show", "mine", "--json").json()
+    assert re.fullmatch(r"20\d\d-\d\d-\d\d", mine["since"])
+
+
+CSV = "provider,model,input,output,cached_input\nopenai,mine,1.5,3,\ngoogle,yours,0.1,0.2,0.05\n"
+JSON = """[{"provider": "openai", "model": "mine", "input": 1.5, "output": "3"},
+{"provider": "google", "model": "yours", "input": 0.1, "output": 0.2, "cached_input": 0.05, "cache_write": null}]"""
+
+
+@pytest.mark.parametrize(
+    "text", [CSV, JSON, CSV.replace("\n", "\r\n"), "\ufeff" + CSV], ids=["csv", "json", "crlf", "bom"]
+)
+def test_a_file_of_prices_is_loaded(broker: Broker, data: Path, text: str) -> None:
+    file = data.parent / "prices"
+    file.write_bytes(text.encode())
+    assert broker("price", "load", str(file)).out == "2 prices are set.\n"
+    stored = rows(data, "SELECT model, input, output, cached_input FROM own_price ORDER BY model")
+    assert stored == [("mine", 1_500_000, 3_000_000, None), ("yours", 100_000, 200_000, 50_000)]
+    assert rows(data, "SELECT count(*) FROM audit_entry WHERE event = 'price.set'") == [(2,)]
+
+
+def test_prices_may_come_on_standard_input(broker: Broker, data: Path) -> None:
+    assert broker("price", "load", "-", said=CSV.splitlines()[0] + "\nopenai,one,1,1\n").out == "1 price is set.\n"
+    assert rows(data, "SELECT model FROM own_price") == [("one",)]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "it has no prices"),
+        ("provider,model,input,output\n", "it has no prices"),
+        (CSV + "openai,third,1,\n", "line 4 has no output"),
+        (CSV + "openai,third,1,free\n", "line 4: 'free' is not an amount of dollars a million tokens, such as 0.15"),
+        (CSV + "openai,third,1,-1\n", "line 4: '-1' is not an amount of dollars a million tokens, such as 0.15"),
+        (CSV + "openai,a b,1,1\n", "line 4: 'a b' is no model id"),
+        (CSV + "openai,third,1,1,1,1\n", "line 4 has too many columns"),
+        (CSV + "openai,mine,1,1\n", "line 4 has a price of openai mine again"),
+        (CSV.replace("cached_input", "markup"), "line 2 has a column that is not known: 'markup'"),
+        ("[1]", "entry 1 is no object"),
+        ("[", "it is not a JSON array"),
+        ('[{"provider": "openai", "model": ["m"], "input": 1, "output": 1}]', "entry 1 has no model"),
+        ('[{"provider": "openai", "model": "m", "input": NaN, "output": 1}]', "entry 1 has no input"),
+        (b"\xff\xfe", "it is not UTF-8"),
+    ],
+)  # fmt: skip
+def test_a_file_with_a_fault_sets_nothing_and_says_where_it_is(
+    broker: Broker, data: Path, text: str | bytes, fault: str
+) -> None:
+    assert refused(broker("price", "load", "-", said=text), f"Nothing was set: {fault}.")
+    assert rows(data, "SELECT * FROM own_price") == []
+
+
+def test_a_file_with_a_provider_that_is_not_known_sets_nothing(broker: Broker, data: Path) -> None:
+    told = broker("price", "load", "-", said=CSV.replace("google", "nobody"))
+    assert told.status == 2
+    assert told.err.startswith("No provider is called 'nobody'.")
+    assert rows(data, "SELECT * FROM own_price") == []
+    assert refused(
+        broker("price", "load", "not-there"), "The file 'not-there' cannot be read (No such file or directory)."
+    )

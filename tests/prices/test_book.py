@@ -1,10 +1,12 @@
 """Which price a model has: the operator's own first, then the packaged ones, by exact id."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from broker.core.clock import SECOND
 from broker.core.usage import Price
 from broker.prices import packaged
 from broker.prices.book import PriceBook, output_limit
@@ -148,3 +150,13 @@ def test_a_model_that_gives_no_tokens_has_a_price_for_calls_that_ask_for_none() 
     assert rates(price) == (20_000, 0)
     assert book.find("openai", "gpt-4o-mini", NOON, output=False) == found(book, "gpt-4o-mini")
     assert "text-embedding-3-small" in book.models("openai")
+
+
+async def test_a_price_says_since_when_it_holds_where_its_list_does(db: Database) -> None:
+    book = await with_own(db, ("own", "m", NOON, 1, 1))
+    today = datetime.fromtimestamp(NOON / SECOND, UTC).date()
+    assert book.since("own", "m", NOON) == book.since("own", "m-2026-01-01", NOON) == today
+    assert book.since("openai", "gpt-4o-mini", NOON) is None
+    assert book.since("openai", "nothing", NOON) is None
+    later = datetime(2026, 12, 1, tzinfo=UTC).timestamp() * SECOND
+    assert book.since("openai", "gpt-5.6-sol", int(later)) is not None
