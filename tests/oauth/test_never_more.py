@@ -11,9 +11,11 @@ from hypothesis import Phase
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 
+from broker.core.access import first_excess
 from broker.core.clock import to_seconds
 from broker.core.grant import GrantEvent
 from broker.settings import Settings
+from broker.store.accesses import as_granted
 from tests.oauth.conftest import opened
 from tests.oauth.histories import History, Token, begun
 from tests.oauth.published import PublishedWeb
@@ -103,9 +105,11 @@ class Histories(RuleBasedStateMachine):
             assert action in ("merge", "replace")
             return
         given = self.run(self.history.approve(request_id, share))
-        if given is not None and not self.run(self.history.exchange(given[0], narrowing)):
-            assert narrowing is not None or given[1].id in self.history.ended
-            self.run(self.history.exchange(given[0], None))
+        if given is None:
+            return
+        # What is refused leaves the code usable.
+        assert self.run(self.history.exchange(given[0], narrowing)) or self.run(self.history.exchange(given[0], None))
+        self.no_more_was_said_than_granted(self.history.tokens[-1])
 
     def _one(self, which: int) -> Token | None:
         tokens = self.history.tokens
@@ -120,6 +124,13 @@ class Histories(RuleBasedStateMachine):
         if took:
             assert token.family not in self.history.dead
             assert token.grant_id not in self.history.ended
+            self.no_more_was_said_than_granted(self.history.tokens[-1])
+
+    def no_more_was_said_than_granted(self, token: Token) -> None:
+        rows = self.run(self.history.live(token.grant_id))
+        granted = [as_granted(row, self.history.client.id) for row in rows]
+        assert all(any(first_excess(said, whole) is None for whole in granted) for said in token.said)
+        assert token.capped or len(token.said) == len(granted)
 
     @precondition(lambda self: self.history.tokens)
     @rule(which=WHICH, pattern=WHICH, budget=st.integers(1_000, 12_000))
