@@ -18,7 +18,7 @@ from broker.web.context import Web
 from broker.web.forms import read_form, read_query
 from broker.web.lent import Lent, Part, key_name, require_lent
 from broker.web.limits_change import Change, stops, write
-from broker.web.limits_form import Ceiling, Typed, end_options, judge, read, start
+from broker.web.limits_form import Ceiling, Typed, as_it_stands, end_options, judge, read, start
 from broker.web.session import NotSignedIn, SignedIn
 from broker.web.terms import Model, terms
 from broker.web.words import clock_time
@@ -41,6 +41,7 @@ class Fields:
     """Pairs of credential id and words."""
     models: list[Model]
     ends: list[tuple[str, str]]
+    ceiling: Ceiling
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ class LimitsPages:
         problems: dict[str, str] = {}
         parts: list[Change] = []
         for each in fields:
-            judged = judge(each.part, each.typed, [key for key, _ in each.keys], self._ceiling, now)
+            judged = judge(each.part, each.typed, [key for key, _ in each.keys], each.ceiling, now)
             problems |= {each.prefix + name: sentence for name, sentence in judged.problems.items()}
             if judged.given is not None:
                 parts.append(Change(each.part, judged.given))
@@ -125,13 +126,16 @@ class LimitsPages:
         usable = await credentials.usable(
             tx, user=user, provider=part.access.provider, operator_keys=web.settings.operator_keys
         )
+        typed = start(part) if form is None else read(form, prefix)
+        ceiling = as_it_stands(part, now) if _is_only_the_operators_to_give(part, typed, usable) else self._ceiling
         return Fields(
             part=part,
             prefix=prefix,
-            typed=start(part) if form is None else read(form, prefix),
+            typed=typed,
             keys=self._keys(part, usable),
             models=terms(part, web.prices, now, user.zone).models,
-            ends=end_options(part, self._ceiling, now, user.zone),
+            ends=end_options(part, ceiling, now, user.zone),
+            ceiling=ceiling,
         )
 
     def _keys(self, part: Part, usable: list[Credential]) -> list[tuple[str, str]]:
@@ -149,9 +153,14 @@ class LimitsPages:
             signed_in=signed_in,
             capabilities=CAPABILITIES,
             labels=LABELS,
-            max_budget=self._web.settings.max_budget,
             **({"focus": ""} | context),
         )
+
+
+def _is_only_the_operators_to_give(part: Part, typed: Typed, usable: list[Credential]) -> bool:
+    """Whether the access stays on a key of the operator's that this person could not lend by themselves."""
+    key = part.credential
+    return key.user_id is None and typed.key == key.id and all(row.id != key.id for row in usable)
 
 
 def _tightest(wanted: str | None, fields: list[Fields]) -> str:

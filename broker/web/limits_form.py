@@ -1,7 +1,7 @@
 """The fields of Change limits: what they start at, what was typed, and what that means."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from broker.core.access import Access as Element
 from broker.core.access import Budget, RateLimit
@@ -12,7 +12,7 @@ from broker.oauth.consent_terms import CENT, COUNT_FIELDS, CountField, counts_of
 from broker.store.granting import Given
 from broker.web.consent_words import LABELS
 from broker.web.lent import Part
-from broker.web.words import duration, instant, money, parse_count_input, parse_money_input
+from broker.web.words import count, duration, instant, money, parse_count_input, parse_money_input
 
 KEEP = "keep"
 _LENGTHS = (60 * MINUTE, DAY, 7 * DAY, 30 * DAY)
@@ -20,10 +20,16 @@ _LENGTHS = (60 * MINUTE, DAY, 7 * DAY, 30 * DAY)
 
 @dataclass(frozen=True, slots=True)
 class Ceiling:
-    """What the operator lets people give: a budget, and microseconds from now."""
+    """What the operator lets people give: a budget, microseconds from now, and of each count that is named so many."""
 
     budget: MicroUSD
     longest: int
+    counts: Mapping[CountField, int | None] = field(default_factory=dict)
+
+
+def as_it_stands(part: Part, now: int) -> Ceiling:
+    """For who may not lend this key: what the operator gave with it can be lowered, and not raised."""
+    return Ceiling(MicroUSD(part.access.budget), max(0, part.access.ends_at - now), counts_of(part.element))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +89,7 @@ def judge(part: Part, typed: Typed, keys: list[str], ceiling: Ceiling, now: int)
         problems["model"] = "Choose at least one model, or revoke the app"
     if not actions:
         problems["action"] = "Choose at least one capability, or revoke the app"
-    counts = {name: _count(name, typed.counts[name], problems) for name in COUNT_FIELDS}
+    counts = {name: _count(name, typed.counts[name], ceiling, problems) for name in COUNT_FIELDS}
     if problems:
         return Judged(None, problems)
     element = _element(part.element, budget, ends_at, models, actions, counts)
@@ -93,7 +99,8 @@ def judge(part: Part, typed: Typed, keys: list[str], ceiling: Ceiling, now: int)
 def end_options(part: Part, ceiling: Ceiling, now: int, zone: str) -> list[tuple[str, str]]:
     """Pairs of value and text for the select."""
     ended = "Ended" if part.access.ends_at <= now else "Keep"
-    lengths = sorted({length for length in _LENGTHS if length < ceiling.longest} | {ceiling.longest})
+    longest = {ceiling.longest} if ceiling.longest > 0 else set()
+    lengths = sorted({length for length in _LENGTHS if length < ceiling.longest} | longest)
     later = [(str(to_seconds(one)), f"In {duration(one)}, on {instant(now + one, zone)}") for one in lengths]
     return [(KEEP, f"{ended}: {instant(part.access.ends_at, zone)}"), *later]
 
@@ -130,11 +137,12 @@ def _ends_at(part: Part, text: str, ceiling: Ceiling, now: int, problems: dict[s
     return to_seconds(now) + seconds
 
 
-def _count(name: CountField, text: str, problems: dict[str, str]) -> int | None:
-    if not text.strip():
+def _count(name: CountField, text: str, ceiling: Ceiling, problems: dict[str, str]) -> int | None:
+    value, most = parse_count_input(text) if text.strip() else None, ceiling.counts.get(name)
+    if most is not None and (not text.strip() or (value or 0) > most):
+        problems[name] = f"{LABELS[name]} must be {count(most)} or less, the most that this server lets you give"
         return None
-    value = parse_count_input(text)
-    if value:
+    if value or not text.strip():
         return value
     noun = LABELS[name]
     problems[name] = (

@@ -16,6 +16,7 @@ from broker.store.tables import AuditEntry, User
 from tests.browser import Browser
 from tests.html import Page
 from tests.turned_clock import NOON, TurnedClock
+from tests.web_grants.conftest import BrowserOf
 from tests.web_grants.lending import Lending, element, words
 
 SAVE = "Save limits"
@@ -205,6 +206,58 @@ async def test_a_budget_the_operator_gave_above_the_cap_may_stay(browser: Browse
     await _save(browser, rpm="10")
     (access,) = await lending.accesses(grant)
     assert (access.budget, access.requests_per_minute) == (80_000_000, 10)
+
+
+@pytest.fixture
+async def lent_by_the_operator(lending: Lending, ana: User) -> Grant:
+    """On a key that she could not have lent by herself."""
+    key = await lending.key(None, NOON, "Office", key=Secret("sk-test-bbbbbbbbbbbbbbbb77Qa"))
+    given = element(NOON, budget=Budget(MicroUSD(1_000_000)), max_requests=500)
+    return await lending.grant(ana, await lending.client(), NOON, (key, given))
+
+
+@pytest.mark.parametrize(
+    ("typed", "problem"),
+    [
+        ({"budget": "1.01"}, "Spending limit must be $1.00 or less, the most that this server lets you give"),
+        ({"requests": "501"}, "must be 500 or less, the most that this server lets you give"),
+        ({"requests": ""}, "must be 500 or less, the most that this server lets you give"),
+        ({"ends": str(90 * 86_400)}, "from now or sooner"),
+    ],
+)
+async def test_what_the_operator_lent_is_not_raised_by_whom_it_was_lent_to(
+    browser: Browser, lending: Lending, lent_by_the_operator: Grant, typed: dict[str, str | list[str]], problem: str
+) -> None:
+    before = await lending.accesses(lent_by_the_operator)
+    page = await browser.go(f"/grants/{lent_by_the_operator.id}/limits")
+    assert "only they can raise them" in page.text
+    page = await _save(browser, **typed)
+    assert (browser.status, problem in page.text) == (422, True)
+    assert await lending.accesses(lent_by_the_operator) == before
+
+
+async def test_what_the_operator_lent_is_lowered_or_moved_to_a_key_of_ones_own(
+    browser: Browser, lending: Lending, ana: User, lent_by_the_operator: Grant
+) -> None:
+    own = await lending.key(ana, NOON)
+    path = f"/grants/{lent_by_the_operator.id}/limits"
+    await browser.go(path)
+    await _save(browser, budget="0.50")
+    await browser.go(path)
+    await _save(browser, budget="5", key=own.id)
+    (access,) = await lending.accesses(lent_by_the_operator)
+    assert (access.budget, access.credential_id) == (5_000_000, own.id)
+
+
+async def test_who_may_lend_the_operators_key_may_also_raise_what_spends_from_it(
+    lending: Lending, browser_of: BrowserOf
+) -> None:
+    key, root = await lending.key(None, NOON, "Office"), await lending.user("root", NOON, role="admin")
+    grant = await lending.grant(root, await lending.client(), NOON, (key, element(NOON)))
+    admin = await browser_of(root)
+    await admin.go(f"/grants/{grant.id}/limits")
+    await _save(admin, budget="9")
+    assert [access.budget for access in await lending.accesses(grant)] == [9_000_000]
 
 
 async def test_another_key_of_ones_own_can_take_over(
