@@ -7,6 +7,8 @@ import segno
 
 _QUIET = 4
 """Empty modules on each side, which readers need (ISO/IEC 18004)."""
+_HALVES = {(False, False): " ", (True, False): "▀", (False, True): "▄", (True, True): "█"}
+_BLACK_ON_WHITE, _AS_BEFORE = "\x1b[38;5;16;48;5;231m", "\x1b[0m"
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,22 @@ class Square:
 def square_of(address: str) -> Square:
     rows = [bytes(row) for row in segno.make(address, micro=False, error="m").matrix_iter(border=_QUIET)]
     return Square(len(rows), "".join(_runs(row, y) for y, row in enumerate(rows)))
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """For a terminal: two rows of modules a line, black on white whatever its colours are."""
+
+    width: int
+    lines: tuple[str, ...]
+
+
+def drawing_of(address: str) -> Drawing:
+    rows = [list(row) for row in segno.make(address, micro=False, error="m").matrix_iter(border=_QUIET)]
+    width = len(rows[0])
+    pairs = zip(rows[::2], [*rows[1::2], [0] * width], strict=False)
+    lines = ("".join(_HALVES[bool(above), bool(below)] for above, below in zip(*pair, strict=True)) for pair in pairs)
+    return Drawing(width, tuple(f"{_BLACK_ON_WHITE}{line}{_AS_BEFORE}" for line in lines))
 
 
 def _runs(row: bytes, y: int) -> str:

@@ -31,7 +31,7 @@ ROOMS: dict[str, set[str]] = {
     "app": PROTOCOLS | {"oauth", "proxy", "web", "assets", "settings", "start", "routes"},
     "serve": PROTOCOLS | {"oauth", "app", "start"},
     "start": CELLAR | {"vault", "ops", "settings"},
-    "cli": PROTOCOLS | {"oauth", "proxy", "start", "serve", "settings", "demo"},
+    "cli": PROTOCOLS | {"oauth", "proxy", "start", "serve", "settings", "demo", "qr"},
     "demo": set(),
     "__main__": {"cli"},
     "__init__": set(),
@@ -55,7 +55,7 @@ LIBRARIES: dict[str, set[str]] = {
     "routes": {"starlette"},
     "app": {"starlette", "anyio", "hypercorn"},
     "serve": {"hypercorn", "httptools", "uvloop", "starlette"},
-    "cli": {"typer"},
+    "cli": {"typer", "httpx"},
     "demo": {"starlette", "hypercorn", "httpx", "jinja2", "anyio"},
 }
 """For each room, the libraries it may use besides the standard one."""

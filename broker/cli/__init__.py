@@ -10,6 +10,8 @@ import typer
 
 from broker.cli import serve
 from broker.cli.cleanup import cleanup
+from broker.cli.connect import connect
+from broker.cli.token import token
 from broker.core.errors import BrokerError
 
 NOUNS = {
@@ -57,7 +59,7 @@ def commands(nouns: Collection[str]) -> typer.Typer:
         pretty_exceptions_enable=False,
         add_completion=False,
     )
-    for verb in (serve.serve, serve.migrate, serve.demo, cleanup):
+    for verb in (serve.serve, serve.migrate, serve.demo, cleanup, connect, token):
         app.command()(verb)
     for noun, about in NOUNS.items():
         group = getattr(import_module(f"broker.cli.{noun}"), noun) if noun in nouns else typer.Typer()
