@@ -23,6 +23,8 @@ SECONDS = 300
 AHEAD = 60
 """Seconds that `iat` and `nbf` may lie ahead; FAPI 2.0 §5.3.2.1 wants 10 taken and more than 60 refused."""
 SKEW = 10
+KEPT = 60
+"""Seconds for which one is remembered after its end: servers on one database need not agree on the time."""
 
 _TYPES = ("jwt", "client-authentication+jwt")
 _CHOOSES_A_KEY = {"jwk", "jku", "x5u", "x5c"}
@@ -67,7 +69,7 @@ class Assertions:
         self._check_audience(signed.claims.get("aud"), profile, path)
         ends, jti = _judge(signed.claims, client.id, profile, to_seconds(self.clock()))
         name = digest(f"client assertion\x1f{client.id}\x1f{jti}")
-        if not await self.db.write(lambda tx: seen.once(tx, name, from_seconds(ends), self.clock())):
+        if not await self.db.write(lambda tx: seen.once(tx, name, from_seconds(ends + KEPT), self.clock())):
             raise BadAssertion("shown before")
 
     def _check_audience(self, audience: JSONValue, profile: Profile, path: str) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from broker.store import ended
 from tests.oauth.signing_client import KEY, OTHER, SigningClient, is_refused, pushes, signing_client
 from tests.oauth.world import ISSUER, World, ask
 
@@ -126,6 +127,25 @@ async def test_it_is_taken_once_and_however_often_it_is_shown_at_once(world: Wor
     world.clock.turn(59)
     assert is_refused(await world.http.post("/oauth/par", data=fields))
     world.clock.turn(600)
+    assert is_refused(await world.http.post("/oauth/par", data=fields))
+
+
+async def test_one_endpoint_does_not_take_what_another_has_taken(world: World) -> None:
+    client = await signing_client(world)
+    shown = client.fields()
+    assert (await world.http.post("/oauth/par", data=ask(client) | shown)).status_code == 201
+    for path in ("/oauth/token", "/oauth/revoke", "/oauth/introspect", "/oauth/device_authorization"):
+        assert is_refused(await world.http.post(path, data={"token": "x", "grant_type": "refresh_token"} | shown))
+
+
+async def test_a_server_whose_clock_is_behind_takes_none_that_another_has_forgotten(world: World) -> None:
+    client = await signing_client(world)
+    fields = ask(client) | client.fields()
+    assert (await world.http.post("/oauth/par", data=fields)).status_code == 201
+    world.clock.turn(61)
+    (proofs,) = (kind for kind in ended.KINDS if kind.table.name == "seen")
+    assert await ended.remove(world.db, proofs, world.clock(), pause=0) == 0
+    world.clock.turn(-20)
     assert is_refused(await world.http.post("/oauth/par", data=fields))
 
 
