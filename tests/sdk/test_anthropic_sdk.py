@@ -140,3 +140,24 @@ def test_a_revoked_grant_is_dead_on_the_next_call(place: Place) -> None:
         place.installation.broker("grant", "revoke", granted.grant_id)
         with pytest.raises(anthropic.AuthenticationError):
             client.messages.create(**ASK)
+
+
+PICTURE: Any = {"type": "base64", "media_type": "image/png", "data": "iVBORw0KGgo" * 4_000}
+SHOWN: Any = ASK | {"messages": [{"role": "user", "content": [{"type": "image", "source": PICTURE}]}]}
+
+
+def test_a_picture_is_held_by_what_it_counts_and_not_by_its_bytes(place: Place) -> None:
+    # By its 44 kB it would be half a dollar; 1616 tokens and some text are a cent.
+    granted = place.installation.grant(**TERMS, actions=["chat", "vision"], budget=dollars(30_000))
+    with place.client(granted) as client:
+        assert client.messages.create(**SHOWN).stop_reason == "end_turn"
+    assert place.provider.asked[-1].json()["messages"] == SHOWN["messages"]
+    assert place.budget(granted)["settled"] == 35
+
+
+def test_a_picture_that_was_not_granted_does_not_leave(place: Place, granted: Granted) -> None:
+    before = len(place.provider.asked)
+    with place.client(granted) as client, pytest.raises(anthropic.PermissionDeniedError) as refused:
+        client.messages.create(**SHOWN)
+    assert refused.value.body["error"]["code"] == "action_not_granted"  # type: ignore[index]
+    assert len(place.provider.asked) == before

@@ -118,3 +118,16 @@ def test_a_revoked_grant_is_dead_on_the_next_call(place: Place) -> None:
         with pytest.raises(errors.ClientError) as refused:
             client.models.generate_content(**ASK)
     assert refused.value.code == 401
+
+
+def test_a_picture_at_a_resolution_of_which_the_tokens_are_known(place: Place) -> None:
+    granted = place.installation.grant(**TERMS, actions=["chat", "vision"])
+    picture = types.Part.from_bytes(data=bytes(range(256)) * 99, mime_type="image/png")
+    with place.client(granted) as client:
+        config = types.GenerateContentConfig(media_resolution=types.MediaResolution.MEDIA_RESOLUTION_LOW)
+        answered = client.models.generate_content(model=MODEL, contents=["What is this?", picture], config=config)
+        assert answered.text == "Hello."
+        with pytest.raises(errors.ClientError) as refused:
+            client.models.generate_content(model=MODEL, contents=["What is this?", picture])
+    assert "cannot be bounded here: parts.image" in str(refused.value)
+    assert place.budget(granted)["settled"] == 16

@@ -135,3 +135,16 @@ def test_completions_embeddings_and_moderations_need_actions_of_their_own(place:
     assert "".join(words) == "Hello."
     # Twice 10 tokens at $1.50 and 5 at $2.00 a million, and 10 at $0.02.
     assert spent(place, able) == (51, 0)
+
+
+def test_a_picture_crosses_where_vision_was_granted(place: Place, granted: Granted) -> None:
+    picture: Any = {"type": "image_url", "image_url": {"url": "https://example.com/cat.png", "detail": "low"}}
+    text: Any = {"type": "text", "text": "What is this?"}
+    messages: Any = [{"role": "user", "content": [text, picture]}]
+    seeing = place.installation.grant(actions=["chat", "vision"])
+    with place.client(seeing) as client:
+        answered = client.chat.completions.create(model="gpt-4o-mini", messages=messages)
+        assert answered.choices[0].message.content == "Hello."
+    with place.client(granted) as client, pytest.raises(openai.PermissionDeniedError) as refused:
+        client.chat.completions.create(model="gpt-4o-mini", messages=messages)
+    assert refused.value.code == "action_not_granted"
