@@ -22,7 +22,7 @@ from broker.store.tables import User
 from broker.web import consent_summary
 from broker.web.consent_device import DeviceBlock, device_block
 from broker.web.consent_done import ClosedRequest, find_request
-from broker.web.consent_form import Filled, read_answer, start_answer, start_form
+from broker.web.consent_form import SHOWN_AS, Filled, read_answer, shown_as, start_answer, start_form
 from broker.web.consent_summary import Reader
 from broker.web.consent_text import text_of
 from broker.web.consent_view import Builder, View
@@ -134,6 +134,8 @@ class ConsentPages:
             if not _is_to_be_answered(found[0], signed_in.user, now):
                 return None
             case = await read_case(tx, *found, signed_in.user, self._policy, now)
+            if form.text(SHOWN_AS) != shown_as(case.client):
+                return self._start(case, now)
             filled, answer = read_answer(form, case, now)
             # The box that says who started this belongs to the decision: a look at the summary needs none.
             fault = judge_answer(case, answer if approving else replace(answer, started=True), now)
@@ -215,6 +217,7 @@ class ConsentPages:
             key_forms=[self._key_form(name, shown.key_name) for name, _ in view.missing],
             last_line=consent_summary.last_line(),
             action=f"/consent/{row.id}",
+            shown_as=(SHOWN_AS, shown_as(shown.case.client)),
             form_token=self._web.sessions.form_token(signed_in, f"consent:{row.id}"),
             open_until=row.ends_at,
         )

@@ -5,16 +5,19 @@ from dataclasses import dataclass
 from broker.core.access import Access
 from broker.core.clock import to_seconds
 from broker.core.forms import Form
+from broker.core.handle import digest
 from broker.core.money import MicroUSD, to_decimal
 from broker.oauth.consent import Answer
 from broker.oauth.consent_case import Case
 from broker.oauth.consent_terms import COUNT_FIELDS, Cause, CountField, Offer, Terms, TermsField, ceiling, prefill
 from broker.oauth.key_wanted import is_bound_already
+from broker.store.tables import Client
 from broker.web.words import parse_count_input, parse_money_input
 
 KEEP = "keep"
 STARTED = "known"
 KEY_WANTED = "key-wanted"
+SHOWN_AS = "shown-as"
 
 _MOST_DIGITS = 11
 _SHOWN_FOR = 3600
@@ -42,6 +45,11 @@ class Filled:
     kept: frozenset[str]
     started: bool
     key_wanted: bool
+
+
+def shown_as(client: Client) -> str:
+    """Who the page says that asks: an app that describes itself may say otherwise by the time that it is answered."""
+    return digest(f"{client.name}\x1f{client.address}\x1f{client.verified}")
 
 
 def field_id(position: int, name: str) -> str:

@@ -3,9 +3,12 @@
 import json
 
 import pytest
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.store import clients
 from broker.store.database import Database
+from broker.store.grant_tables import Grant
 from broker.store.tables import Client, Credential
 from tests.browser import Browser
 from tests.consent.conftest import CALLBACK, Ask
@@ -63,3 +66,26 @@ async def test_nobody_gives_to_it_without_saying_that_they_started_it(
     answer = await browser.submit(page.forms[0], "Approve")
     assert browser.response.status_code == 422
     assert "Tick the box if you started this yourself, or deny the request" in answer.text
+
+
+async def test_an_app_that_changed_its_name_meanwhile_is_shown_anew_and_given_nothing(
+    browser: Browser, ask: Ask, key: Credential, db: Database
+) -> None:
+    shady = await brought(db)
+    form = (await browser.go(f"/consent/{await ask(client=shady)}")).forms[-1]
+
+    async def rename(tx: AsyncSession) -> None:
+        row = await tx.get(Client, shady.id)
+        assert row is not None
+        row.name = "Your Bank"
+
+    await db.write(rename)
+    page = await browser.submit(form, "Approve", known="1")
+    assert (browser.status, page.h1 != "Approved", "Your Bank" in page.text) == (200, True, True)
+    assert await db.read(_grants) == []
+    page = await browser.submit(page.forms[-1], "Approve", known="1")
+    assert page.h1 == "Approved"
+
+
+async def _grants(tx: AsyncSession) -> list[Grant]:
+    return list((await tx.exec(select(Grant))).all())
