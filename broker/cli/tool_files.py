@@ -70,7 +70,7 @@ def _merged_toml(settings: TomlFile, place: Place, before: str, path: Path) -> s
     if expected == there:
         return before
     gap = "\n" if before and not before.endswith("\n") else ""
-    top = "" if all(key in there for key in tomllib.loads(settings.top)) else f"{settings.top}\n"
+    top = "".join(f"{line}\n" for line in settings.top.splitlines() if not tomllib.loads(line).keys() <= there.keys())
     after = f"{top}{before}{gap}\n{settings.tables(place)}"
     if _toml(after, path) != expected:
         _not_understood(path)

@@ -109,7 +109,11 @@ def _codex(place: Place) -> str:
 
 
 def _claude_code(place: Place) -> dict[str, Any]:
-    return {"apiKeyHelper": place.command, "env": {"ANTHROPIC_BASE_URL": place.base}}
+    # Among what it tries out is context_management, which has no bound here.
+    return {
+        "apiKeyHelper": place.command,
+        "env": {"ANTHROPIC_BASE_URL": place.base, "CLAUDE_CODE_DISABLE_EXPERIMENTAL_BETAS": "1"},
+    }
 
 
 def _opencode(place: Place) -> dict[str, Any]:
@@ -160,7 +164,12 @@ TOOLS: Mapping[str, Tool] = {
         },
     ),
     "codex": Tool(
-        "Codex", {OPENAI: TomlFile("CODEX_HOME", ".codex", "config.toml", 'model_provider = "broker"', _codex)}
+        "Codex",
+        {
+            OPENAI: TomlFile(
+                "CODEX_HOME", ".codex", "config.toml", 'model_provider = "broker"\nweb_search = "disabled"', _codex
+            )
+        },
     ),
     "claude-code": Tool(
         "Claude Code",

@@ -16,7 +16,7 @@ _HARMLESS = frozenset(
     [
         "model", "input", "instructions", "max_output_tokens", "max_tool_calls", "metadata", "parallel_tool_calls",
         "prompt_cache_key", "reasoning", "safety_identifier", "stream", "stream_options", "temperature", "text",
-        "tool_choice", "tools", "top_logprobs", "top_p", "truncation", "user", "include",
+        "tool_choice", "tools", "top_logprobs", "top_p", "truncation", "user", "include", "client_metadata",
     ]
 )  # fmt: skip
 _ONLY: dict[str, tuple[JSONValue, ...]] = {
@@ -57,8 +57,8 @@ _ITEM_ACTIONS = {
 _PARTS = frozenset(["input_text", "output_text", "refusal", "text", "summary_text", "reasoning_text"])
 _PART_MEMBERS = frozenset(["type", "text", "refusal", "annotations", "logprobs"])
 _PART_ACTIONS = {"input_image": "vision", "input_file": "files", "input_audio": "audio"}
-_TOOLS = frozenset(["function", "custom", "local_shell", "apply_patch"])
-"""Tools that the app itself runs."""
+_TOOLS = frozenset(["function", "custom", "local_shell", "apply_patch", "namespace"])
+"""Tools that the app itself runs; a namespace is a list of them."""
 _TOOL_ACTIONS = (
     ("web_search", "web_search"),
     ("file_search", "files"),
@@ -73,7 +73,7 @@ _MOST = 2**53
 def read_response(body: Body, size: int, provider: Provider, path: str) -> Reading:
     """Reads a request body of `size` bytes; raises CallRefused when it is not valid."""
     model = text_of(body, "model", 200)
-    items, tools = _items(body), objects_of(body, "tools")
+    items, tools = _items(body), list(_tools(body))
     pictures = Pictures(provider, model)
     needs = dict(_needs(body, items, tools, pictures))
     factor = 1 if provider.name in BYTE_LEVEL else NORMALISING_FACTOR
@@ -113,6 +113,14 @@ def _items(body: Body) -> list[Body]:
     if not items:
         raise refuse_request("input must be a text or an array of items.")
     return items
+
+
+def _tools(holder: Body) -> Iterator[Body]:
+    """Each by itself, those of namespaces, too."""
+    for tool in objects_of(holder, "tools"):
+        yield tool
+        if tool.get("type") == "namespace":
+            yield from _tools(tool)
 
 
 def _needs(body: Body, items: list[Body], tools: list[Body], pictures: Pictures) -> Found:

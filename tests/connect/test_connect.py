@@ -105,7 +105,7 @@ async def test_a_square_is_drawn_on_a_terminal_and_nowhere_else(computer: Comput
 async def test_settings_are_written_beside_what_stands_there(connected: Computer) -> None:
     codex = connected.home / "codex"
     codex.mkdir()
-    (codex / "config.toml").write_text('# mine\nmodel = "gpt-5"\n\n[tui]\ntheme = "dark"')
+    (codex / "config.toml").write_text('# mine\nmodel = "gpt-5"\nweb_search = "disabled"\n\n[tui]\ntheme = "dark"')
     connected.settings["CODEX_HOME"] = str(codex)
     told = await connected.broker("connect", "codex", "--write")
     assert (told.status, told.out, told.err) == (0, "", f"Written: {codex}/config.toml\n")

@@ -85,7 +85,7 @@ def test_members_are_put_beside_what_stands_there(tmp_path: Path, monkeypatch: p
     planned(claude_code(), place("claude-code", "anthropic")).make()
     assert json.loads(file.read_text()) == {
         "model": "opus",
-        "env": {"A": "ü", "ANTHROPIC_BASE_URL": f"{ISSUER}/proxy/anthropic"},
+        "env": {"A": "ü"} | claude_code().members(place("claude-code", "anthropic"))["env"],
         "apiKeyHelper": "broker token claude-code",
     }
     assert file.stat().st_mode & 0o777 == 0o644

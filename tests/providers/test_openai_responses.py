@@ -52,6 +52,8 @@ def test_every_byte_may_be_a_token_and_constants_cover_what_the_provider_adds() 
     tool = {"type": "function", "name": "f"}
     found = read(size=1_000, input=[HELLO] * 3, tools=[tool] * 2)
     assert found.input_bound == 1_000 + REQUEST_TOKENS + 3 * MESSAGE_TOKENS + 2 * TOOL_TOKENS
+    found = read(size=1_000, tools=[tool, {"type": "namespace", "name": "n", "tools": [tool] * 3}])
+    assert found.input_bound == 1_000 + REQUEST_TOKENS + MESSAGE_TOKENS + 5 * TOOL_TOKENS
     found = read(OTHER, size=1_000)
     assert found.input_bound == 1_000 * NORMALISING_FACTOR + REQUEST_TOKENS + MESSAGE_TOKENS
 
@@ -70,6 +72,10 @@ def test_the_answer_is_not_kept_at_the_provider_and_the_standard_tier_is_asked_f
         {"instructions": "Be kind.", "temperature": 1, "text": {"format": {"type": "text"}}, "truncation": "auto"},
         {"reasoning": {"effort": "low"}, "include": ["reasoning.encrypted_content"], "store": False},
         {"tools": [{"type": "function", "name": "f"}, {"type": "custom", "name": "c"}, {"type": "local_shell"}]},
+        {
+            "tools": [{"type": "namespace", "tools": [{"type": "function", "name": "f"}]}],
+            "client_metadata": {"turn": "1"},
+        },
         {"input": [HELLO, {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "x"}]}]},
         with_part({"type": "input_text", "text": "Hello"}),
         {"input": [{"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"}]},
@@ -104,6 +110,12 @@ def test_what_its_bytes_bound_is_forwarded(changes: dict[str, Any]) -> None:
         ({"tools": [{"type": "image_generation"}]}, "tools.image_generation", "images"),
         ({"tools": [{"type": "mcp"}]}, "tools.mcp", ""),
         ({"tools": [{}]}, "tools.type", ""),
+        ({"tools": [{"type": "namespace", "tools": [{"type": "web_search"}]}]}, "tools.web_search", "web_search"),
+        (
+            {"tools": [{"type": "namespace", "tools": [{"type": "namespace", "tools": [{"type": "mcp"}]}]}]},
+            "tools.mcp",
+            "",
+        ),
         ({"input": [{"type": "item_reference", "id": "rs_1"}]}, "input.item_reference", ""),
         ({"input": [{"type": "web_search_call"}]}, "input.web_search_call", "web_search"),
         ({"input": [HELLO | {"extra": 1}]}, "input.message.extra", ""),
