@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from broker.core.money import MicroUSD, to_decimal
+from broker.core.pairing import paired
 
 TYPE = "ai_model_access"
 TPX_TYPE = "llm-inference"
@@ -146,23 +147,26 @@ def narrow(asked: Access, granted: Access) -> Access:
 
 
 def narrow_all(asked: tuple[Access, ...], granted: tuple[Access, ...]) -> list[tuple[int, Access]] | str:
-    """Pairs each asked access with the first granted one that covers it: (position, narrowed), or the member in excess."""
-    pairs: list[tuple[int, Access]] = []
+    """Pairs each asked access with a granted one of its own that covers it: (position, narrowed), or the member in excess."""
+    covered: list[dict[int, Access]] = []
     for element in asked:
-        taken = {position for position, _ in pairs}
-        excess = "provider"
+        found, excess = {}, "provider"
         for position, outer in enumerate(granted):
-            if position in taken or outer.provider != element.provider:
+            if outer.provider != element.provider:
                 continue
             candidate = narrow(element, outer)
-            found = first_excess(candidate, outer)
-            if found is None:
-                pairs.append((position, candidate))
-                break
-            excess = found
-        else:
+            exceeding = first_excess(candidate, outer)
+            if exceeding is None:
+                found[position] = candidate
+            else:
+                excess = exceeding
+        if not found:
             return excess
-    return pairs
+        covered.append(found)
+    positions = paired([list(found) for found in covered])
+    if positions is None:
+        return "provider"
+    return [(position, found[position]) for position, found in zip(positions, covered, strict=True)]
 
 
 def _or(asked: int | None, granted: int | None) -> int | None:

@@ -10,6 +10,7 @@ from typing import Any, Never
 from broker.core.access import TPX_TYPE, Access, Budget
 from broker.core.details import BadDetails
 from broker.core.money import MAX_MONEY, MICRO, MicroUSD
+from broker.core.pairing import paired
 from broker.core.strict_json import JSONValue
 
 PROVIDER = "openai"
@@ -39,14 +40,14 @@ def read(elements: list[JSONValue], sellers: Callable[[str], tuple[str, ...]]) -
 
 def read_narrowing(elements: list[JSONValue], granted: Sequence[Access]) -> tuple[Access, ...]:
     """What is asked for at the token endpoint: each object takes a granted access of its own; raises BadDetails."""
-    left = [access for access in granted if _ACTION in access.actions]
+    chats = [access for access in granted if _ACTION in access.actions]
+    asked = [_members(element) for element in elements]
+    positions = paired([_fitting(budget, models, chats) for budget, models in asked])
+    if positions is None:
+        _bad("models is more than was granted")
     accesses = []
-    for element in elements:
-        budget, models = _members(element)
-        outer = next((access for access in left if all(_named(model, access) for model in models)), None)
-        if outer is None:
-            _bad("models is more than was granted")
-        left.remove(outer)
+    for (budget, models), position in zip(asked, positions, strict=True):
+        outer = chats[position]
         ids = tuple(_named(model, outer) or model for model in models)
         accesses.append(Access(outer.provider, ids, (_ACTION,), budget))
     return tuple(accesses)
@@ -124,6 +125,17 @@ def _offers(model: str, sellers: Callable[[str], tuple[str, ...]]) -> dict[str, 
     if slash and rest and prefix in sellers(rest):
         return {prefix: rest}
     return offers
+
+
+def _fitting(budget: Budget | None, models: tuple[str, ...], chats: Sequence[Access]) -> list[int]:
+    """Which have all of these models, and as much money if any has; else it is the money that is found to be too much."""
+    named = [place for place, access in enumerate(chats) if all(_named(model, access) for model in models)]
+    return [place for place in named if budget is None or _affords(chats[place], budget)] or named
+
+
+def _affords(access: Access, budget: Budget) -> bool:
+    has = access.budget
+    return has is None or (has.per == budget.per and budget.amount <= has.amount)
 
 
 def _named(model: str, access: Access) -> str | None:

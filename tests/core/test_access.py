@@ -1,6 +1,7 @@
 """The order of accesses, and narrowing within it."""
 
 from dataclasses import replace
+from itertools import permutations
 
 import pytest
 from hypothesis import given
@@ -137,6 +138,24 @@ def test_each_asked_access_takes_one_granted_access_of_its_own(asked: list[Acces
     assert len(pairs) == len(asked)
     assert len({position for position, _ in pairs}) == len(asked)
     assert all(within(result, granted[position]) for position, result in pairs)
+
+
+@given(st.lists(NARROWING, min_size=1, max_size=3), st.lists(GRANTED, min_size=1, max_size=3))
+def test_what_can_be_paired_in_any_order_is_not_refused(asked: list[Access], granted: list[Access]) -> None:
+    def covers(one: Access, outer: Access) -> bool:
+        return one.provider == outer.provider and within(narrow(one, outer), outer)
+
+    ways = permutations(granted, len(asked))
+    can = any(all(covers(one, outer) for one, outer in zip(asked, way, strict=True)) for way in ways)
+    assert isinstance(narrow_all(tuple(asked), tuple(granted)), str) is not can
+
+
+def test_the_first_makes_room_for_one_that_fits_nowhere_else() -> None:
+    both, mini = Access("openai", ("gpt-4o", "gpt-4o-mini")), Access("openai", ("gpt-4o-mini",))
+    asked = (Access("openai", ("gpt-4o-mini",)), Access("openai", ("gpt-4o",)))
+    pairs = narrow_all(asked, (both, mini))
+    assert not isinstance(pairs, str)
+    assert [(position, result.models) for position, result in pairs] == [(1, ("gpt-4o-mini",)), (0, ("gpt-4o",))]
 
 
 @given(GRANTED)

@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from broker.core.access import Access, Budget
+from broker.core.access import Access, Budget, narrow_all
 from broker.core.details import BadDetails, parse_details
 from broker.core.money import MAX_MONEY, MicroUSD
+from broker.core.strict_json import JSONValue
 from broker.ledger.keys import money_key
 from broker.ledger.limits import load as load_counter
 from broker.ledger.limits import open_access
@@ -21,6 +22,7 @@ from broker.store.grant_tables import Access as AccessRow
 from broker.store.grant_tables import GrantRequest
 from tests.oauth.world import CATALOGUE, World, ask, sent_back
 
+ASKED_OF_TWO = ((0.01, "gpt-4o-mini"), (0.01, "gpt-4o"))
 TWO_MODELS = {"type": "llm-inference", "budget": 0.1, "models": ["gpt-4o", "gpt-4o-mini"]}
 
 
@@ -160,6 +162,16 @@ async def test_what_is_stored_is_what_it_means(world: World) -> None:
     details_type, asked = await world.db.read(stored)
     assert details_type == "llm-inference"
     assert parse_details(asked) == read(TWO_MODELS)
+
+
+def test_each_object_finds_the_access_that_has_its_models_and_as_much_money() -> None:
+    small = Access("openai", ("gpt-4o", "gpt-4o-mini"), ("chat",), Budget(MicroUSD(10_000)))
+    large = Access("openai", ("gpt-4o-mini",), ("chat",), Budget(MicroUSD(90_000)))
+    asked: list[JSONValue] = [
+        {"type": "llm-inference", "budget": cost, "models": [model]} for cost, model in ASKED_OF_TWO
+    ]
+    found = tpx.read_narrowing(asked, [small, large])
+    assert not isinstance(narrow_all(found, (small, large)), str)
 
 
 @pytest.mark.parametrize(
