@@ -16,10 +16,13 @@ key = ECKey.import_key(Path(key_file).read_text("utf-8"))
 service = OAuth2Session(client_id, key, token_endpoint_auth_method="private_key_jwt")
 service.register_client_auth_method(PrivateKeyJWT(server["token_endpoint"], alg="ES256"))
 token = service.fetch_token(server["token_endpoint"], grant_type="client_credentials")
-print("Granted", json.dumps(token["authorization_details"]))
+granted = token["authorization_details"]
+print("Granted", json.dumps(granted))
 
-# A part of the service that needs less gets less: this caps the one token.
-less = [{"type": "ai_model_access", "provider": "openai", "budget": {"amount": "0.01", "currency": "USD"}}]
+# A part of the service that needs less gets less: this caps the one token. What is not named stays as it was granted; a
+# budget is named whole, for the same time (`per`) as the granted one.
+cent = granted[0]["budget"] | {"amount": "0.01"}
+less = [{"type": "ai_model_access", "provider": "openai", "budget": cent}]
 small = service.fetch_token(
     server["token_endpoint"], grant_type="client_credentials", authorization_details=json.dumps(less)
 )

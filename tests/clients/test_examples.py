@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import httpx
@@ -9,9 +10,11 @@ import pytest
 from joserfc.jwk import ECKey
 
 from tests.clients.meeting import Meeting
-from tests.serve.installation import DETAILS, free_port
+from tests.serve.installation import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SERVICE = Path(__file__).parents[2] / "docs/how-to/service.md"
 
 
 async def test_a_web_app_connects_refreshes_calls_and_leaves(meeting: Meeting) -> None:
@@ -41,11 +44,13 @@ async def test_a_service_signs_for_tokens_of_the_grant_its_operator_gave_it(meet
     client = await meeting.add_client("Nightly", "--jwks", str(tmp_path / "jwks.json"))
     assert "client_secret" not in client
     add = ("grant", "add", "--user", "ana@example.com", "--client", client["client_id"], "--details", "-")
-    await asyncio.to_thread(lambda: meeting.place.json(*add, stdin=json.dumps([DETAILS])))
+    # What the page about services grants, as it stands there: each day anew.
+    (details,) = re.findall(r"^echo '(.*?)' \|$", SERVICE.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    await asyncio.to_thread(lambda: meeting.place.json(*add, stdin=details))
     words = (meeting.broker, client["client_id"], str(tmp_path / "key.pem"))
     async with meeting.python("service.py", *words) as program:
         (granted,) = json.loads(await program.told("Granted"))
-        assert granted["budget"]["amount"] == "5.00"
+        assert granted["budget"] == {"amount": "5.00", "currency": "USD", "per": "day"}
         assert await program.told("Narrowed") == "0.01"
         assert await program.told("Answer") == "Hello."
         await program.ended()
