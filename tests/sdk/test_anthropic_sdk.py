@@ -161,3 +161,15 @@ def test_a_picture_that_was_not_granted_does_not_leave(place: Place, granted: Gr
         client.messages.create(**SHOWN)
     assert refused.value.body["error"]["code"] == "action_not_granted"  # type: ignore[index]
     assert len(place.provider.asked) == before
+
+
+def test_an_hour_in_the_cache_is_held_at_its_price(place: Place) -> None:
+    poor = place.installation.grant(**TERMS, budget=dollars(1))
+    required = []
+    for kept in ("5m", "1h"):
+        with place.client(poor) as client, pytest.raises(anthropic.APIStatusError) as refused:
+            client.messages.create(**ASK, cache_control={"type": "ephemeral", "ttl": kept})
+        required.append(refused.value.body["error"]["required"])  # type: ignore[index]
+    # The same input at $1.25 and at $2 a million tokens, and the same output of 100 tokens at $5.
+    minutes, hour = (figure - 500 for figure in required)
+    assert hour / minutes == pytest.approx(1.6, rel=0.01)
