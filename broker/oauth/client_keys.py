@@ -93,24 +93,26 @@ class _Published:
 class ClientKeys:
     """Finds the keys that a client may have signed with; what is published is remembered for five minutes."""
 
-    def __init__(self, fetch: Fetch | None, clock: Clock) -> None:
+    def __init__(self, fetch: Fetch | None, clock: Clock, strangers: Fetch | None = None) -> None:
+        """`strangers` fetches the keys of clients that brought themselves along: they must not keep others' from being read."""
         self._fetch = fetch
+        self._strangers = strangers
         self._clock = clock
-        self._published: OrderedDict[str, _Published] = OrderedDict()
+        self._published: OrderedDict[tuple[bool, str], _Published] = OrderedDict()
 
     async def find(self, client: Client, signed: Unverified) -> Keys:
         """None at all where nothing fits, or nothing could be fetched."""
         if client.jwks_uri:
-            return await self._find_published(client.jwks_uri, signed)
+            return await self._find_published(client.jwks_uri, signed, is_strangers=client.source != "operator")
         try:
             return fitting(_registered(client.jwks), signed) if client.jwks else ()
         except BadKey as error:
             _log.warning("client_keys_unreadable", client_id=client.id, detail=str(error))
             return ()
 
-    async def _find_published(self, uri: str, signed: Unverified) -> Keys:
-        known = self._published.setdefault(uri, _Published())
-        self._published.move_to_end(uri)
+    async def _find_published(self, uri: str, signed: Unverified, *, is_strangers: bool) -> Keys:
+        known = self._published.setdefault((is_strangers, uri), _Published())
+        self._published.move_to_end((is_strangers, uri))
         if len(self._published) > MOST_SETS:
             self._published.popitem(last=False)
         async with known.turn:
@@ -119,15 +121,15 @@ class ClientKeys:
                 known.keys = ()
             found = fitting(known.keys, signed)
             if not found and now >= known.again_at:
-                await self._read(uri, known)
+                await self._read(self._strangers if is_strangers else self._fetch, uri, known)
                 found = fitting(known.keys, signed)
             return found
 
-    async def _read(self, uri: str, known: _Published) -> None:
+    async def _read(self, fetch: Fetch | None, uri: str, known: _Published) -> None:
         try:
-            if self._fetch is None:
+            if fetch is None:
                 raise NotFetched("nothing is fetched here")
-            answer = await self._fetch(uri, most=MOST_BYTES, accept=ACCEPT)
+            answer = await fetch(uri, most=MOST_BYTES, accept=ACCEPT)
             keys = parse_keys(answer.json())
         except (NotFetched, BadKey) as error:
             known.again_at = self._clock() + AGAIN_AFTER_FAILURE

@@ -86,9 +86,9 @@ class AuthorizationServer:
         registrations: Tries,
         fetch: Fetch | None = None,
     ) -> Self:
-        paced = None if fetch is None else PacedFetch(fetch, clock)
-        assertions = Assertions(db, clock, settings.public_url, ClientKeys(paced, clock))
-        find = KnownClients(db, clock, _documents(db, clock, settings, paced))
+        paced, strangers = _paced(fetch, clock), _paced(fetch, clock)
+        assertions = Assertions(db, clock, settings.public_url, ClientKeys(paced, clock, strangers))
+        find = KnownClients(db, clock, _documents(db, clock, settings, strangers))
         authentication = ClientAuthentication(find, assertions)
         throttle = Throttle(settings.oauth_requests_a_minute, clock)
         post = FormPost(db, clock, throttle, address_of, authentication, proofs, Replays(db, clock))
@@ -105,6 +105,10 @@ class AuthorizationServer:
             registration=registration,
             registered=RegistrationManagement(registration),
         )
+
+
+def _paced(fetch: Fetch | None, clock: Clock) -> Fetch | None:
+    return None if fetch is None else PacedFetch(fetch, clock)
 
 
 def _documents(db: Database, clock: Clock, settings: Settings, fetch: Fetch | None) -> ClientDocuments | None:

@@ -8,6 +8,7 @@ import pytest
 
 from broker.oauth.client_keys import MOST_BYTES, ClientKeys, fitting, read_keys
 from broker.oauth.jws import BadKey, Unverified, parse_jws
+from broker.oauth.paced_fetch import AskedTooOften
 from broker.providers.fetch import Fetched, NotFetched
 from broker.store.tables import Client
 from tests.oauth.signing_client import KEY, OTHER, key_set
@@ -164,3 +165,16 @@ def test_a_set_is_bounded_in_bytes_and_keys() -> None:
 def test_a_signature_without_a_name_is_tried_with_few_keys_only() -> None:
     keys = read_keys(key_set(RSA, *[KEY] * 19).encode())
     assert len(fitting(keys, parse_jws(sign(KEY, {"alg": "ES256"}), 2000))) == 5
+
+
+@pytest.mark.parametrize("source", ["registration", "document"])
+async def test_strangers_keep_nobody_elses_keys_from_being_read(published: Published, source: str) -> None:
+    async def exhausted(url: str, *, most: int, accept: str) -> Fetched:
+        raise AskedTooOften("too many questions in this minute")
+
+    keys = ClientKeys(published, TurnedClock(), exhausted)
+    stranger = client()
+    stranger.source = source
+    assert not await finds(keys, KEY, stranger)
+    assert await finds(keys, KEY)
+    assert not await finds(keys, KEY, stranger)

@@ -1,9 +1,11 @@
 """How often strangers' hosts are asked."""
 
+import asyncio
+
 import pytest
 
-from broker.oauth.paced_fetch import A_HOST_A_MINUTE, A_MINUTE, AskedTooOften, PacedFetch
-from broker.providers.fetch import NotFetched
+from broker.oauth.paced_fetch import A_HOST_A_MINUTE, A_MINUTE, AT_ONCE, AskedTooOften, PacedFetch
+from broker.providers.fetch import Fetched, NotFetched
 from tests.oauth.published import PublishedWeb
 from tests.oauth.world import TurnedClock
 
@@ -41,3 +43,21 @@ async def test_what_is_no_address_is_not_asked() -> None:
     with pytest.raises(NotFetched):
         await ask(PacedFetch(web, TurnedClock()), "https://[/")
     assert web.asked == []
+
+
+async def test_hosts_that_are_slow_to_answer_are_few_at_once() -> None:
+    answers = asyncio.Event()
+
+    async def slow(url: str, *, most: int, accept: str) -> Fetched:
+        await answers.wait()
+        raise NotFetched("silent")
+
+    fetch = PacedFetch(slow, TurnedClock())
+    waiting = [asyncio.create_task(ask(fetch, f"https://h{number}.example/")) for number in range(AT_ONCE)]
+    await asyncio.sleep(0)
+    with pytest.raises(AskedTooOften):
+        await ask(fetch, "https://another.example/")
+    answers.set()
+    assert {type(error) for error in await asyncio.gather(*waiting, return_exceptions=True)} == {NotFetched}
+    with pytest.raises(NotFetched, match="silent"):
+        await ask(fetch, "https://another.example/")
