@@ -141,9 +141,9 @@ def _end_words(end: int, start: int, present: int | None, last: int, offer: Offe
         return f"as now, {when}"
     lengths = (3600, 86_400, 604_800, 2_592_000, offer.policy.default_seconds, offer.wished_seconds)
     shown = min((known for known in lengths if 0 <= known - length <= 3600), default=length)
-    words = f"in {consent_words.lasting(shown)}, {when}"
+    # The hint beside it says how long that is; both would not fit into the box.
     is_wish = end == last and offer.asked.expires_in == offer.wished_seconds
-    return f"{words} (as asked)" if is_wish else words
+    return f"as asked, {when}" if is_wish else f"in {consent_words.lasting(shown)}, {when}"
 
 
 def _models(offer: Offer, typed: Typed, prices: PriceBook, now: int) -> list[tuple[str, str, bool, str]]:

@@ -149,9 +149,9 @@ def _requests(element: Access) -> Line:
 def rows(offer: Offer, label: str, reader: Reader, *, several: bool) -> list[Row]:
     """What differs between what a returning app has and what it asks for."""
     found = [_row(change, offer, label, reader) for change in changes_of(offer)]
-    return [
-        Row(f"{label}: {row.limit.lower()}" if several else row.limit, row.now, row.asked, row.tag) for row in found
-    ]
+    # That of a new access names its provider by itself.
+    prefix = f"{label}: " if several and offer.present is not None else ""
+    return [Row(f"{prefix}{row.limit.lower()}" if prefix else row.limit, row.now, row.asked, row.tag) for row in found]
 
 
 def ending(row: Stored, label: str) -> Row:

@@ -133,7 +133,8 @@ class Builder:
         registered = f"{since} {day(case.client.created_at, self.reader.zone)}."
         last = case.last_answer
         if last is None or last.decided_at is None:
-            return f"{registered} You have not used it before."
+            before = "You have not used it before." if case.grant is None else "It has access to your keys already."
+            return f"{registered} {before}"
         did = "approved" if last.state == RequestState.APPROVED.value else "denied"
         return f"{registered} You {did} it on {day(last.decided_at, self.reader.zone)}."
 

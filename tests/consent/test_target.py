@@ -4,10 +4,13 @@ import json
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from sqlalchemy import update
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.grant import GrantEvent
 from broker.store import grants
 from broker.store.database import Database
+from broker.store.grant_tables import GrantRequest
 from broker.store.tables import Client, Credential, User
 from broker.web.context import Web
 from tests.browser import Browser
@@ -180,3 +183,26 @@ async def test_another_apps_grant_is_out_of_reach(
     other = await add_client(db, "Old Bot")
     request_id = await ask(FIRST, client=other, action="replace", asked_grant_id=before.grants[0].id)
     assert (await browser.go(f"/consent/{request_id}")).h1 == "You cannot answer this"
+
+
+async def test_a_new_access_is_one_row_that_names_its_key(browser: Browser, ask: Ask, key: Credential) -> None:
+    await browser.go(f"/consent/{await ask(FIRST)}")
+    await browser.press("Approve")
+    page = await browser.go(f"/consent/{await ask(FIRST | {'max_requests': 200}, CLAUDE)}")
+    assert "OpenAI: requests in total 100 200 Higher" in page.text
+    assert "Anthropic key Nothing claude-sonnet-4-5, $5.00 in total New" in page.text
+    assert "Anthropic: " not in page.text
+
+
+async def test_an_app_whose_approval_nobody_remembers_is_not_called_new(
+    browser: Browser, ask: Ask, before: Stored, db: Database
+) -> None:
+    """As with what the operator gave, and after old requests were cleared away."""
+
+    async def work(tx: AsyncSession) -> None:
+        await tx.exec(update(GrantRequest).values(user_id=None))
+
+    await db.write(work)
+    page = await browser.go(f"/consent/{await ask(FIRST, action='merge', asked_grant_id=before.grants[0].id)}")
+    assert "It has access to your keys already." in page.text
+    assert "used it before" not in page.text

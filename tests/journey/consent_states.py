@@ -10,6 +10,7 @@ from tests.journey.place import WISH
 from tests.turned_clock import NOON
 
 MINUTE = 60_000_000
+CLAUDE = WISH | {"provider": "anthropic", "models": ["claude-sonnet-4-5"], "actions": ["chat"]}
 
 
 @state("ana")
@@ -64,8 +65,7 @@ async def consent_to_any_model(cast: Cast, page: Page) -> None:
 
 @state("ana")
 async def consent_to_two_providers(cast: Cast, page: Page) -> None:
-    claude = WISH | {"provider": "anthropic", "models": ["claude-sonnet-4-5"], "actions": ["chat"]}
-    await ask(cast, page, WISH, claude)
+    await ask(cast, page, WISH, CLAUDE)
 
 
 @state("ana")
@@ -78,10 +78,21 @@ async def consent_to_more_than_the_app_has(cast: Cast, page: Page) -> None:
     await ask_again(cast, page, WISH | {"models": ["gpt-4.1-mini", "gpt-4.1"], "expires_in": 30 * 86_400})
 
 
-async def ask_again(cast: Cast, page: Page, wish: dict[str, Any]) -> None:
+@state("ana")
+async def consent_to_more_added(cast: Cast, page: Page) -> None:
+    await ask_again(cast, page, WISH | {"budget": {"amount": "8.00", "currency": "USD"}}, CLAUDE, action="merge")
+
+
+@state("ana")
+async def consent_to_something_else_instead(cast: Cast, page: Page) -> None:
+    await ask_again(cast, page, CLAUDE, action="replace")
+
+
+async def ask_again(cast: Cast, page: Page, *wishes: dict[str, Any], action: str = "") -> None:
     client = await cast.place.client()
-    await cast.place.lending.grant(cast.ana, client, LENT, (cast.personal, WEEK))
-    await page.goto(await cast.place.request(client, wish))
+    grant = await cast.place.lending.grant(cast.ana, client, LENT, (cast.personal, WEEK))
+    named = {"action": action, "asked_grant_id": grant.id} if action else {}
+    await page.goto(await cast.place.request(client, *wishes, **named))
 
 
 @state("cleo")
