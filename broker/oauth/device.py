@@ -16,10 +16,10 @@ from broker.oauth.asked_details import Catalogue, read_asked
 from broker.oauth.form_post import NO_STORE, Asked, FormPost
 from broker.oauth.grant_action import read_action, require_named_grant
 from broker.oauth.grant_types import DEVICE_CODE, require_use
-from broker.oauth.request import check_scope_and_resource
+from broker.oauth.request import check_scope_and_resource, store
 from broker.oauth.user_code import UserCode, UserCodes, new_user_code
 from broker.settings import Settings
-from broker.store import devices, grant_requests
+from broker.store import devices
 from broker.store.grant_tables import Device, GrantRequest
 
 MAX_NAME = 80
@@ -82,7 +82,7 @@ class DeviceAuthorization:
         """The two codes, of which only digests are kept."""
         await require_named_grant(tx, request, request.created_at)
         device_code, user_code = Secret(new_handle("dev")), await self._free_code(tx)
-        await grant_requests.add(tx, request)
+        await store(tx, request)
         device = Device(
             digest=digest(device_code.reveal()),
             user_code_digest=self.user_codes.digest(user_code),

@@ -127,13 +127,20 @@ def check_scope_and_resource(form: Form, settings: Settings) -> None:
         raise OAuthError("invalid_target", "The resource is not the one of this server.")
 
 
+async def store(tx: AsyncSession, request: GrantRequest) -> None:
+    """Raises OAuthError where its client, found a moment ago, was removed or has made room for another meanwhile."""
+    if await clients.load(tx, request.client_id) is None:
+        raise OAuthError("temporarily_unavailable", "This client cannot be checked now. Try again.", status=503)
+    await grant_requests.add(tx, request)
+
+
 async def store_pushed(tx: AsyncSession, request: GrantRequest, seconds: int) -> str:
     """Its request_uri, of which only the digest is kept (RFC 9126 §2.2); raises OAuthError."""
     await require_named_grant(tx, request, request.created_at)
     request_uri = PREFIX + new_handle("par")
     request.pushed_digest = digest(request_uri)
     request.ends_at = request.created_at + from_seconds(seconds)
-    await grant_requests.add(tx, request)
+    await store(tx, request)
     return request_uri
 
 
@@ -142,7 +149,7 @@ async def store_opened(tx: AsyncSession, request: GrantRequest, settings: Settin
     await require_named_grant(tx, request, request.created_at)
     request.opened_at = request.created_at
     request.ends_at = request.created_at + from_seconds(settings.consent_seconds)
-    await grant_requests.add(tx, request)
+    await store(tx, request)
     return request
 
 

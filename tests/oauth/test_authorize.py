@@ -6,7 +6,9 @@ from urllib.parse import urlencode
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from broker.core.errors import OAuthError
 from broker.oauth.code import kept_code, redirect_back
+from broker.oauth.request import store_opened
 from broker.store import grant_requests
 from broker.store.grant_tables import GrantRequest
 from tests.oauth.world import ASKED, CALLBACK, CHALLENGE, ISSUER, World, ask, form, sent_back
@@ -172,3 +174,19 @@ async def test_the_kept_copy_is_shown_no_longer_than_the_code_lives(world: World
     assert await world.db.read(lambda tx: kept_code(tx, world.vault, stored, world.clock())) is None
     assert await world.db.write(lambda tx: grant_requests.erase_ended_codes(tx, world.clock())) == 1
     assert (await load(world, request_id)).sealed_code == ""
+
+
+async def test_a_client_that_went_meanwhile_is_told_to_come_again(world: World) -> None:
+    now = world.clock()
+    request = GrantRequest(
+        id="grq_1",
+        client_id="https://notes.example/gone",
+        redirect_uri=CALLBACK,
+        code_challenge=CHALLENGE,
+        asked="[]",
+        created_at=now,
+        ends_at=now,
+    )
+    with pytest.raises(OAuthError) as raised:
+        await world.db.write(lambda tx: store_opened(tx, request, world.settings))
+    assert (raised.value.error, raised.value.status) == ("temporarily_unavailable", 503)
