@@ -248,3 +248,14 @@ async def test_whoever_asked_first_may_leave(world: World, web: PublishedWeb) ->
     assert found is not None
     assert found.id == URL
     assert slow.asked == [URL]
+
+
+async def test_a_document_can_ask_for_bound_tokens_and_not_for_the_operators_word(
+    world: World, web: PublishedWeb
+) -> None:
+    web.publish(URL, document(dpop_bound_access_tokens=True, fapi2=True, verified=True, source="operator"))
+    code, _ = await world.code(APP)
+    answer = await world.exchange(APP, code)
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_dpop_proof")
+    row = await stored_client(world, URL)
+    assert (row.dpop_bound, row.fapi2, row.verified, row.source) == (1, 0, 0, "document")
