@@ -133,6 +133,15 @@ def _start_opencode(place: Place) -> str:
     return f'BROKER_TOKEN="$({place.command})" opencode'
 
 
+def _gemini_cli(place: Place) -> dict[str, Any]:
+    # With another address in the environment it would take the way of a gateway, which it refuses by itself.
+    return {"security": {"auth": {"selectedType": "gemini-api-key"}}}
+
+
+def _start_gemini_cli(place: Place) -> str:
+    return f'GOOGLE_GEMINI_BASE_URL={place.base} GEMINI_API_KEY="$({place.command})" gemini'
+
+
 def _curl(place: Place) -> str:
     # The token goes through a pipe: the words of a command can be read by every process of the machine.
     header = f"""printf 'header = "Authorization: Bearer %s"\\n' "$({place.command})\""""
@@ -175,7 +184,9 @@ TOOLS: Mapping[str, Tool] = {
         "Claude Code",
         {ANTHROPIC: JsonFile("CLAUDE_CONFIG_DIR", ".claude", "settings.json", _claude_code)},
     ),
-    "gemini-cli": Tool("Gemini CLI", {GOOGLE: Exports("GOOGLE_GEMINI_BASE_URL", "", "GEMINI_API_KEY")}),
+    "gemini-cli": Tool(
+        "Gemini CLI", {GOOGLE: JsonFile("", ".gemini", "settings.json", _gemini_cli, _start_gemini_cli)}
+    ),
     "opencode": Tool(
         "opencode",
         {OPENAI: JsonFile("XDG_CONFIG_HOME", ".config", "opencode/opencode.json", _opencode, _start_opencode)},

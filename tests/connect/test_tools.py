@@ -58,6 +58,7 @@ def test_no_settings_hold_a_token_and_those_of_a_file_can_be_read(name: str, dia
     text = settings.text(place(name, dialect))
     if isinstance(settings, JsonFile):
         assert json.loads(text)
+        text += settings.start(place(name, dialect)) if settings.start else ""
     elif isinstance(settings, TomlFile):
         assert tomllib.loads(text)
     else:
