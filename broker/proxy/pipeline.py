@@ -103,7 +103,12 @@ class Proxy:
         _require(scope, "POST")
         raw = await read_body(headers, scope, receive, self._max_body)
         path = route.path + dialect.query(scope["query_string"])
-        reading = endpoint.read(parse_body(raw), len(raw), provider, path)
+        try:
+            reading = endpoint.read(parse_body(raw), len(raw), provider, path)
+        except CallRefused:
+            # Whoever may not use this provider is told so first, whatever else is wrong with the request.
+            await self._listing.require_granted(principal, provider)
+            raise
         return self._start(principal, Work(provider, dialect, endpoint, reading, dialect.headers(headers)))
 
     def _start(self, principal: Principal, work: Work) -> Exchange:

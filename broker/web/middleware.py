@@ -82,8 +82,8 @@ class Edge:
             return _refuse(400, "invalid_request", "The request has two lengths.", connection="close")
         if scope["path"] in PROBES:
             return None
-        if "\x00" in scope["path"]:
-            # No name here has one, and PostgreSQL would take it for an outage of its own.
+        if "\x00" in scope["path"] and not _is_for_proxy(scope["path"]):
+            # No name here has one, and PostgreSQL would take it for an outage of its own; the proxy looks for none.
             return _refuse(400, "invalid_request", "The address has a character that none here has.")
         hosts = [value for name, value in headers if name == b"host"]
         if len(hosts) != 1 or not self._is_ours(_host_name(hosts[0])):
