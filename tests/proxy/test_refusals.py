@@ -92,6 +92,18 @@ async def test_another_media_type_is_refused(world: World, headers: dict[str, st
     assert (answered.status, answered.code) == (415, "unsupported_media_type")
 
 
+@pytest.mark.parametrize("name", ["access_token", "key", "api_key", "token"])
+async def test_a_token_in_the_address_or_in_the_body_counts_for_nothing(world: World, name: str) -> None:
+    token = await world.token()
+    for answered in (
+        await world.call(None, path=f"/proxy/openai/v1/chat/completions?{name}={token}"),
+        await world.call(None, ASK | {name: token}),
+    ):
+        assert (answered.status, answered.code) == (401, "invalid_token")
+        assert "error=" not in answered.headers["www-authenticate"]
+    assert await untouched(world)
+
+
 async def test_a_body_that_announces_too_much_is_refused_unread(world: World) -> None:
     answered = await world.call(await world.token(), headers={"content-length": "100000000000"})
     assert (answered.status, answered.code) == (413, "too_large")

@@ -52,7 +52,10 @@ class Answered:
 
     @property
     def code(self) -> str:
-        return str(self.json()["error"]["code"])
+        """Ours, in whatever shape; Google's own `code` is the status."""
+        error = self.json()["error"]
+        details = error.get("details")
+        return str(details[0]["reason"] if details else error["code"])
 
 
 @dataclass
@@ -146,8 +149,9 @@ class World:
         if token is not None:
             sent["authorization"] = f"Bearer {token}"
         sent |= headers or {}
+        place, _, query = path.partition("?")
         scope = {
-            "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
+            "type": "http", "method": method, "path": place, "raw_path": place.encode(), "query_string": query.encode(),
             "headers": [(name.encode(), value.encode("latin-1")) for name, value in (*sent.items(), *more)],
         }  # fmt: skip
         answered, left = Answered(), asyncio.Event()
