@@ -96,10 +96,6 @@ def keep(profile: Profile) -> None:
         raise NoProfile(f"{path} cannot be written ({error.strerror}).") from error
 
 
-def forget(name: str) -> None:
-    (folder() / f"{require_name(name)}.json").unlink(missing_ok=True)
-
-
 @contextmanager
 def locked(name: str) -> Iterator[None]:
     """One process at a time; the kernel opens the lock of one that dies."""
