@@ -167,6 +167,7 @@ class Ledger(RuleBasedStateMachine):
     async def _replace(self, by: int) -> None:
         await self.processes[by].close()
         self.processes[by] = OwnBooks(self.elsewhere, self.books.clock)
+        self.books.own, self.books.others, _ = self.processes  # what sweeps is the process that is there now
 
     @rule(seconds=st.sampled_from([1, 20, LEASE, 86_400, 7 * 86_400]))
     def turn_the_clock_and_sweep(self, seconds: int) -> None:

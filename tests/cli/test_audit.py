@@ -5,6 +5,10 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.script import ScriptDirectory
+
 from broker.store import migrate
 from tests.cli.conftest import Broker, refused, rows
 
@@ -63,14 +67,25 @@ def test_the_trail_is_exported_in_order_as_json_lines(broker: Broker, data: Path
     assert all(line["digest"] for line in lines)
 
 
-def test_what_was_recorded_before_there_was_a_chain_is_linked(tmp_path: Path, broker: Broker, data: Path) -> None:
-    used(broker)
-    said = rows(data, "SELECT event, actor, object_id, details FROM audit_entry ORDER BY seq")
-    spoil(data, "UPDATE audit_entry SET digest = ''")
-    with closing(sqlite3.connect(data / "broker.db")) as connection, connection:
-        connection.execute("UPDATE audit_entry SET seq = 100 - seq * 3")
-        connection.execute("ALTER TABLE audit_entry DROP COLUMN digest")
-        connection.execute("UPDATE alembic_version SET version_num = '0007'")
-    assert migrate.current(data / "broker.db") == "0007"
-    assert broker("audit", "verify").out.startswith("OK: 3 entries")
-    assert rows(data, "SELECT event, actor, object_id, details FROM audit_entry ORDER BY seq") == said[::-1]
+def test_what_was_recorded_before_there_was_a_chain_is_linked(broker: Broker, data: Path) -> None:
+    (data / "broker.db").unlink()
+    made_at(data / "broker.db", "0007")
+    for seq, event in ((3, "user.added"), (7, "client.added")):
+        rows(data, f"INSERT INTO audit_entry VALUES ({seq}, 5, '{event}', 'operator', 'x', '{{}}')")
+    assert broker("audit", "verify").out.startswith("OK: 2 entries")
+    said = rows(data, "SELECT seq, at, event, actor, object_id, details FROM audit_entry ORDER BY seq")
+    assert said == [(1, 5, "user.added", "operator", "x", "{}"), (2, 5, "client.added", "operator", "x", "{}")]
+
+
+def made_at(path: Path, revision: str) -> None:
+    """A database as an older version of this code made it."""
+    scripts = ScriptDirectory(str(migrate.SCRIPTS))
+    engine = migrate.sync_engine(path)
+    with (
+        engine.connect() as connection,
+        connection.begin(),
+        EnvironmentContext(Config(), scripts, fn=lambda rev, _: scripts._upgrade_revs(revision, rev)) as environment,
+    ):
+        environment.configure(connection=connection, target_metadata=migrate.METADATA)
+        environment.run_migrations()
+    engine.dispose()
