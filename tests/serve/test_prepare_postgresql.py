@@ -43,7 +43,8 @@ async def test_brokers_that_start_at_once_share_one_signing_key_and_one_key_of_t
     await prepare(settings, system_clock, ENVIRON)
     other = on_another_machine(settings, settings.key_file)
     await asyncio.gather(*(prepare(each, system_clock, ENVIRON) for each in (settings, other)))
-    assert await number(settings, "SELECT count(*) FROM signing_key") == 1
+    assert await number(settings, "SELECT count(*) FROM signing_key WHERE purpose = 'token'") == 1
+    assert await number(settings, "SELECT count(*) FROM signing_key WHERE purpose = 'receipt'") == 1
     assert await number(settings, "SELECT count(*) FROM credential") == 1
 
 
