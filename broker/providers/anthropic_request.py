@@ -3,7 +3,17 @@
 from collections.abc import Iterator
 
 from broker.core.strict_json import JSONValue
-from broker.providers.body import NORMALISING_FACTOR, count_of, flag_of, objects_of, rendered, shown, text_of
+from broker.providers.body import (
+    NORMALISING_FACTOR,
+    count_of,
+    counting,
+    flag_of,
+    not_bounded,
+    objects_of,
+    rendered,
+    shown,
+    text_of,
+)
 from broker.providers.dialect import Body, Reading, refuse_request
 from broker.providers.images import Pictures
 from broker.providers.registry import Provider
@@ -95,7 +105,7 @@ def read_messages(body: Body, size: int, path: str, provider: Provider) -> Readi
         choices=1,
         covers_reasoning=True,
         input_bound=(max(size, len(sent) + 40) - pictures.data) * NORMALISING_FACTOR + bound,
-        unbounded=_sentence(unbounded),
+        unbounded=not_bounded(unbounded),
         render=lambda output_max: b'%b,"max_tokens":%d}' % (sent[:-1], 0 if own == 0 else output_max),
         target=path,
         writes_long=_AN_HOUR in sent,
@@ -107,22 +117,8 @@ def read_count(body: Body, path: str, provider: Provider) -> Reading:
     model = text_of(body, "model", 200)
     pictures = Pictures(provider, model)
     unbounded, _ = _judged(body, pictures)
-    sent = rendered(body)
-    return Reading(
-        model=model,
-        action="chat",
-        extra_actions=_actions(unbounded, pictures),
-        streamed=False,
-        wants_usage=True,
-        own_output=1,
-        choices=1,
-        covers_reasoning=True,
-        input_bound=1,
-        unbounded=_sentence(unbounded),
-        render=lambda _: sent,
-        target=path,
-        is_free=True,
-    )
+    actions = _actions(unbounded, pictures)
+    return counting(body, model, path, extra_actions=actions, unbounded=not_bounded(unbounded))
 
 
 def _actions(unbounded: dict[str, str], pictures: Pictures) -> frozenset[str]:
@@ -152,10 +148,6 @@ def _judged(body: Body, pictures: Pictures) -> tuple[dict[str, str], int]:
 def _tier(body: Body, provider: Provider) -> Body:
     # Left out, an account's own priority tier would be taken, and with it another price.
     return {"service_tier": "standard_only"} if provider.name == "anthropic" else {}
-
-
-def _sentence(unbounded: dict[str, str]) -> str:
-    return f"The cost of this cannot be bounded here: {', '.join(sorted(unbounded))}." if unbounded else ""
 
 
 def _fields(body: Body, provider: Provider) -> Found:

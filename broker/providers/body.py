@@ -1,7 +1,9 @@
 """Reading the members of a JSON body that came from an app: the type each must have, or a refusal that names it."""
 
+from collections.abc import Iterable
+
 from broker.core.strict_json import dumps
-from broker.providers.dialect import Body, refuse_request
+from broker.providers.dialect import Body, Reading, refuse_request
 
 NORMALISING_FACTOR = 11
 """Tokens a byte where the tokenizer is not known: NFKC turns one three-byte character into up to 18 characters."""
@@ -55,3 +57,29 @@ def rendered(body: Body) -> bytes:
 def shown(name: str) -> str:
     """A name of the app's as it may stand in our sentence."""
     return "".join(char if char.isascii() and (char.isalnum() or char in "_-.") else "?" for char in name[:40])
+
+
+def not_bounded(names: Iterable[str]) -> str:
+    """Why a request is refused that has these; empty where there are none."""
+    listed = ", ".join(sorted(names))
+    return f"The cost of this cannot be bounded here: {listed}." if listed else ""
+
+
+def counting(body: Body, model: str, path: str, *, extra_actions: frozenset[str], unbounded: str) -> Reading:
+    """A request that asks how many tokens it has: it runs no model, costs nothing, and goes as it came."""
+    sent = rendered(body)
+    return Reading(
+        model=model,
+        action="chat",
+        extra_actions=extra_actions,
+        streamed=False,
+        wants_usage=True,
+        own_output=1,
+        choices=1,
+        covers_reasoning=True,
+        input_bound=1,
+        unbounded=unbounded,
+        render=lambda _: sent,
+        target=path,
+        is_free=True,
+    )

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from broker.core.strict_json import JSONValue
-from broker.providers.body import NORMALISING_FACTOR, count_of, objects_of, rendered, shown
+from broker.providers.body import NORMALISING_FACTOR, count_of, counting, not_bounded, objects_of, rendered, shown
 from broker.providers.dialect import Body, Reading, refuse_request
 from broker.providers.images import Pictures
 from broker.providers.registry import Provider
@@ -80,7 +80,7 @@ def read_generate(body: Body, size: int, provider: Provider, path: str, model: s
         choices=choices,
         covers_reasoning=_covers_thoughts(model, config, provider),
         input_bound=(max(size, len(sent) + len(rest) + 60) - pictures.data) * NORMALISING_FACTOR + bound,
-        unbounded=_sentence(unbounded),
+        unbounded=not_bounded(unbounded),
         render=lambda output_max: _put_together(sent, rest, output_max),
         target=path,
     )
@@ -93,22 +93,8 @@ def read_count(body: Body, provider: Provider, path: str, model: str) -> Reading
     asked = _spelt(inner) if isinstance(inner, dict) else outer
     pictures = Pictures(provider, model)
     unbounded, _ = _judged(asked, pictures)
-    sent = rendered(body)
-    return Reading(
-        model=model,
-        action="chat",
-        extra_actions=pictures.actions.union(action for action in unbounded.values() if action),
-        streamed=False,
-        wants_usage=True,
-        own_output=1,
-        choices=1,
-        covers_reasoning=True,
-        input_bound=1,
-        unbounded=_sentence(unbounded),
-        render=lambda _: sent,
-        target=path,
-        is_free=True,
-    )
+    actions = pictures.actions.union(action for action in unbounded.values() if action)
+    return counting(body, model, path, extra_actions=actions, unbounded=not_bounded(unbounded))
 
 
 def _put_together(sent: bytes, config: bytes, output_max: int) -> bytes:
@@ -171,10 +157,6 @@ def _judged(asked: Body, pictures: Pictures) -> tuple[dict[str, str], int]:
     functions = sum(len(objects_of(tool, "functionDeclarations")) for tool in spelt)
     bound = REQUEST_TOKENS + CONTENT_TOKENS * len(contents) + TOOL_TOKENS * functions + pictures.tokens
     return found, bound + (TOOLS_TOKENS if tools else 0)
-
-
-def _sentence(unbounded: dict[str, str]) -> str:
-    return f"The cost of this cannot be bounded here: {', '.join(sorted(unbounded))}." if unbounded else ""
 
 
 def _fields(asked: Body, provider: Provider) -> Found:

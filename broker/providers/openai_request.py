@@ -4,7 +4,16 @@ import re
 from collections.abc import Iterator
 
 from broker.core.strict_json import JSONValue
-from broker.providers.body import NORMALISING_FACTOR, count_of, flag_of, objects_of, rendered, shown, text_of
+from broker.providers.body import (
+    NORMALISING_FACTOR,
+    count_of,
+    flag_of,
+    not_bounded,
+    objects_of,
+    rendered,
+    shown,
+    text_of,
+)
 from broker.providers.dialect import Body, Reading, refuse_request
 from broker.providers.images import Pictures
 from broker.providers.registry import Provider
@@ -82,7 +91,7 @@ def read_chat(body: Body, size: int, provider: Provider, path: str) -> Reading:
         covers_reasoning=provider.name in BYTE_LEVEL,
         # What is sent counts, too: 1e15 is four bytes of the app's and eighteen of ours.
         input_bound=(max(size, len(sent) + _LONGEST_MAXIMUM) - (pictures.data if pictures else 0)) * factor + constants,
-        unbounded=f"The cost of this cannot be bounded here: {', '.join(sorted(needs))}." if needs else "",
+        unbounded=not_bounded(needs) if needs else "",
         render=lambda output_max: b"%b,%b%d}" % (sent[:-1], maximum, output_max),
         target=path,
     )

@@ -3,7 +3,16 @@
 from collections.abc import Iterator
 
 from broker.core.strict_json import JSONValue
-from broker.providers.body import NORMALISING_FACTOR, count_of, flag_of, objects_of, rendered, shown, text_of
+from broker.providers.body import (
+    NORMALISING_FACTOR,
+    count_of,
+    flag_of,
+    not_bounded,
+    objects_of,
+    rendered,
+    shown,
+    text_of,
+)
 from broker.providers.dialect import Body, Reading, refuse_request
 from broker.providers.images import Pictures
 from broker.providers.openai_request import BYTE_LEVEL, MESSAGE_TOKENS, REQUEST_TOKENS, SEARCHES, TOOL_TOKENS
@@ -94,7 +103,7 @@ def read_response(body: Body, size: int, provider: Provider, path: str) -> Readi
         + REQUEST_TOKENS
         + MESSAGE_TOKENS * max(len(items), 1)
         + TOOL_TOKENS * len(tools),
-        unbounded=f"The cost of this cannot be bounded here: {', '.join(sorted(needs))}." if needs else "",
+        unbounded=not_bounded(needs),
         render=lambda output_max: b'%b,"max_output_tokens":%d}' % (sent[:-1], output_max),
         target=path,
     )

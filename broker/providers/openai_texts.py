@@ -1,7 +1,7 @@
 """The smaller endpoints of OpenAI's dialect as requests: completions, embeddings, moderations."""
 
 from broker.core.strict_json import JSONValue
-from broker.providers.body import NORMALISING_FACTOR, count_of, flag_of, rendered, shown, text_of
+from broker.providers.body import NORMALISING_FACTOR, count_of, flag_of, not_bounded, rendered, shown, text_of
 from broker.providers.dialect import Body, Reading, refuse_request
 from broker.providers.openai_request import BYTE_LEVEL, REQUEST_TOKENS, sent_options, wants_usage
 from broker.providers.registry import Provider
@@ -116,5 +116,4 @@ def _factor(provider: Provider) -> int:
 
 
 def _unknown(body: Body, known: frozenset[str], provider: Provider) -> str:
-    names = sorted(shown(name) for name in body.keys() - known - provider.allow_fields)
-    return f"The cost of this cannot be bounded here: {', '.join(names)}." if names else ""
+    return not_bounded(shown(name) for name in body.keys() - known - provider.allow_fields)
