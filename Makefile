@@ -72,7 +72,7 @@ screenshots: $(INSTALLED) ## Take the pictures in docs/images anew (needs chromi
 wheel: $(INSTALLED) ## Build a wheel into dist/
 	$(BIN)/hatchling build -t wheel
 
-COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url
+COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header --no-emit-index-url --no-strip-extras
 lock: ## Lock the newest versions that pyproject.toml allows (needs uv)
 	$(COMPILE) --upgrade --extra build --extra postgres pyproject.toml -o requirements.lock
 	$(COMPILE) --upgrade --extra build --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
