@@ -26,11 +26,16 @@ STREAM = [answer("Hello", None, candidatesTokenCount=1), answer(" there", None, 
 
 
 async def answer_generate(asked: Asked, writer: asyncio.StreamWriter) -> None:
-    """The well-behaved provider: JSON or a stream of three pieces, with true usage; counting, and the list of models."""
+    """The well-behaved provider: JSON or a stream of three pieces, with true usage; counting, embeddings, and the list of models."""
     if asked.method == "GET":
         writer.write(whole({"models": []}))
     elif ":countTokens" in asked.target:
         writer.write(whole({"totalTokens": 10}))
+    elif ":batchEmbedContents" in asked.target:
+        many = [{"values": [0.1, 0.2]} for _ in asked.json()["requests"]]
+        writer.write(whole({"embeddings": many, "usageMetadata": {"promptTokenCount": 10}}))
+    elif ":embedContent" in asked.target:
+        writer.write(whole({"embedding": {"values": [0.1, 0.2]}, "usageMetadata": {"promptTokenCount": 10}}))
     elif ":streamGenerateContent" in asked.target:
         writer.write(head(200, "text/event-stream"))
         for said in STREAM:

@@ -1,4 +1,4 @@
-"""Google's dialect: Gemini's generateContent, its usage, its stream, its errors."""
+"""Google's dialect: Gemini's generateContent and embeddings, their usage, stream and errors."""
 
 import re
 from functools import lru_cache
@@ -9,6 +9,7 @@ from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
 from broker.core.usage import NO_USAGE, Usage
 from broker.providers.client import Headers
 from broker.providers.dialect import Body, Endpoint, Meter, Reading, Seen, counted, refuse_request
+from broker.providers.google_embeddings import read_batch, read_embedding
 from broker.providers.google_request import SSE, read_count, read_generate
 from broker.providers.registry import Provider
 from broker.providers.sse import data_of
@@ -23,6 +24,7 @@ _STATUS = {
     429: "RESOURCE_EXHAUSTED",
 }
 _CALL = re.compile(r"/v1(?:beta)?/models/([A-Za-z0-9][A-Za-z0-9._-]{0,199}):([a-zA-Z]+)")
+_EMBEDDINGS = ("embedContent", "batchEmbedContents")
 _LISTINGS = ("/v1/models", "/v1beta/models")
 
 
@@ -61,6 +63,23 @@ class CountTokens:
         return ChunkMeter()
 
 
+class Embed:
+    """POST …/models/{model}:embedContent, and batchEmbedContents: nothing but what goes in is paid for."""
+
+    def __init__(self, model: str, *, many: bool) -> None:
+        self._model = model
+        self._read = read_batch if many else read_embedding
+
+    def read(self, body: Body, size: int, provider: Provider, path: str) -> Reading:
+        return self._read(body, size, provider, path.removesuffix(SSE), self._model)
+
+    def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
+        return read_usage(answer.get("usageMetadata") if isinstance(answer, dict) else None)
+
+    def meter(self, *, wants_usage: bool) -> Meter:
+        return ChunkMeter()
+
+
 @lru_cache(maxsize=256)
 def _endpoint(path: str) -> Endpoint | None:
     match = _CALL.fullmatch(path)
@@ -71,7 +90,16 @@ def _endpoint(path: str) -> Endpoint | None:
         return CountTokens(model)
     if method in ("generateContent", "streamGenerateContent"):
         return Generate(model, streams=method == "streamGenerateContent")
+    if method in _EMBEDDINGS:
+        return Embed(model, many=method == "batchEmbedContents")
     return None
+
+
+def _methods(model: str) -> list[str]:
+    """What may be asked of a model, by its name; Google has none that does both."""
+    if "embedding" in model:
+        return [*_EMBEDDINGS, "countTokens"]
+    return ["generateContent", "streamGenerateContent", "countTokens"]
 
 
 class Google:
@@ -84,9 +112,9 @@ class Google:
         return path in _LISTINGS
 
     def listing(self, models: list[str], provider: Provider) -> bytes:
-        methods = ["generateContent", "streamGenerateContent", "countTokens"]
         named = [
-            {"name": f"models/{model}", "displayName": model, "supportedGenerationMethods": methods} for model in models
+            {"name": f"models/{model}", "displayName": model, "supportedGenerationMethods": _methods(model)}
+            for model in models
         ]
         return dumps({"models": named})
 

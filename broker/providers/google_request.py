@@ -57,7 +57,7 @@ _MOST = 2**31 - 1
 
 def read_generate(body: Body, size: int, provider: Provider, path: str, model: str) -> Reading:
     """Reads a request body of `size` bytes; raises CallRefused when it is not valid."""
-    asked = _spelt(body)
+    asked = spelt(body)
     streamed = path.endswith(SSE)
     config = _config_of(asked)
     choices = count_of(config, "candidateCount", 8) or 1
@@ -88,9 +88,9 @@ def read_generate(body: Body, size: int, provider: Provider, path: str, model: s
 
 def read_count(body: Body, provider: Provider, path: str, model: str) -> Reading:
     """countTokens, which runs no model and costs nothing."""
-    outer = _spelt(body)
+    outer = spelt(body)
     inner = outer.get("generateContentRequest")
-    asked = _spelt(inner) if isinstance(inner, dict) else outer
+    asked = spelt(inner) if isinstance(inner, dict) else outer
     pictures = Pictures(provider, model)
     unbounded, _ = _judged(asked, pictures)
     actions = pictures.actions.union(action for action in unbounded.values() if action)
@@ -105,19 +105,19 @@ def _put_together(sent: bytes, config: bytes, output_max: int) -> bytes:
 def _covers_thoughts(model: str, config: Body, provider: Provider) -> bool:
     """Google counts thoughts in maxOutputTokens: a model that thinks too long ends with MAX_TOKENS and no text."""
     thinking = config.get("thinkingConfig")
-    thinks_nothing = isinstance(thinking, dict) and _spelt(thinking).get("thinkingBudget") == 0
+    thinks_nothing = isinstance(thinking, dict) and spelt(thinking).get("thinkingBudget") == 0
     return thinks_nothing or (provider.name == "google" and model.startswith("gemini-"))
 
 
-def _spelt(body: Body) -> Body:
+def spelt(body: Body) -> Body:
     """Google takes names in camelCase and in snake_case; two spellings of one name at once are refused."""
-    spelt: Body = {}
+    read: Body = {}
     for name, value in body.items():
         known = _camel(name) if _SNAKE.fullmatch(name) else name
-        if known in spelt:
+        if known in read:
             raise refuse_request(f"{shown(known)} stands in two spellings.")
-        spelt[known] = value
-    return spelt
+        read[known] = value
+    return read
 
 
 def _camel(name: str) -> str:
@@ -131,30 +131,30 @@ def _config_of(asked: Body) -> Body:
         return {}
     if not isinstance(config, dict):
         raise refuse_request("generationConfig must be an object.")
-    return _spelt(config)
+    return spelt(config)
 
 
 def _judged(asked: Body, pictures: Pictures) -> tuple[dict[str, str], int]:
     """What has no bound, and the tokens that are added to those of the body's own bytes."""
-    contents, tools = [_spelt(each) for each in objects_of(asked, "contents")], objects_of(asked, "tools")
+    contents, tools = [spelt(each) for each in objects_of(asked, "contents")], objects_of(asked, "tools")
     if not contents:
         raise refuse_request("contents must be an array of objects.")
     system = asked.get("systemInstruction")
     if isinstance(system, dict):
-        contents.append(_spelt(system))
+        contents.append(spelt(system))
     elif system is not None:
         raise refuse_request("systemInstruction must be an object.")
-    spelt, config = [_spelt(tool) for tool in tools], _config_of(asked)
+    named, config = [spelt(tool) for tool in tools], _config_of(asked)
     resolution = config.get("mediaResolution")
     found = dict(
         [
             *_fields(asked, pictures.provider),
             *_settings(config),
-            *(each for content in contents for each in _content(content, pictures, resolution)),
-            *(each for tool in spelt for each in _tool(tool)),
+            *(each for content in contents for each in needs_of_content(content, pictures, resolution)),
+            *(each for tool in named for each in _tool(tool)),
         ]
     )
-    functions = sum(len(objects_of(tool, "functionDeclarations")) for tool in spelt)
+    functions = sum(len(objects_of(tool, "functionDeclarations")) for tool in named)
     bound = REQUEST_TOKENS + CONTENT_TOKENS * len(contents) + TOOL_TOKENS * functions + pictures.tokens
     return found, bound + (TOOLS_TOKENS if tools else 0)
 
@@ -176,19 +176,20 @@ def _settings(config: Body) -> Found:
             yield f"generationConfig.{shown(name)}", _CONFIG_ACTIONS.get(name, "")
 
 
-def _content(content: Body, pictures: Pictures, resolution: JSONValue) -> Found:
+def needs_of_content(content: Body, pictures: Pictures, resolution: JSONValue = None) -> Found:
+    """`resolution` is the one that the request asks for where a part says nothing."""
     yield from ((f"contents.{shown(name)}", "") for name in content.keys() - {"role", "parts"})
     for part in objects_of(content, "parts"):
-        yield from _part(_spelt(part), pictures, resolution)
+        yield from _part(spelt(part), pictures, resolution)
 
 
 def _part(part: Body, pictures: Pictures, resolution: JSONValue) -> Found:
     for name, value in part.items():
         if name == "functionResponse" and isinstance(value, dict):
             for inner in objects_of(value, "parts"):
-                yield from _part(_spelt(inner), pictures, resolution)
+                yield from _part(spelt(inner), pictures, resolution)
         elif name == "inlineData":
-            yield from _inline(_spelt(value) if isinstance(value, dict) else {}, pictures, resolution)
+            yield from _inline(spelt(value) if isinstance(value, dict) else {}, pictures, resolution)
         elif name not in _PART:
             yield f"parts.{shown(name)}", _PART_ACTIONS.get(name, "")
 

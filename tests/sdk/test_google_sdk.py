@@ -89,6 +89,19 @@ def test_counting_tokens_costs_nothing(place: Place) -> None:
     assert place.budget(granted)["settled"] == 0
 
 
+@pytest.mark.parametrize("version", ["v1", "v1beta"])
+def test_embeddings_cost_what_goes_in(place: Place, version: str) -> None:
+    granted = place.installation.grant(provider="google", models=["gemini-embedding-*"], actions=["embeddings"])
+    with place.client(granted, api_version=version) as client:
+        config = types.EmbedContentConfig(output_dimensionality=2, task_type="RETRIEVAL_QUERY")
+        many: Any = ["Hello", "there"]
+        found = client.models.embed_content(model="gemini-embedding-001", contents=many, config=config)
+        assert [each.values for each in found.embeddings or []] == [[0.1, 0.2]] * 2
+    # 10 tokens at $0.15 a million, rounded up.
+    assert place.budget(granted)["settled"] == 2
+    assert place.provider.asked[-1].target == f"/{version}/models/gemini-embedding-001:batchEmbedContents"
+
+
 def test_the_models_that_were_granted(place: Place, granted: Granted) -> None:
     with place.client(granted) as client:
         assert [model.name for model in client.models.list()] == [f"models/{MODEL}"]
