@@ -68,8 +68,11 @@ _ENDPOINTS: dict[str, Endpoint] = {"/v1/messages": Messages(), "/v1/messages/cou
 class Anthropic:
     name = "anthropic"
 
-    def endpoint(self, path: str) -> Endpoint | None:
-        return _ENDPOINTS.get(path)
+    def endpoint(self, method: str, path: str) -> Endpoint | None:
+        return _ENDPOINTS.get(path) if method == "POST" else None
+
+    def methods(self, path: str) -> tuple[str, ...]:
+        return ("POST",) if path in _ENDPOINTS else ()
 
     def is_listing(self, path: str) -> bool:
         return path == "/v1/models"

@@ -75,8 +75,11 @@ class Dialect(Protocol):
 
     name: str
 
-    def endpoint(self, path: str) -> Endpoint | None:
-        """What is called by a POST to this path of the provider's own; None is not forwarded."""
+    def endpoint(self, method: str, path: str) -> Endpoint | None:
+        """What is called by this method at this path of the provider's own; None is not forwarded."""
+
+    def methods(self, path: str) -> tuple[str, ...]:
+        """The methods that are forwarded at this path; none where there is nothing at it."""
 
     def is_listing(self, path: str) -> bool:
         """Whether a GET of this path asks for the list of models."""

@@ -105,8 +105,11 @@ def _methods(model: str) -> list[str]:
 class Google:
     name = "google"
 
-    def endpoint(self, path: str) -> Endpoint | None:
-        return _endpoint(path)
+    def endpoint(self, method: str, path: str) -> Endpoint | None:
+        return _endpoint(path) if method == "POST" else None
+
+    def methods(self, path: str) -> tuple[str, ...]:
+        return () if _endpoint(path) is None else ("POST",)
 
     def is_listing(self, path: str) -> bool:
         return path in _LISTINGS

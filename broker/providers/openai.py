@@ -90,8 +90,11 @@ class OpenAI:
 
     name = "openai"
 
-    def endpoint(self, path: str) -> Endpoint | None:
-        return _ENDPOINTS.get(path)
+    def endpoint(self, method: str, path: str) -> Endpoint | None:
+        return _ENDPOINTS.get(path) if method == "POST" else None
+
+    def methods(self, path: str) -> tuple[str, ...]:
+        return ("POST",) if path in _ENDPOINTS else ()
 
     def is_listing(self, path: str) -> bool:
         return path == "/v1/models"

@@ -93,14 +93,15 @@ class Proxy:
             return await self._listing.status(principal)
         if route is None or provider is None:
             raise not_found()
-        endpoint = dialect.endpoint(route.path)
+        endpoint = dialect.endpoint(scope["method"], route.path)
         if endpoint is None:
             if dialect.is_listing(route.path):
                 _require(scope, "GET")
                 return await self._listing.models(principal, provider, dialect)
+            if methods := dialect.methods(route.path):
+                _require(scope, *methods)
             await self._listing.require_granted(principal, provider)
             raise not_found()
-        _require(scope, "POST")
         raw = await read_body(headers, scope, receive, self._max_body)
         path = route.path + dialect.query(scope["query_string"])
         try:
@@ -157,9 +158,9 @@ class Proxy:
         await self._noted.finish()
 
 
-def _require(scope: Scope, method: str) -> None:
-    if scope["method"] != method:
-        raise CallRefused("method_not_allowed", f"This path takes {method} only.")
+def _require(scope: Scope, *methods: str) -> None:
+    if scope["method"] not in methods:
+        raise CallRefused("method_not_allowed", f"This path takes {' or '.join(methods)} only.")
 
 
 def not_found() -> CallRefused:

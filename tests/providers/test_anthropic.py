@@ -177,6 +177,6 @@ def test_the_list_of_models_has_anthropics_shape() -> None:
 
 
 def test_only_its_own_paths_are_endpoints() -> None:
-    assert Anthropic().endpoint("/v1/messages") is not None
+    assert Anthropic().endpoint("POST", "/v1/messages") is not None
     for path in ("/v1/messages/batches", "/v1/complete", "/v1/messages/", "/v1/files", "/v1/chat/completions"):
-        assert Anthropic().endpoint(path) is None
+        assert Anthropic().endpoint("POST", path) is None

@@ -31,7 +31,7 @@ def test_thoughts_are_output_and_what_tools_gave_is_input() -> None:
 
 
 def test_a_usage_that_is_not_there_is_not_absurd() -> None:
-    generate = Google().endpoint("/v1/models/gemini-2.5-flash:generateContent")
+    generate = Google().endpoint("POST", "/v1/models/gemini-2.5-flash:generateContent")
     assert generate is not None
     assert read_usage(None) == generate.usage({}) == generate.usage([]) == (None, False)
     assert generate.usage(answer()) == (Usage(10, 5), False)
@@ -152,7 +152,7 @@ def test_an_error_of_the_providers_own_is_known_by_its_shape(said: Any, is_error
     ],
 )  # fmt: skip
 def test_its_paths_name_the_model(path: str) -> None:
-    assert Google().endpoint(path) is not None
+    assert Google().endpoint("POST", path) is not None
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_its_paths_name_the_model(path: str) -> None:
     ],
 )  # fmt: skip
 def test_only_its_own_paths_are_endpoints(path: str) -> None:
-    assert Google().endpoint(path) is None
+    assert Google().endpoint("POST", path) is None
 
 
 def test_of_a_query_only_the_form_of_a_stream_crosses() -> None:

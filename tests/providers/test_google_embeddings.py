@@ -21,7 +21,7 @@ PICTURE = {"inlineData": {"mimeType": "image/png", "data": "AAAA"}}
 
 
 def read(path: str, body: dict[str, Any], size: int = 0) -> Reading:
-    endpoint = Google().endpoint(path)
+    endpoint = Google().endpoint("POST", path)
     assert endpoint is not None
     return endpoint.read(body, size or len(dumps(body)), GOOGLE, path)
 
@@ -88,7 +88,7 @@ def test_what_is_not_known_or_has_no_bound_is_named(more: dict[str, Any], what: 
 
 
 def test_the_usage_is_what_went_in() -> None:
-    endpoint = Google().endpoint(MANY)
+    endpoint = Google().endpoint("POST", MANY)
     assert endpoint is not None
     assert endpoint.usage({"embeddings": [], "usageMetadata": {"promptTokenCount": 7}}) == (Usage(7, 0), False)
     assert endpoint.usage({"embeddings": []}) == (None, False)

@@ -26,7 +26,7 @@ def body(**changes: Any) -> dict[str, Any]:
 
 def read(provider: Provider = GOOGLE, path: str = PATH, query: str = "", size: int = 0, **changes: Any) -> Reading:
     asked = body(**changes)
-    endpoint = Google().endpoint(path)
+    endpoint = Google().endpoint("POST", path)
     assert endpoint is not None
     return endpoint.read(asked, size or len(dumps(asked)), provider, path + query)
 

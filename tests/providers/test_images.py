@@ -177,7 +177,7 @@ def generate(model: str, part: dict[str, Any], **config: Any) -> tuple[Provider,
 
 def read(asked: tuple[Provider, str, dict[str, Any]]) -> Reading:
     provider, path, body = asked
-    endpoint = DIALECTS[provider.dialect].endpoint(path)
+    endpoint = DIALECTS[provider.dialect].endpoint("POST", path)
     assert endpoint is not None
     return endpoint.read(body, len(dumps(body)), provider, path)
 

@@ -20,7 +20,7 @@ EMBEDDING = {"model": "text-embedding-3-small", "input": "Hello"}
 
 
 def read(path: str, asked: dict[str, Any], provider: Provider = OPENAI, size: int = 0) -> Reading:
-    endpoint = OpenAI().endpoint(path)
+    endpoint = OpenAI().endpoint("POST", path)
     assert endpoint is not None
     return endpoint.read(asked, size or len(dumps(asked)), provider, path)
 

@@ -74,7 +74,7 @@ def texts_of(value: Any) -> Iterator[str]:
 
 
 def read(provider: str, path: str, body: dict[str, Any]) -> Reading:
-    endpoint = DIALECTS[provider].endpoint(path)
+    endpoint = DIALECTS[provider].endpoint("POST", path)
     assert endpoint is not None
     found = endpoint.read(body, len(dumps(body)), PROVIDERS[provider], path)
     assert found.unbounded == ""
