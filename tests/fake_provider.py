@@ -38,6 +38,9 @@ class FakeProvider:
     port: int = 0
     asked: list[Asked] = field(default_factory=list)
     closed_early: int = 0
+    connections: int = 0
+    received: int = 0
+    """Bytes, whether or not they make a request."""
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
 
     @property
@@ -62,6 +65,20 @@ class FakeProvider:
             writer.close()
 
 
+class _Counting(asyncio.StreamReaderProtocol):
+    def __init__(self, provider: FakeProvider) -> None:
+        super().__init__(asyncio.StreamReader(), provider.serve)
+        self._provider = provider
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._provider.connections += 1
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._provider.received += len(data)
+        super().data_received(data)
+
+
 async def _read(reader: asyncio.StreamReader) -> Asked:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     method, target, _ = head[0].split(" ")
@@ -73,7 +90,7 @@ async def _read(reader: asyncio.StreamReader) -> Asked:
 @asynccontextmanager
 async def fake_provider(script: Script) -> AsyncIterator[FakeProvider]:
     provider = FakeProvider(script)
-    server = await asyncio.start_server(provider.serve, "127.0.0.1", 0)
+    server = await asyncio.get_running_loop().create_server(lambda: _Counting(provider), "127.0.0.1", 0)
     provider.port = server.sockets[0].getsockname()[1]
     try:
         yield provider

@@ -97,6 +97,36 @@ def test_a_second_request_on_the_connection_is_judged_alone(place: Place) -> Non
     assert len(place.provider.asked) == before + 1
 
 
+@pytest.mark.parametrize(
+    "trailer", ["authorization: Bearer {token}", "x-api-key: {token}", "host: evil.test", "cookie: a=b"]
+)
+def test_what_stands_behind_the_body_is_no_header(place: Place, trailer: str) -> None:
+    token = place.head.split("Bearer ")[1].strip()
+    bare = f"POST {TARGET} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n{LAST}"
+    body = CHUNKED.removesuffix(b"\r\n") + f"{trailer.format(token=token)}\r\n\r\n".encode()
+    before = len(place.provider.asked)
+    answered = place.say(f"{bare}Transfer-Encoding: chunked\r\n\r\n".encode() + body)
+    assert answered.startswith(b"HTTP/1.1 401 ")
+    assert len(place.provider.asked) == before
+
+
+def test_a_trailer_changes_nothing_of_a_good_call(place: Place) -> None:
+    body = CHUNKED.removesuffix(b"\r\n") + b"authorization: Bearer another\r\nhost: evil.test\r\n\r\n"
+    answered = place.say(place.request(f"{LAST}Transfer-Encoding: chunked\r\n", body))
+    assert answered.startswith(b"HTTP/1.1 200 ")
+    assert "evil" not in str(place.provider.asked[-1])
+
+
+def test_no_answer_of_the_proxy_names_the_server_or_may_be_kept(place: Place) -> None:
+    length = f"{LAST}Content-Length: {len(BODY)}\r\n"
+    for target, status in ((TARGET, 200), ("/proxy/openai/v1/nowhere", 404), ("/proxy/nobody/v1/models", 404)):
+        answered = place.say(place.request(length, BODY, f"POST {target} HTTP/1.1"))
+        head = answered.partition(b"\r\n\r\n")[0].lower() + b"\r\n"
+        assert head.startswith(b"http/1.1 %d " % status)
+        assert b"\r\ncache-control: no-store\r\n" in head
+        assert b"\r\nserver:" not in head
+
+
 @pytest.mark.parametrize("path", [TARGET, "/grants", "/nowhere"])
 def test_a_websocket_is_refused_before_anything_looks_at_it(place: Place, path: str) -> None:
     upgrade = (
