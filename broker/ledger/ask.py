@@ -9,6 +9,15 @@ from broker.ledger.judge import Demand
 from broker.ledger.rates import RateLeft
 
 
+class IdempotencyKey(NamedTuple):
+    """What an app calls one request by, however often it sends it; both are digests."""
+
+    digest: str
+    """Of the key and the grant that it is unique within."""
+    body: str
+    """Of the whole request: its provider, its path and its body."""
+
+
 class Ask(NamedTuple):
     """A call that wants to be admitted, under an id that was drawn for it and the lease of its worker."""
 
@@ -16,6 +25,7 @@ class Ask(NamedTuple):
     jti: str
     demand: Demand
     boot_id: str
+    key: IdempotencyKey | None = None
 
 
 class Reservation(NamedTuple):

@@ -3,7 +3,7 @@
 from broker.core.clock import Clock
 from broker.core.errors import BrokerError, Unavailable
 from broker.core.handle import Entropy, new_ordered_id, system_entropy
-from broker.ledger.ask import Ask, Reservation
+from broker.ledger.ask import Ask, IdempotencyKey, Reservation
 from broker.ledger.books import Books
 from broker.ledger.judge import Demand
 from broker.ledger.lease import Lease
@@ -25,10 +25,10 @@ class Reserver:
         self._entropy = entropy
         self._doubtful: set[str] = set()
 
-    async def __call__(self, jti: str, demand: Demand) -> Reservation:
+    async def __call__(self, jti: str, demand: Demand, key: IdempotencyKey | None = None) -> Reservation:
         """Raises CallRefused, or Unavailable when the books cannot answer."""
         self._lease.require()
-        ask = Ask(new_ordered_id("res", self._clock(), self._entropy), jti, demand, self._lease.boot_id)
+        ask = Ask(new_ordered_id("res", self._clock(), self._entropy), jti, demand, self._lease.boot_id, key)
         try:
             reservation = await self._books.submit(ask)
         except Doubtful:

@@ -128,6 +128,23 @@ END = updating(
 TRUTH = updating("reservation", "mark = ?, overrun = ?, outcome = ?", "id = ? AND mark = 'unresolved'", "tntt", echo=3)
 """What is learnt of a call that the sweep has ended."""
 
+IDEMPOTENCY_KEYS = reading(
+    "SELECT k.digest, k.body, k.reservation_id, k.taken_at, coalesce(r.state, '') AS state, coalesce(r.mark, '') AS mark, "
+    "coalesce(r.status, 0) AS status, coalesce(r.cost + r.overrun, 0) AS cost FROM idempotency_key AS k "
+    "LEFT JOIN reservation AS r ON r.id = k.reservation_id WHERE k.digest = ?",
+    "t",
+)
+"""With how the call stands that has it; one that is archived ended longer ago than any key is kept."""
+NEW_KEY = inserting("idempotency_key", ("digest", "body", "reservation_id", "taken_at"), "tttn", once=True)
+MOVE_KEY = updating(
+    "idempotency_key",
+    "body = ?, reservation_id = ?, taken_at = ?",
+    "digest = ? AND reservation_id = ?",
+    "ttntt",
+    echo=3,
+)
+"""A key that is free again passes to another call only from the one that had it when it was judged."""
+
 _LIVE = ", ".join(f"'{state.value}'" for state in sources(GrantEvent.FREEZE))
 FREEZE = updating(
     "grant", f"state = '{GrantState.FROZEN.value}', changed_at = ?", f"id = ? AND state IN ({_LIVE})", "nt", echo=1

@@ -8,6 +8,7 @@ from broker.core.money import MAX_MONEY, MicroUSD
 from broker.ledger.ask import Ask, Reservation
 from broker.ledger.charges import Charge, counters_of, exhausted, tightest
 from broker.ledger.frozen import freeze
+from broker.ledger.idempotency import Repeats
 from broker.ledger.judge import Demand, Plan, check_state, covering, foremost, plan
 from broker.ledger.keys import CounterKey
 from broker.ledger.late import end_late, held_of
@@ -51,6 +52,7 @@ class Transaction:
         self._anew = anew
         """Whether counters are read again, rather than believed until the write."""
         self._rates = Rates(memory.rates, now)
+        self._repeats = Repeats(now)
         self._answers: list[Answer] = [_NO_ANSWER] * len(operations)
         self._loaded: set[CounterKey] = set()
         self._ended: list[_End] = []
@@ -73,6 +75,7 @@ class Transaction:
         yield from self._tallies.write()
         if self._rows:
             yield HOLD, self._rows
+        yield from self._repeats.write()
         return self._answers
 
     def committed(self) -> None:
@@ -168,7 +171,11 @@ class Transaction:
         scopes = [pair for _, _, ready in known for pair in ready.scopes]
         scopes += [pair for wish in wishes for each, _ in wish.found for pair in limited(each, wish.ask.jti)]
         yield from self._rates.load(scopes)
+        yield from self._repeats.load([*(ask for _, ask, _ in known), *(wish.ask for wish in wishes)])
         for place, ask, ready in known:
+            if ask.key is not None and (repeated := self._repeats.judge(ask.key)) is not None:
+                self._answers[place] = repeated
+                continue
             planned = self._at_sight(ask.demand, ready)
             if planned is None:
                 self._wish(place, ask, wishes)
@@ -193,6 +200,8 @@ class Transaction:
 
     def _judge(self, wish: _Wish) -> Steps[Reservation | CallRefused]:
         ask, tallies = wish.ask, self._tallies
+        if ask.key is not None and (repeated := self._repeats.judge(ask.key)) is not None:
+            return repeated
         found = [(each, [Charge(k, tallies.open(k, limit)) for k, limit in keys.items()]) for each, keys in wish.found]
         refusals = {}
         for allowance, charges, planned in _tries(found, ask.demand):
@@ -221,6 +230,8 @@ class Transaction:
         tokens = planned.tokens(demand)
         tally = self._tallies.take(ready.charged, hold)
         self._rates.add(ask.id, ready.scopes, tokens)
+        if ask.key is not None:
+            self._repeats.take(ask.key, ask.id)
         price = demand.price
         self._began[ask.id] = Held(
             ready.grant_id, demand.provider, demand.model, hold, price, ready.charged, tokens

@@ -5,7 +5,7 @@ from typing import Any
 from broker.core.credential import SealedKey
 from broker.core.errors import BrokerError, CallRefused, Unavailable
 from broker.core.usage import Usage
-from broker.ledger.ask import Ask, Reservation
+from broker.ledger.ask import Ask, IdempotencyKey, Reservation
 from broker.ledger.judge import Demand
 from broker.ledger.rates import RateLeft
 from broker.ledger.settle import Close, Ending, Settled, read_price
@@ -21,12 +21,14 @@ def ask_to_plain(ask: Ask) -> Plain:
     return (
         ask.id, ask.jti, ask.boot_id, d.provider, d.model, d.action, d.extra_actions, d.input_bound, d.own_output,
         d.model_output, d.choices, d.covers_reasoning, d.streamed, d.price.text, d.unbounded,
+        None if ask.key is None else tuple(ask.key),
     )  # fmt: skip
 
 
 def ask_of(plain: Plain) -> Ask:
-    reservation_id, jti, boot_id, *demand, price, unbounded = plain
-    return Ask(reservation_id, jti, Demand._make((*demand, read_price(price), unbounded)), boot_id)
+    reservation_id, jti, boot_id, *demand, price, unbounded, key = plain
+    asked = Demand._make((*demand, read_price(price), unbounded))
+    return Ask(reservation_id, jti, asked, boot_id, None if key is None else IdempotencyKey._make(key))
 
 
 def close_to_plain(close: Close) -> Plain:

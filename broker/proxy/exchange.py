@@ -8,6 +8,7 @@ from broker.core.clock import Clock
 from broker.core.credential import SealedKey
 from broker.core.errors import BrokerError, CallRefused, Unavailable
 from broker.core.secret import Secret
+from broker.ledger.ask import IdempotencyKey
 from broker.ledger.books import Books
 from broker.ledger.judge import Demand
 from broker.ledger.reserve import Reservation, Reserver
@@ -47,7 +48,9 @@ class Means:
 
 
 class Exchange:
-    def __init__(self, means: Means, principal: Principal, work: Work, demand: Demand) -> None:
+    def __init__(
+        self, means: Means, principal: Principal, work: Work, demand: Demand, once: IdempotencyKey | None
+    ) -> None:
         self.channel = Channel()
         self.demand = demand
         self.jti = principal.jti
@@ -57,6 +60,7 @@ class Exchange:
         self._means = means
         self._principal = principal
         self._work = work
+        self._once = once
         self._forwarding: asyncio.Task[object] | None = None
         """The task of this call while it may be cut: between its reservation and its ending."""
         self._cut: CallRefused | None = None
@@ -80,7 +84,7 @@ class Exchange:
     async def run(self) -> CallRefused | None:
         """Gives the refusal of a call that was never admitted."""
         try:
-            reservation = await self._means.reserve(self.jti, self.demand)
+            reservation = await self._means.reserve(self.jti, self.demand, self._once)
         except Exception as error:  # whatever it is, nothing was forwarded, and somebody waits for an answer
             if not isinstance(error, BrokerError):
                 log.exception("reserve.broke", exc_info=error)

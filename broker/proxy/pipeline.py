@@ -7,6 +7,7 @@ from starlette.types import Receive, Scope, Send
 
 from broker.core.errors import BrokerError, CallRefused, Unavailable
 from broker.core.usage import Price
+from broker.ledger.ask import IdempotencyKey
 from broker.ledger.judge import NO_PRICE, Demand
 from broker.ops.log import logger
 from broker.prices.book import FREE, PriceBook, output_limit
@@ -25,6 +26,7 @@ from broker.proxy.noted import Noted
 from broker.proxy.proven import NONCE, Prover, giving, require_proof
 from broker.proxy.read import ClientLeft, Route, check_framing, parse_body, read_body, read_route
 from broker.proxy.refuse import refused
+from broker.proxy.repeat import key_in, read_key
 from broker.proxy.respond import relay, send_whole
 
 log = logger("proxy")
@@ -102,6 +104,7 @@ class Proxy:
                 _require(scope, *methods)
             await self._listing.require_granted(principal, provider)
             raise not_found()
+        key = read_key(headers)
         raw = await read_body(headers, scope, receive, self._max_body)
         path = route.path + dialect.query(scope["query_string"])
         try:
@@ -110,11 +113,12 @@ class Proxy:
             # Whoever may not use this provider is told so first, whatever else is wrong with the request.
             await self._listing.require_granted(principal, provider)
             raise
-        return self._start(principal, Work(provider, dialect, endpoint, reading, dialect.headers(headers)))
+        once = None if key is None else key_in(principal.grant_id, key, f"{provider.name}{path}", raw)
+        return self._start(principal, Work(provider, dialect, endpoint, reading, dialect.headers(headers)), once)
 
-    def _start(self, principal: Principal, work: Work) -> Exchange:
+    def _start(self, principal: Principal, work: Work, once: IdempotencyKey | None) -> Exchange:
         """From here on the call is its own task: the app may leave, the books may not."""
-        exchange = Exchange(self._means, principal, work, self._demand(work))
+        exchange = Exchange(self._means, principal, work, self._demand(work), once)
         task = asyncio.create_task(self._run(exchange, principal, work))
         self._exchanges.add(task)
         task.add_done_callback(self._exchanges.discard)

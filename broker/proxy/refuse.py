@@ -21,6 +21,9 @@ STATUS = {
     "requests_exhausted": 402,
     "rate_limited": 429,
     "too_many_concurrent": 429,
+    "in_progress": 409,
+    "already_ran": 409,
+    "idempotency_mismatch": 422,
     "not_found": 404,
     "method_not_allowed": 405,
     "invalid_request": 400,
@@ -33,7 +36,7 @@ STATUS = {
 }
 
 _LIMITS = {"budget_exhausted": "budget", "requests_exhausted": "requests"}
-_NOT_WORTH_RETRYING = frozenset(["grant_paused", "grant_frozen"])
+_NOT_WORTH_RETRYING = frozenset(["grant_paused", "grant_frozen", "already_ran"])
 _INSUFFICIENT = frozenset(["provider_not_granted", "model_not_granted", "action_not_granted"])
 
 

@@ -1,4 +1,4 @@
-"""What ended long ago and serves nobody any more: sign-ins, tries, requests with their codes, tokens."""
+"""What ended long ago and serves nobody any more: sign-ins, tries, requests with their codes, idempotency keys, tokens."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,6 +20,7 @@ _TABLES = SQLModel.metadata.tables
 _ATTEMPT, _SESSION, _REFRESH = _TABLES["attempt"], _TABLES["session"], _TABLES["refresh_token"]
 _CODE, _REQUEST, _SEEN = _TABLES["code"], _TABLES["grant_request"], _TABLES["seen"]
 _DEVICE, _RECEIPT = _TABLES["device"], _TABLES["consent_receipt"]
+_KEY = _TABLES["idempotency_key"]
 _TOKEN, _CALL, _ACCESS = _TABLES["access_token"], _TABLES["reservation"], _TABLES["access"]
 
 READ = 1_000
@@ -64,6 +65,7 @@ KINDS = (
     Kind("tries to sign in", _ATTEMPT, lambda until: _ATTEMPT.c.at <= until),
     Kind("sessions", _SESSION, lambda until: _SESSION.c.ends_at <= until),
     Kind("proofs and assertions", _SEEN, lambda until: _SEEN.c.ends_at <= until),
+    Kind("idempotency keys", _KEY, lambda until: _KEY.c.taken_at <= until),
     Kind("refresh tokens", _REFRESH, lambda until: _REFRESH.c.ends_at <= until),
     Kind("access tokens", _TOKEN, lambda until: and_(_TOKEN.c.ends_at <= until, ~_is_named(until), ~_has_child())),
     Kind("codes", _CODE, lambda until: _CODE.c.ends_at <= until),

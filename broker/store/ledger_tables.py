@@ -112,6 +112,20 @@ class Reservation(SQLModel, table=True):
     """1 once a byte may have reached the provider: then it counts in the rates even when it did not run."""
 
 
+class IdempotencyKey(SQLModel, table=True):
+    """What an app calls a request by that must run once; how its call stands, the reservation says."""
+
+    __tablename__ = "idempotency_key"
+    __table_args__ = (BY_KEY,)
+
+    digest: str = text(primary_key=True)
+    """Of the key and its grant."""
+    body: str = text()
+    """Digest of the request."""
+    reservation_id: str = text()
+    taken_at: int = number()
+
+
 class UsageEntry(SQLModel, table=True):
     """What an ended call adds to the roll-ups, until it is folded into them; a trigger writes it with the ending.
 

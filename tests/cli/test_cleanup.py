@@ -65,6 +65,7 @@ def _ended(data: Path, at: int) -> None:
         "INSERT INTO device (digest, user_code_digest, sealed_user_code, request_id, client_id, asked_from, claim, created_at, "
         f"interval, ends_at) VALUES ('dev_{at}', '{at}', '', 'grq_{at}', (SELECT id FROM client), '', '', 1, 5, {at})",
     )
+    rows(data, f"INSERT INTO idempotency_key VALUES ('key_{at}', 'x', 'x', {at})")
     rows(data, f"INSERT INTO seen VALUES ('see_{at}', {at})")
 
 
@@ -88,9 +89,10 @@ def test_what_ended_long_ago_is_deleted_and_what_is_young_stays(broker: Broker, 
     for at in (5, 2**62):
         _ended(data, at)
     out = broker("cleanup", "--older-than", "1d").out
-    for words in ("tries to sign in", "sessions", "codes", "device codes", "requests", "proofs and assertions"):
+    kinds = ("tries to sign in", "sessions", "codes", "device codes", "requests", "proofs and assertions")
+    for words in (*kinds, "idempotency keys"):
         assert f"1 {words} were deleted." in out
-    digests = [(table, "digest") for table in ("session", "code", "device", "seen")]
+    digests = [(table, "digest") for table in ("session", "code", "device", "seen", "idempotency_key")]
     for table, key in (("attempt", "id"), ("grant_request", "id"), *digests):
         assert [row[0][4:] for row in rows(data, f"SELECT {key} FROM {table}")] == [str(2**62)]
     assert "deleted" not in broker("cleanup", "--older-than", "1d").out
