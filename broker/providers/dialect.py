@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from broker.core.errors import CallRefused
 from broker.core.strict_json import JSONValue
 from broker.core.usage import Usage
 from broker.providers.client import Headers
+from broker.providers.form import Form, FormRule
 from broker.providers.registry import Provider
 
 Body = dict[str, JSONValue]
@@ -36,6 +37,10 @@ class Reading(NamedTuple):
     """Whether the provider asks no money for it, whatever the model."""
     writes_long: bool = False
     """Whether some of the input may be kept for an hour."""
+    content_type: bytes = b"application/json"
+    """Of the body that `render` gives."""
+    gives: frozenset[bytes] = frozenset()
+    """Media types that a whole answer may have besides JSON; it is then passed on as it comes."""
 
 
 @dataclass(slots=True)
@@ -68,6 +73,16 @@ class Endpoint(Protocol):
         """The reported usage of a whole answer, and whether it was there but absurd."""
 
     def meter(self, *, wants_usage: bool) -> Meter: ...
+
+
+@runtime_checkable
+class FormEndpoint(Endpoint, Protocol):
+    """An endpoint that takes its body in parts, whether or not it takes JSON, too."""
+
+    form: FormRule
+
+    def read_form(self, form: Form, size: int, provider: Provider, path: str) -> Reading:
+        """As `read`, of a body in parts."""
 
 
 class Dialect(Protocol):

@@ -26,6 +26,10 @@ class Channel:
     def __init__(self) -> None:
         self.left = False
         """Whether the app has hung up."""
+        self.is_raw = False
+        """Whether what is given are bytes of no shape that could hold an error."""
+        self.broke = False
+        """Whether the answer ended before it was whole, where nothing in it can say so."""
         self._head: asyncio.Future[Head] = asyncio.get_running_loop().create_future()
         self._pieces: asyncio.Queue[bytes | None] | None = None
         """Made for the answers that come in pieces."""

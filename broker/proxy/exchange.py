@@ -168,6 +168,9 @@ class Exchange:
         if not self.channel.has_head:
             self._answer(refusal, limits)
             return
+        if self.channel.is_raw:
+            self.channel.broke = True
+            return
         # A broken stream ends with the dialect's own error event, never with a clean end.
         status = self._means.refuser.answer(refusal, self._work.dialect)[0]
         await self.channel.give(self._work.dialect.error_event(refusal, status), self._means.silence)

@@ -25,8 +25,17 @@ _DID_NOT_RUN = frozenset([*range(400, 500), 500, 503, 529])
 """With a complete error in the dialect's own shape, before any content: the provider says that it did not run."""
 
 
-_JSON: Headers = [(b"content-type", b"application/json"), (b"accept", b"application/json")]
-_EVENTS: Headers = [(b"content-type", b"application/json"), (b"accept", b"text/event-stream")]
+JSON, EVENTS = b"application/json", b"text/event-stream"
+_JSON: Headers = [(b"content-type", JSON), (b"accept", JSON)]
+_EVENTS: Headers = [(b"content-type", JSON), (b"accept", EVENTS)]
+
+
+def _accepted(reading: Reading) -> Headers:
+    """What is sent, and what may come back."""
+    if reading.content_type == JSON and not reading.gives:
+        return _EVENTS if reading.streamed else _JSON
+    wanted = [EVENTS] if reading.streamed else [JSON, *sorted(reading.gives)]
+    return [(b"content-type", reading.content_type), (b"accept", b", ".join(wanted))]
 
 
 class Work(NamedTuple):
@@ -72,7 +81,7 @@ class Forwarding:
 
     async def run(self, key: Secret, body: bytes) -> Reply:
         """Never raises for what the provider does; cancelled, it closes the provider's connection."""
-        accepted = _EVENTS if self._work.reading.streamed else _JSON
+        accepted = _accepted(self._work.reading)
         headers = [*accepted, *self._work.headers, *credential_headers(self._work.provider.dialect, key)]
         try:
             url = self._work.provider.base_url + self._work.reading.target
@@ -99,6 +108,8 @@ class Forwarding:
             return self._failed(Ending("estimated", "garbage", status=answer.status), "provider_error")
         if answer.status == 200 and self._work.reading.streamed and is_media_type(answer.headers, b"text/event-stream"):
             return await self._stream(answer, key)
+        if answer.status == 200 and (kind := self._given(answer)):
+            return await self._bytes(answer, kind, key)
         parsed = _parse(await self._gather(answer))
         if answer.status == 200 and isinstance(parsed[1], dict) and not self._work.reading.streamed:
             return self._whole(answer, parsed[0], parsed[1], key)
@@ -125,10 +136,33 @@ class Forwarding:
         headers = [(b"content-type", b"application/json"), *passed_headers(answer.headers, key)]
         return Reply(ending, Head(answer.status, headers, scrub(parsed, key)))
 
-    async def _stream(self, answer: Answer, key: Secret) -> Reply:
-        headers = [(b"content-type", b"text/event-stream; charset=utf-8"), *passed_headers(answer.headers, key)]
+    def _given(self, answer: Answer) -> bytes:
+        """The media type of an answer that is neither JSON nor events, if it is one that may come here."""
+        return next((kind for kind in self._work.reading.gives if is_media_type(answer.headers, kind)), b"")
+
+    async def _bytes(self, answer: Answer, kind: bytes, key: Secret) -> Reply:
+        """Sound or text, passed on as it comes: complete with its last byte, and without a word of what was used."""
+        self._channel.is_raw = True
+        self._begin(answer, kind, key)
+        guard = KeyGuard(key)
+        async for arrived in answer.chunks():
+            piece = guard.feed(arrived)
+            if guard.found:
+                return self._failed(self.ending_if_cut("garbage"), "provider_error")
+            self._drain(arrived)
+            if piece:
+                await self._channel.give(piece, self._patience)
+        if late := guard.rest():
+            await self._channel.give(late, self._patience)
+        return Reply(self._by_usage(None, "ok"))
+
+    def _begin(self, answer: Answer, kind: bytes, key: Secret) -> None:
+        headers = [(b"content-type", kind), *passed_headers(answer.headers, key)]
         limits = [budget_header(self._reservation, None), *rate_headers(self._reservation)]
         self._channel.give_head(Head(200, [*headers, *limits]))
+
+    async def _stream(self, answer: Answer, key: Secret) -> Reply:
+        self._begin(answer, b"text/event-stream; charset=utf-8", key)
         guard, splitter = KeyGuard(key), EventSplitter()
         async for arrived in answer.chunks():
             chunk = guard.feed(arrived)

@@ -20,11 +20,12 @@ from broker.providers.registry import Provider, Registry
 from broker.proxy.authenticate import Principal, Verify, authenticate, read_token
 from broker.proxy.channel import Head
 from broker.proxy.exchange import Exchange, Means
+from broker.proxy.form import parse_form
 from broker.proxy.forward import Work
 from broker.proxy.listing import Listing
 from broker.proxy.noted import Noted
 from broker.proxy.proven import NONCE, Prover, giving, require_proof
-from broker.proxy.read import ClientLeft, Route, check_framing, parse_body, read_body, read_route
+from broker.proxy.read import ClientLeft, Route, check_framing, form_reader, parse_body, read_body, read_route
 from broker.proxy.refuse import refused
 from broker.proxy.repeat import key_in, read_key
 from broker.proxy.respond import relay, send_whole
@@ -105,10 +106,16 @@ class Proxy:
             await self._listing.require_granted(principal, provider)
             raise not_found()
         key = read_key(headers)
-        raw = await read_body(headers, scope, receive, self._max_body)
+        fields = dict(headers)
+        in_parts = form_reader(fields, endpoint)
+        raw = await read_body(fields, scope, receive, self._max_body)
         path = route.path + dialect.query(scope["query_string"])
         try:
-            reading = endpoint.read(parse_body(raw), len(raw), provider, path)
+            if in_parts is None:
+                reading = endpoint.read(parse_body(raw), len(raw), provider, path)
+            else:
+                form = parse_form(raw, fields[b"content-type"], in_parts.form)
+                reading = in_parts.read_form(form, len(raw), provider, path)
         except CallRefused:
             # Whoever may not use this provider is told so first, whatever else is wrong with the request.
             await self._listing.require_granted(principal, provider)

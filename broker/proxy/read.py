@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope
 from broker.core.errors import CallRefused
 from broker.core.strict_json import NotStrict, loads
 from broker.providers.client import Headers
-from broker.providers.dialect import Body
+from broker.providers.dialect import Body, Endpoint, FormEndpoint
 
 _PATH = re.compile(rb"/proxy/([a-z0-9][a-z0-9_-]{0,63})(/[A-Za-z0-9/:._-]{1,200})")
 _PATIENCE = 15.0
@@ -46,11 +46,20 @@ BODY = "broker.body"
 """The extension of our own server that has the whole body, if it came with its head."""
 
 
-async def read_body(headers: Headers, scope: Scope, receive: Receive, most: int) -> bytes:
-    """Raises CallRefused for another media type, an encoding, too many bytes, or bytes that come too slowly."""
-    fields = dict(headers)
-    if _media_type(fields.get(b"content-type", b"")) != b"application/json":
-        raise CallRefused("unsupported_media_type", "The body must be application/json.")
+def form_reader(fields: dict[bytes, bytes], endpoint: Endpoint) -> FormEndpoint | None:
+    """Who reads a body that comes in parts; None for JSON. Raises CallRefused for a media type not taken here."""
+    kind = _media_type(fields.get(b"content-type", b""))
+    if kind == b"application/json":
+        return None
+    takes_parts = isinstance(endpoint, FormEndpoint)
+    if kind == b"multipart/form-data" and isinstance(endpoint, FormEndpoint):
+        return endpoint
+    words = "application/json or multipart/form-data" if takes_parts else "application/json"
+    raise CallRefused("unsupported_media_type", f"The body must be {words}.")
+
+
+async def read_body(fields: dict[bytes, bytes], scope: Scope, receive: Receive, most: int) -> bytes:
+    """Raises CallRefused for an encoding, too many bytes, or bytes that come too slowly."""
     encoding = fields.get(b"content-encoding")
     if encoding is not None and encoding.strip().lower() != b"identity":
         raise CallRefused("unsupported_media_type", "The body must not be compressed.")

@@ -35,6 +35,8 @@ async def relay(exchange: Exchange, scope: Scope, receive: Receive, send: Send) 
         await send(_start(scope, head.status, head.headers))
         while (piece := await exchange.channel.piece()) is not None:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
+        if exchange.channel.broke:
+            return  # without its last piece the server closes the connection, which is all that can be said
         await send({"type": "http.response.body", "body": b"", "more_body": False})
     except AppLeft:
         pass

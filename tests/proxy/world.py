@@ -42,6 +42,8 @@ class Answered:
     pieces: list[bytes] = field(default_factory=list)
     times: list[float] = field(default_factory=list)
     """When each piece came, by the loop's clock."""
+    ended: bool = False
+    """Whether it was said that nothing more comes."""
 
     @property
     def body(self) -> bytes:
@@ -200,7 +202,9 @@ def _sender(answered: Answered, left: asyncio.Event, leave_after: int | None) ->
                 answered.headers[name.decode()] = ", ".join(
                     [*filter(None, [answered.headers.get(name.decode())]), value.decode()]
                 )
-        elif message.get("body"):
+            return
+        answered.ended = not message.get("more_body", False)
+        if message.get("body"):
             answered.pieces.append(message["body"])
             answered.times.append(asyncio.get_running_loop().time())
         if leave_after and len(answered.pieces) >= leave_after:
