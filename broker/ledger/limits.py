@@ -1,10 +1,10 @@
 """Limits as people set and read them: opened with an access, raised or lowered later, shown as figures."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, and_, case, func, or_, update
+from sqlalchemy import Row, and_, case, func, or_
 from sqlalchemy import select as core_select
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -15,6 +15,7 @@ from broker.ledger.core_tables import COUNTER, HELD
 from broker.ledger.keys import CounterKey, money_key, requests_key
 from broker.store.grant_tables import Access
 from broker.store.ledger_tables import NO_LIMIT, Counter, Reservation
+from broker.store.sums import inserts
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,7 @@ class Figures:
 
 async def open_access(tx: AsyncSession, access: Access, now: int) -> None:
     """Makes the counter rows of a new access."""
-    await _add(tx, money_key(access.id, access.budget_per, now), access.budget)
-    await _add(tx, requests_key(access.id), _limit(access.max_requests))
+    await change_limits(tx, access, now)
 
 
 async def change_limits(tx: AsyncSession, access: Access, now: int) -> None:
@@ -58,8 +58,8 @@ async def change_limits(tx: AsyncSession, access: Access, now: int) -> None:
     A limit below what is settled and held becomes that sum, and sinks to the figure typed as calls end. A changed period
     starts a new counter; the old one keeps its holds.
     """
-    await _set(tx, money_key(access.id, access.budget_per, now), access.budget)
-    await _set(tx, requests_key(access.id), _limit(access.max_requests))
+    money = money_key(access.id, access.budget_per, now)
+    await set_targets(tx, {money: access.budget, requests_key(access.id): _limit(access.max_requests)})
 
 
 async def figures(tx: AsyncSession, access: Access, now: int) -> Figures:
@@ -129,18 +129,20 @@ def _limit(value: int | None) -> int:
     return NO_LIMIT if value is None else value
 
 
-async def _add(tx: AsyncSession, key: CounterKey, limit: int) -> None:
-    tx.add(Counter(**key._asdict(), limit=limit, target=limit))
-    await tx.flush()
-
-
-async def _set(tx: AsyncSession, key: CounterKey, target: int) -> None:
-    charged = col(Counter.settled) + col(Counter.held)
-    changed = await tx.exec(
-        update(Counter)
-        .where(*(getattr(Counter, name) == value for name, value in key._asdict().items()))
-        .values(target=target, limit=case((charged > target, charged), else_=target))
-        .execution_options(synchronize_session=False)
+async def set_targets(tx: AsyncSession, targets: Mapping[CounterKey, int]) -> None:
+    """Counters as they are to be from now on, made where they are missing; one that is lowered sinks as calls end."""
+    if not targets:
+        return
+    connection = await tx.connection()
+    insert = inserts(connection.dialect.name)(COUNTER)
+    charged, new = COUNTER.c.settled + COUNTER.c.held, insert.excluded.target
+    statement = insert.on_conflict_do_update(
+        index_elements=COUNTER.primary_key,
+        set_={"target": new, "limit": case((charged > new, charged), else_=new)},
     )
-    if changed.rowcount == 0:
-        await _add(tx, key, target)
+    # In one order: two that set the same ones would wait for each other.
+    rows = [key._asdict() | _OPENED | {"limit": target, "target": target} for key, target in sorted(targets.items())]
+    await connection.execute(statement, rows)
+
+
+_OPENED = {"settled": 0, "held": 0, "overrun": 0}

@@ -58,7 +58,9 @@ def make_ready(
 
 
 def _span(standing: Standing, allowance: Allowance, now: int) -> tuple[int, int]:
-    budgets = [allowance.budget_per] if allowance.cap is None else [allowance.budget_per, allowance.cap.budget_per]
-    ends = [end for per in budgets if (end := period.end(per, now)) is not None]
+    windows = [(allowance.budget_per, 1), *((each.per, each.anchor_day) for each in allowance.overall)]
+    if allowance.cap is not None:
+        windows.append((allowance.cap.budget_per, 1))
+    ends = [end for per, day in windows if (end := period.end(per, now, day)) is not None]
     until = min(standing.ends_at, *(each.ends_at for each in standing.allowances), *ends)
-    return max(period.start(per, now) for per in budgets), until
+    return max(period.start(per, now, day) for per, day in windows), until

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 from broker.core.access import RateLimit, lesser, pattern_within
@@ -10,6 +11,7 @@ from broker.core.clock import from_seconds
 from broker.core.credential import SealedKey
 from broker.core.grant import GrantState
 from broker.core.money import parse_decimal
+from broker.ledger.overall import Overall, overall_of
 from broker.ledger.statements import ACCESSES, TOKENS, AccessRow, TokenRow
 from broker.store.ledger_tables import NO_LIMIT
 from broker.store.steps import Steps
@@ -42,6 +44,8 @@ class Allowance:
     max_output_tokens: int | None
     ends_at: int
     cap: Cap | None
+    overall: tuple[Overall, ...] = ()
+    """The limits above it that its calls are charged to as well."""
 
     @property
     def is_ready(self) -> bool:
@@ -105,13 +109,15 @@ def _standing(token: TokenRow, rows: Sequence[AccessRow]) -> Standing:
 
 def narrowed(rows: Sequence[AccessRow], caps: str | None) -> tuple[Allowance, ...]:
     """With caps, only the accesses that they name are left."""
+    accesses = [[*its] for _, its in groupby(rows, key=lambda row: row.id)]
     if caps is None:
-        return tuple(_allowance(row, None) for row in rows)
+        return tuple(_allowance(its, None) for its in accesses)
     named: dict[str, dict[str, Any]] = json.loads(caps)
-    return tuple(_allowance(row, named[row.id]) for row in rows if row.id in named)
+    return tuple(_allowance(its, named[its[0].id]) for its in accesses if its[0].id in named)
 
 
-def _allowance(row: AccessRow, cap: dict[str, Any] | None) -> Allowance:
+def _allowance(rows: Sequence[AccessRow], cap: dict[str, Any] | None) -> Allowance:
+    row = rows[0]
     models = tuple(json.loads(row.models))
     actions = frozenset(json.loads(row.actions))
     capped = cap or {}
@@ -141,6 +147,7 @@ def _allowance(row: AccessRow, cap: dict[str, Any] | None) -> Allowance:
         max_output_tokens=lesser(row.max_output_tokens, capped.get("max_output_tokens")),
         ends_at=ends or row.ends_at,
         cap=None if cap is None else _cap(cap),
+        overall=overall_of(rows),
     )
 
 

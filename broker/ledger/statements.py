@@ -56,18 +56,36 @@ class AccessRow(NamedTuple):
     key_version: int
     key_state: str
     key_removed_at: int | None
+    user_id: str
+    anchor_day: int
+    limit_kind: str | None
+    """Of one limit above the access, None where it has none."""
+    limit_id: str
+    limit_budget: int | None
+    limit_requests: int | None
+    limit_per: str
 
 
 ACCESSES = reading(
     "SELECT a.id, a.grant_id, a.provider, a.models, a.actions, a.budget, a.budget_per, a.max_requests, "
     "a.requests_per_minute, a.tokens_per_minute, a.concurrent, a.max_output_tokens, a.ends_at, k.id AS key_id, "
     "k.user_id AS key_user_id, k.provider AS key_provider, k.source AS key_source, k.sealed AS key_sealed, "
-    "k.version AS key_version, k.state AS key_state, k.removed_at AS key_removed_at FROM access AS a "
-    "JOIN credential AS k ON k.id = a.credential_id "
+    "k.version AS key_version, k.state AS key_state, k.removed_at AS key_removed_at, "
+    "g.user_id, coalesce(t.anchor_day, 1) AS anchor_day, "
+    "o.scope_kind AS limit_kind, o.scope_id AS limit_id, o.budget AS limit_budget, "
+    "o.max_requests AS limit_requests, o.per AS limit_per FROM access AS a "
+    'JOIN "grant" AS g ON g.id = a.grant_id JOIN credential AS k ON k.id = a.credential_id '
+    "LEFT JOIN user_tier AS t ON t.user_id = g.user_id AND k.user_id IS NULL "
+    "LEFT JOIN overall_limit AS o ON (o.scope_kind = 'provider' AND o.scope_id = a.provider) "
+    "OR (o.scope_kind = 'tier' AND o.scope_id = t.tier) "
+    "OR (o.scope_kind = 'credential' AND o.scope_id IN (g.user_id || '/' || k.id, '/' || k.id)) "
     "WHERE a.grant_id = ? AND a.ended_at IS NULL ORDER BY a.position",
     "t",
 )
-"""AccessRow of each access of a grant that was not ended, with its credential."""
+"""AccessRow of each access of a grant that was not ended, with its credential: one for each limit above it, or one.
+
+A tier's allocation is of the operator's keys alone.
+"""
 
 _KEY = ("scope_kind", "scope_id", "measure", "period_kind", "period_start")
 _FIGURES = ("limit", "target", "settled", "held", "overrun")

@@ -10,6 +10,7 @@ from broker.store.steps import Steps
 
 MOST_KEPT = 50_000
 MONEY = "money"
+PROVIDER = "provider"
 
 
 class Stale(Exception):
@@ -101,9 +102,13 @@ class Tallies:
             tally = self._kept[key] = Tally(limit, limit)
         return tally
 
-    def take(self, charged: Iterable[CounterKey], hold: int) -> Tally:
-        """Holds it, and one request; gives the tightest counter of money."""
+    def take(self, charged: Iterable[CounterKey], hold: int) -> tuple[int, int]:
+        """Holds it, and one request; gives what is left in the tightest counter of money, and what is held there.
+
+        Of a provider's counter, where others hold too, what the access itself holds is given instead.
+        """
         tightest: Tally | None = None
+        told: Tally | None = None
         for key in charged:
             tally = self.touched[key] = self._kept[key]
             if key[2] != MONEY:
@@ -112,9 +117,10 @@ class Tallies:
             tally.held += hold
             if tightest is None or tally.left < tightest.left:
                 tightest = tally
-        if tightest is None:
+                told = tally if told is None or key[0] != PROVIDER else told
+        if tightest is None or told is None:
             raise LookupError("a call is charged to no money")
-        return tightest
+        return tightest.left, told.held
 
     def book(self, charged: Iterable[CounterKey], hold: int, settled: Settled, *, ran: bool) -> None:
         for key in charged:

@@ -228,7 +228,7 @@ class Transaction:
     def _take(self, ask: Ask, ready: Ready, planned: Plan) -> Reservation:
         demand, hold, allowance = ask.demand, planned.hold, ready.allowance
         tokens = planned.tokens(demand)
-        tally = self._tallies.take(ready.charged, hold)
+        left, held = self._tallies.take(ready.charged, hold)
         self._rates.add(ask.id, ready.scopes, tokens)
         if ask.key is not None:
             self._repeats.take(ask.key, ask.id)
@@ -242,7 +242,7 @@ class Transaction:
         ))  # fmt: skip
         return Reservation(
             ask.id, ask.jti, price, ready.grant_id, allowance.access_id, allowance.credential, hold, planned.output_max,
-            MicroUSD(tally.left), MicroUSD(tally.held), self._now, allowance.ends_at, self._memory.changes,
+            MicroUSD(left), MicroUSD(held), self._now, allowance.ends_at, self._memory.changes,
             self._rates.left(allowance),
         )  # fmt: skip
 

@@ -10,6 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 _INSERT: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
+def inserts(dialect: str) -> Any:
+    """What makes an INSERT that knows what to do when a row is there already."""
+    return _INSERT[dialect]
+
+
 async def add(
     connection: AsyncConnection, table: Table, sums: Mapping[tuple[Any, ...], Mapping[str, int]], *, latest: str = ""
 ) -> None:
@@ -20,12 +25,12 @@ async def add(
     if sums:
         names = [column.name for column in table.primary_key]
         rows = [dict(zip(names, key, strict=True)) | dict(sums[key]) for key in sorted(sums)]
-        await connection.execute(_adding(_INSERT[connection.dialect.name](table), table, latest), rows)
+        await connection.execute(_adding(inserts(connection.dialect.name)(table), table, latest), rows)
 
 
 def adding(dialect: str, table: Table, query: Select[Any], *, latest: str = "") -> Any:
     """The statement that adds what a query gives: a row for each key, in the order of the table's columns and of its keys."""
-    insert = _INSERT[dialect](table).from_select([column.name for column in table.c], query)
+    insert = inserts(dialect)(table).from_select([column.name for column in table.c], query)
     return _adding(insert, table, latest)
 
 

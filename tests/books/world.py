@@ -17,6 +17,8 @@ from broker.ledger.judge import Demand
 from broker.ledger.keys import CounterKey, money_key, requests_key
 from broker.ledger.lease import Lease
 from broker.ledger.limits import change_limits, open_access
+from broker.ledger.overall import key_scope
+from broker.ledger.overall_limits import Terms, load, put_in_tier, remove_limit, set_limit
 from broker.ledger.reserve import Reservation, Reserver
 from broker.ledger.settle import Close, Ending, Settled
 from broker.ledger.sweep import sweep
@@ -124,9 +126,21 @@ class Books:
         )
         await self.lease.take()
 
-    def key(self, credential_id: str, provider: str = "openai") -> Credential:
+    def key(self, credential_id: str, provider: str = "openai", *, operators: bool = False) -> Credential:
         seal: dict[str, Any] = {"name": "Personal", "sealed": "v1.a.b", "created_at": self.clock()}
-        return Credential(id=credential_id, user_id=self.user_id, provider=provider, **seal)
+        owner = None if operators else self.user_id
+        return Credential(id=credential_id, user_id=owner, provider=provider, **seal)
+
+    @property
+    def own_key(self) -> str:
+        """The scope of this person's use of their key."""
+        return key_scope(self.user_id, self.credential_id)
+
+    async def lent_key(self) -> str:
+        """Another key, of the operator's."""
+        credential_id = self.id("crd")
+        await self.add(self.key(credential_id, operators=True))
+        return credential_id
 
     async def add(self, *rows: Any) -> None:
         async def work(tx: AsyncSession) -> None:
@@ -197,6 +211,20 @@ class Books:
                 setattr(access, name, value)
             await tx.flush()
             await change_limits(tx, access, self.clock())
+
+        await self.db.write(work)
+
+    async def limit(self, kind: str, scope_id: str, per: str, **figures: int | None) -> None:
+        """What the owner of a key, or the operator, sets above the grants."""
+        terms = Terms(figures.get("budget"), figures.get("max_requests"), per)
+        await self.db.write(lambda tx: set_limit(tx, kind, scope_id, terms, self.clock()))
+
+    async def unlimit(self, kind: str, scope_id: str) -> bool:
+        return await self.db.write(lambda tx: remove_limit(tx, kind, scope_id, self.clock()))
+
+    async def tier(self, name: str, anchor_day: int = 1, user_id: str = "") -> None:
+        async def work(tx: AsyncSession) -> None:
+            await put_in_tier(tx, user_id or self.user_id, await load(tx, "tier", name), anchor_day, self.clock())
 
         await self.db.write(work)
 

@@ -1,3 +1,4 @@
+from calendar import monthrange
 from datetime import UTC, datetime
 
 import pytest
@@ -5,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.core import period
-from broker.core.clock import SECOND
+from broker.core.clock import DAY, SECOND
 
 KINDS = st.sampled_from(["day", "week", "month"])
 INSTANTS = st.integers(0, 4_000_000_000 * SECOND)
@@ -46,3 +47,40 @@ def test_a_grant_is_one_window_without_end() -> None:
 def test_an_unknown_period_is_an_error() -> None:
     with pytest.raises(ValueError):
         period.start("year", 5)
+
+
+TIERS = {
+    29: ["2026-12-29", "2027-01-29", "2027-02-28", "2027-03-29"],
+    30: ["2026-12-30", "2027-01-30", "2027-02-28", "2027-03-30"],
+    31: ["2026-12-31", "2027-01-31", "2027-02-28", "2027-03-31"],
+}
+
+
+@pytest.mark.parametrize("anchor_day", range(1, 32))
+def test_a_tiers_month_begins_on_its_anchor_day_or_the_last_of_a_shorter_month(anchor_day: int) -> None:
+    now = at("2023-01-01")
+    for _ in range(2_000):
+        first, last = period.start("tier", now, anchor_day), period.end("tier", now, anchor_day)
+        assert last is not None
+        assert first <= now < last
+        begun = datetime.fromtimestamp(first // SECOND, UTC)
+        assert begun.day == min(anchor_day, monthrange(begun.year, begun.month)[1])
+        assert period.start("tier", last, anchor_day) == last
+        assert period.start("tier", last - 1, anchor_day) == first
+        now += DAY
+
+
+@pytest.mark.parametrize("anchor_day", TIERS)
+def test_the_anchor_day_stays_what_it_is_after_a_february(anchor_day: int) -> None:
+    now, found = at(f"2026-12-{anchor_day}"), []
+    for _ in range(4):
+        found.append(datetime.fromtimestamp(now // SECOND, UTC).date().isoformat())
+        end = period.end("tier", now, anchor_day)
+        assert end is not None
+        now = end
+    assert found == TIERS[anchor_day]
+
+
+def test_a_leap_day_is_an_anchor_day_of_its_own() -> None:
+    assert period.end("tier", at("2028-01-29"), 29) == at("2028-02-29")
+    assert period.end("tier", at("2028-02-29"), 31) == at("2028-03-31")
