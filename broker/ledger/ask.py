@@ -48,3 +48,5 @@ class Reservation(NamedTuple):
     changes: int
     """The counter of changes when it was admitted: what was taken away since, it has to be told."""
     rate: RateLeft | None = None
+    has_wish: bool = False
+    """Whether what the call would also use is granted."""

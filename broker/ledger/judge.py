@@ -35,6 +35,10 @@ class Demand(NamedTuple):
     """Of a model without one: NO_PRICE, which no call is ever admitted at."""
     unbounded: str = ""
     """Why no bound can be given, in words for the caller; empty when there is one."""
+    credential_id: str = ""
+    """The one credential it can go with, since it names what is kept at the provider; empty where any will do."""
+    wish: str = ""
+    """An action that it would also use where that is granted, and does without where not."""
 
 
 class Plan(NamedTuple):
@@ -77,7 +81,7 @@ def covering(standing: Standing, demand: Demand) -> list[Allowance]:
     here = [a for a in standing.allowances if a.provider == demand.provider]
     if not here:
         raise not_granted()
-    named = [a for a in here if a.covers_model(demand.model)]
+    named = [a for a in here if _covers_model(a, demand)]
     if not named:
         raise CallRefused("model_not_granted", "This access does not include this model.")
     able = [a for a in named if needed <= a.actions]
@@ -85,6 +89,10 @@ def covering(standing: Standing, demand: Demand) -> list[Allowance]:
         missing = sorted(needed - frozenset().union(*(a.actions for a in named)))
         words = ", ".join(missing or sorted(needed))
         raise CallRefused("action_not_granted", f"This access does not include what this request needs: {words}.")
+    if demand.credential_id:
+        able = [a for a in able if a.credential.id == demand.credential_id]
+        if not able:
+            raise nothing_here()
     ready = [a for a in able if a.is_ready]
     if not ready:
         raise key_unavailable()
@@ -100,11 +108,22 @@ def _covers(allowance: Allowance, demand: Demand, needed: frozenset[str] | set[s
     return (
         allowance.provider == demand.provider
         and needed <= allowance.actions
-        and allowance.covers_model(demand.model)
+        and _covers_model(allowance, demand)
+        and (not demand.credential_id or demand.credential_id == allowance.credential.id)
         and allowance.is_ready
         and not demand.unbounded
         and bool(demand.price.tiers)
     )
+
+
+def _covers_model(allowance: Allowance, demand: Demand) -> bool:
+    """What has no model to do with it is any access's."""
+    return not demand.model or allowance.covers_model(demand.model)
+
+
+def nothing_here() -> CallRefused:
+    """Of what another grant made, of what nobody made, and of what is gone."""
+    return CallRefused("not_found", "There is nothing with this id here.")
 
 
 def key_unavailable() -> CallRefused:

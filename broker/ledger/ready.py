@@ -34,7 +34,7 @@ class Ready(NamedTuple):
         """Whether it is all that the call needs: what has no bound or no price, or needs more, is looked at anew."""
         return (
             self.since <= now < self.until
-            and not (demand.extra_actions or demand.unbounded)
+            and not (demand.extra_actions or demand.unbounded or demand.credential_id)
             and bool(demand.price.tiers)
         )
 

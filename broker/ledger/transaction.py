@@ -243,7 +243,7 @@ class Transaction:
         return Reservation(
             ask.id, ask.jti, price, ready.grant_id, allowance.access_id, allowance.credential, hold, planned.output_max,
             MicroUSD(left), MicroUSD(held), self._now, allowance.ends_at, self._memory.changes,
-            self._rates.left(allowance),
+            self._rates.left(allowance), demand.wish in allowance.actions,
         )  # fmt: skip
 
     def _load(self, keys: Iterable[CounterKey]) -> Steps[None]:

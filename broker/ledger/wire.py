@@ -21,13 +21,13 @@ def ask_to_plain(ask: Ask) -> Plain:
     return (
         ask.id, ask.jti, ask.boot_id, d.provider, d.model, d.action, d.extra_actions, d.input_bound, d.own_output,
         d.model_output, d.choices, d.covers_reasoning, d.streamed, d.price.text, d.unbounded,
-        None if ask.key is None else tuple(ask.key),
+        d.credential_id, d.wish, None if ask.key is None else tuple(ask.key),
     )  # fmt: skip
 
 
 def ask_of(plain: Plain) -> Ask:
-    reservation_id, jti, boot_id, *demand, price, unbounded, key = plain
-    asked = Demand._make((*demand, read_price(price), unbounded))
+    reservation_id, jti, boot_id, *demand, price, unbounded, credential_id, wish, key = plain
+    asked = Demand._make((*demand, read_price(price), unbounded, credential_id, wish))
     return Ask(reservation_id, jti, asked, boot_id, None if key is None else IdempotencyKey._make(key))
 
 
@@ -44,8 +44,9 @@ def close_of(plain: Plain) -> Close:
 def answer_to_plain(answer: Answer) -> Plain:
     if isinstance(answer, Reservation):
         # Who asked knows its id, its token and its price.
-        _, _, _, grant_id, access_id, credential, *figures, rate = answer
-        return RESERVED, grant_id, access_id, tuple(credential), *figures, None if rate is None else tuple(rate)
+        _, _, _, grant_id, access_id, credential, *figures, rate, has_wish = answer
+        left = None if rate is None else tuple(rate)
+        return RESERVED, grant_id, access_id, tuple(credential), *figures, left, has_wish
     if isinstance(answer, Settled):
         return SETTLED, *answer
     if isinstance(answer, CallRefused):
@@ -69,7 +70,7 @@ def answer_of(plain: Plain, operation: Operation) -> Answer:
 
 
 def _reservation_of(ask: Ask, grant_id: str, access_id: str, credential: Plain, *figures: Any) -> Reservation:
-    *rest, rate = figures
+    *rest, rate, has_wish = figures
     left = None if rate is None else RateLeft._make(rate)
     ours = (ask.id, ask.jti, ask.demand.price)
-    return Reservation._make((*ours, grant_id, access_id, SealedKey._make(credential), *rest, left))
+    return Reservation._make((*ours, grant_id, access_id, SealedKey._make(credential), *rest, left, has_wish))

@@ -14,6 +14,23 @@ from broker.providers.registry import Provider
 Body = dict[str, JSONValue]
 
 
+class Name(NamedTuple):
+    """The id of something that is kept at the provider."""
+
+    kind: str
+    id: str
+
+
+class Kept(NamedTuple):
+    """What a call left at the provider, as its answer tells of it."""
+
+    name: Name
+    tokens: int | None = None
+    """Of a response: the most input that it is for the one that follows it; None where that is not known."""
+    ends_in: int | None = None
+    """Seconds after which the provider deletes it; None where it does not by itself."""
+
+
 class Reading(NamedTuple):
     """A request as its dialect understands it: what it needs, and the most that it can use."""
 
@@ -41,6 +58,18 @@ class Reading(NamedTuple):
     """Of the body that `render` gives."""
     gives: frozenset[bytes] = frozenset()
     """Media types that a whole answer may have besides JSON; it is then passed on as it comes."""
+    method: str = "POST"
+    names: tuple[Name, ...] = ()
+    """What it names of what is kept at the provider; all of it must be of the grant's own making."""
+    follows: bool = False
+    """Whether the context of the response that it names is input of this call, too."""
+    kept: Callable[[JSONValue, Usage | None], Kept | None] | None = None
+    """What an answer and its usage say is kept at the provider; None of a call that leaves nothing there."""
+    wish: str = ""
+    """The action without which nothing is kept, and with which it is sent as `render_kept` says."""
+    render_kept: Callable[[int], bytes] | None = None
+    deletes: bool = False
+    """Whether what it names is gone once it has succeeded."""
 
 
 @dataclass(slots=True)
@@ -52,6 +81,8 @@ class Seen:
     is_complete: bool = False
     failed: bool = False
     """The provider itself ended the stream with an error event."""
+    made: JSONValue = None
+    """What the stream is the making of, as it was told of it last."""
 
 
 class Meter(Protocol):

@@ -3,6 +3,7 @@
 from broker.core.errors import CallRefused
 from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
 from broker.core.usage import Usage
+from broker.providers import openai_state
 from broker.providers.client import Headers
 from broker.providers.dialect import Body, Endpoint, Meter, Reading, Seen, counted
 from broker.providers.openai_request import read_chat
@@ -91,10 +92,11 @@ class OpenAI:
     name = "openai"
 
     def endpoint(self, method: str, path: str) -> Endpoint | None:
-        return _ENDPOINTS.get(path) if method == "POST" else None
+        found = _ENDPOINTS.get(path) if method == "POST" else None
+        return found or openai_state.endpoint(method, path)
 
     def methods(self, path: str) -> tuple[str, ...]:
-        return ("POST",) if path in _ENDPOINTS else ()
+        return ("POST",) if path in _ENDPOINTS else openai_state.methods(path)
 
     def is_listing(self, path: str) -> bool:
         return path == "/v1/models"
@@ -160,7 +162,7 @@ class ResponseMeter:
     def read(self, event: bytes) -> bool:
         if self.seen.is_complete or not (b'"response.' in event or b'"error"' in event):
             return True
-        if not any(word in event for word in _LAST_EVENTS):
+        if self.seen.made is not None and not any(word in event for word in _LAST_EVENTS):
             return True
         try:
             said = loads(data_of(event))
@@ -172,6 +174,8 @@ class ResponseMeter:
 
     def _take(self, said: Body) -> None:
         kind, response = said.get("type"), said.get("response")
+        if isinstance(response, dict):
+            self.seen.made = response
         if kind == "error":
             self.seen.failed = True
         elif kind in _ENDINGS and isinstance(response, dict):

@@ -15,6 +15,7 @@ from broker.providers.body import (
 )
 from broker.providers.dialect import Body, Reading, refuse_request
 from broker.providers.images import Pictures
+from broker.providers.openai_kept import STORED, read_stored
 from broker.providers.openai_request import BYTE_LEVEL, MESSAGE_TOKENS, REQUEST_TOKENS, SEARCHES, TOOL_TOKENS
 from broker.providers.registry import Provider
 
@@ -85,13 +86,14 @@ def read_response(body: Body, size: int, provider: Provider, path: str) -> Readi
     items, tools = _items(body), list(_tools(body))
     pictures = Pictures(provider, model)
     needs = dict(_needs(body, items, tools, pictures))
+    stored = read_stored(body, provider)
     factor = 1 if provider.name in BYTE_LEVEL else NORMALISING_FACTOR
-    # Left out, the provider would keep the answer for a month, where it is in no grant any more.
-    sent = rendered({name: value for name, value in body.items() if name != "max_output_tokens"} | _kept_out(provider))
+    own = {name: value for name, value in body.items() if name != "max_output_tokens"} | _tier(provider)
+    sent = rendered(own | {"store": stored.is_asked})
     return Reading(
         model=model,
         action="chat",
-        extra_actions=pictures.actions.union(action for action in needs.values() if action),
+        extra_actions=pictures.actions.union(action for action in needs.values() if action) | stored.actions,
         streamed=flag_of(body, "stream"),
         # The event with the usage is part of every stream here.
         wants_usage=True,
@@ -104,14 +106,25 @@ def read_response(body: Body, size: int, provider: Provider, path: str) -> Readi
         + MESSAGE_TOKENS * max(len(items), 1)
         + TOOL_TOKENS * len(tools),
         unbounded=not_bounded(needs),
-        render=lambda output_max: b'%b,"max_output_tokens":%d}' % (sent[:-1], output_max),
+        render=lambda output_max: _with_maximum(sent, output_max),
         target=path,
+        names=stored.follows,
+        follows=bool(stored.follows),
+        kept=stored.kept,
+        wish=stored.wish,
+        render_kept=(lambda output_max: _with_maximum(rendered(own | {"store": True}), output_max))
+        if stored.wish
+        else None,
     )
 
 
-def _kept_out(provider: Provider) -> Body:
+def _with_maximum(sent: bytes, output_max: int) -> bytes:
+    return b'%b,"max_output_tokens":%d}' % (sent[:-1], output_max)
+
+
+def _tier(provider: Provider) -> Body:
     # Left out, a project's own setting would choose the tier, and with it the price.
-    return {"store": False} | ({"service_tier": "default"} if provider.name == "openai" else {})
+    return {"service_tier": "default"} if provider.name == "openai" else {}
 
 
 def _items(body: Body) -> list[Body]:
@@ -136,6 +149,8 @@ def _needs(body: Body, items: list[Body], tools: list[Body], pictures: Pictures)
     if SEARCHES.search(pictures.model):
         yield "model", "web_search"
     for name, value in body.items():
+        if name in STORED and pictures.provider.name == "openai":
+            continue
         if name in _ONLY:
             if value not in _ONLY[name]:
                 yield name, _FIELD_ACTIONS.get(name, "")

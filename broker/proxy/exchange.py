@@ -18,6 +18,7 @@ from broker.providers.client import Headers, ProviderClient
 from broker.proxy.authenticate import Principal
 from broker.proxy.channel import Channel, Head
 from broker.proxy.forward import Forwarding, Reply, Work, no_key, no_vault
+from broker.proxy.kept import KeptObjects
 from broker.proxy.left import budget_header, rate_headers
 from broker.proxy.refuse import Refuser, refused
 from broker.proxy.running import Running
@@ -43,6 +44,7 @@ class Means:
     key_judged: KeyJudged
     refuser: Refuser
     running: Running
+    kept: KeptObjects
     clock: Clock
     silence: float
 
@@ -102,7 +104,8 @@ class Exchange:
         return None
 
     async def _forward(self, reservation: Reservation) -> Reply:
-        forwarding = Forwarding(self._means.client, self._work, self.channel, self._means.silence, reservation)
+        keeper = self._means.kept.keeper(reservation, self._work.provider.name, self._work.reading)
+        forwarding = Forwarding(self._means.client, self._work, self.channel, self._means.silence, reservation, keeper)
         self._forwarding = asyncio.current_task()
         if self.channel.left:
             self._end_soon()  # it left while the books were waited for, and what was set then may be over
@@ -135,7 +138,9 @@ class Exchange:
             return no_vault(error)
         if key is None:
             return no_key()
-        reply = await forwarding.run(key, self._work.reading.render(reservation.output_max))
+        reading = self._work.reading
+        render = reading.render_kept if reading.render_kept and reservation.has_wish else reading.render
+        reply = await forwarding.run(key, render(reservation.output_max))
         self._judge_key(reservation.credential, reply)
         return reply
 

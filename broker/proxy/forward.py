@@ -15,6 +15,7 @@ from broker.providers.registry import Provider
 from broker.providers.sse import EventSplitter, TooLong
 from broker.proxy.answer import KeyGuard, is_media_type, passed_headers, scrub
 from broker.proxy.channel import Channel, Head
+from broker.proxy.kept import Keeper
 from broker.proxy.left import budget_header, rate_headers
 
 LONGEST_JSON = 32 * 1024 * 1024
@@ -32,10 +33,11 @@ _EVENTS: Headers = [(b"content-type", JSON), (b"accept", EVENTS)]
 
 def _accepted(reading: Reading) -> Headers:
     """What is sent, and what may come back."""
-    if reading.content_type == JSON and not reading.gives:
+    if reading.content_type == JSON and not reading.gives and reading.method == "POST":
         return _EVENTS if reading.streamed else _JSON
     wanted = [EVENTS] if reading.streamed else [JSON, *sorted(reading.gives)]
-    return [(b"content-type", reading.content_type), (b"accept", b", ".join(wanted))]
+    sent = [(b"content-type", reading.content_type)] if reading.method == "POST" else []
+    return [*sent, (b"accept", b", ".join(wanted))]
 
 
 class Work(NamedTuple):
@@ -47,6 +49,8 @@ class Work(NamedTuple):
     reading: Reading
     headers: Headers
     """Of the app's, those that cross."""
+    credential_id: str = ""
+    """The one it has to go with, since it names what is kept at the provider with it."""
 
 
 class Reply(NamedTuple):
@@ -62,17 +66,20 @@ class Forwarding:
     """One attempt. At any moment `ending_if_cut` says what the books must take if it goes no further."""
 
     def __init__(
-        self, client: ProviderClient, work: Work, channel: Channel, patience: float, reservation: Reservation
-    ) -> None:
+        self, client: ProviderClient, work: Work, channel: Channel, patience: float, reservation: Reservation,
+        keeper: Keeper | None,
+    ) -> None:  # fmt: skip
         self._client = client
         self._work = work
         self._channel = channel
         self._patience = patience
         self._reservation = reservation
+        self._keeper = keeper
         self._meter: Meter = work.endpoint.meter(wants_usage=work.reading.wants_usage)
         self._progress = Progress()
         self._status = 0
         self._drained = 0
+        self._noted: JSONValue = None
 
     def ending_if_cut(self, outcome: str) -> Ending:
         if not self._progress.wrote:
@@ -85,7 +92,7 @@ class Forwarding:
         headers = [*accepted, *self._work.headers, *credential_headers(self._work.provider.dialect, key)]
         try:
             url = self._work.provider.base_url + self._work.reading.target
-            answer = await self._client.send("POST", url, headers, body, self._progress)
+            answer = await self._client.send(self._work.reading.method, url, headers, body, self._progress)
         except NotReached as error:
             return self._failed(Ending("not_run", "unreachable", reached=False), "provider_error", error)
         except TimedOut as error:
@@ -112,14 +119,16 @@ class Forwarding:
             return await self._bytes(answer, kind, key)
         parsed = _parse(await self._gather(answer))
         if answer.status == 200 and isinstance(parsed[1], dict) and not self._work.reading.streamed:
-            return self._whole(answer, parsed[0], parsed[1], key)
+            return await self._whole(answer, parsed[0], parsed[1], key)
         return self._error(answer, parsed[1], key)
 
-    def _whole(self, answer: Answer, raw: bytes, parsed: JSONValue, key: Secret) -> Reply:
+    async def _whole(self, answer: Answer, raw: bytes, parsed: JSONValue, key: Secret) -> Reply:
         usage, _ = self._work.endpoint.usage(parsed)
         ending = self._by_usage(usage, "ok")
         if key.reveal().encode() in raw or not is_media_type(answer.headers, b"application/json"):
             return self._failed(ending, "provider_error")
+        if self._keeper is not None and not await self._keeper.note(parsed, usage):
+            return Reply(ending, refusal=_not_noted())
         headers = [(b"content-type", b"application/json"), *passed_headers(answer.headers, key)]
         return Reply(ending, Head(200, headers, raw))
 
@@ -164,21 +173,35 @@ class Forwarding:
     async def _stream(self, answer: Answer, key: Secret) -> Reply:
         self._begin(answer, b"text/event-stream; charset=utf-8", key)
         guard, splitter = KeyGuard(key), EventSplitter()
+        # Half an event may have an id in it that is not written down yet.
+        as_it_comes = self._work.reading.wants_usage and self._keeper is None
         async for arrived in answer.chunks():
             chunk = guard.feed(arrived)
             if guard.found:
                 return self._failed(self.ending_if_cut("garbage"), "provider_error")
             self._drain(arrived)
             passing = [event for event in splitter.feed(chunk) if self._meter.read(event)]
-            piece = chunk if self._work.reading.wants_usage else b"".join(passing)
+            if not await self._has_noted():
+                return Reply(self.ending_if_cut("broker_error"), refusal=_not_noted())
+            piece = chunk if as_it_comes else b"".join(passing)
             if piece:
                 await self._channel.give(piece, self._patience)
         late = guard.rest()
         rest = b"".join(splitter.feed(late)) + splitter.rest()
         passes = bool(rest) and self._meter.read(rest)
-        if piece := late if self._work.reading.wants_usage else rest if passes else b"":
+        if not await self._has_noted():
+            return Reply(self.ending_if_cut("broker_error"), refusal=_not_noted())
+        if piece := late if as_it_comes else rest if passes else b"":
             await self._channel.give(piece, self._patience)
         return self._ended(self._meter)
+
+    async def _has_noted(self) -> bool:
+        """Whether all that the stream has said is kept is written down: once when it names it, once more with its usage."""
+        seen = self._meter.seen
+        if self._keeper is None or seen.made is None or seen.made is self._noted:
+            return True
+        self._noted = seen.made
+        return await self._keeper.note(seen.made, seen.usage)
 
     def _ended(self, meter: Meter) -> Reply:
         seen = meter.seen
@@ -219,6 +242,10 @@ def _provider_failure(code: str, error: Exception | None) -> CallRefused:
         "provider_timeout": "The provider did not answer in time.",
     }
     return CallRefused(code, words[code], detail=repr(error) if error else "")
+
+
+def _not_noted() -> CallRefused:
+    return CallRefused("unavailable", "What the provider keeps of this call could not be written down.", retry_after=1)
 
 
 def _parse(raw: bytes) -> tuple[bytes, JSONValue]:

@@ -21,6 +21,7 @@ from broker.providers.client import ProviderClient
 from broker.providers.registry import Registry
 from broker.proxy.authenticate import Verify
 from broker.proxy.exchange import Means
+from broker.proxy.kept import KeptObjects
 from broker.proxy.listing import Listing
 from broker.proxy.noted import Noted
 from broker.proxy.opened import OpenedKeys
@@ -73,6 +74,7 @@ class ProxyService:
             key_judged=self._key_judged,
             refuser=Refuser(settings.public_url, prover.algorithms),
             running=self._running,
+            kept=KeptObjects(db, clock),
             clock=clock,
             silence=settings.upstream_silence_seconds,
         )

@@ -16,6 +16,7 @@ from broker.providers.client import Headers
 from broker.providers.dialect import Dialect, Reading
 from broker.providers.google import Google
 from broker.providers.openai import OpenAI
+from broker.providers.paging import paging
 from broker.providers.registry import Provider, Registry
 from broker.proxy.authenticate import Principal, Verify, authenticate, read_token
 from broker.proxy.channel import Head
@@ -107,21 +108,27 @@ class Proxy:
             raise not_found()
         key = read_key(headers)
         fields = dict(headers)
-        in_parts = form_reader(fields, endpoint)
-        raw = await read_body(fields, scope, receive, self._max_body)
-        path = route.path + dialect.query(scope["query_string"])
+        has_body = scope["method"] == "POST"
+        in_parts = form_reader(fields, endpoint) if has_body else None
+        raw = await read_body(fields, scope, receive, self._max_body) if has_body else b""
+        path = route.path + (dialect.query if has_body else paging)(scope["query_string"])
+        credential_id = ""
         try:
             if in_parts is None:
-                reading = endpoint.read(parse_body(raw), len(raw), provider, path)
+                reading = endpoint.read(parse_body(raw) if raw else {}, len(raw), provider, path)
             else:
                 form = parse_form(raw, fields[b"content-type"], in_parts.form)
                 reading = in_parts.read_form(form, len(raw), provider, path)
+            if reading.names:
+                reading, credential_id = await self._means.kept.found(principal, provider.name, reading)
         except CallRefused:
             # Whoever may not use this provider is told so first, whatever else is wrong with the request.
             await self._listing.require_granted(principal, provider)
             raise
-        once = None if key is None else key_in(principal.grant_id, key, f"{provider.name}{path}", raw)
-        return self._start(principal, Work(provider, dialect, endpoint, reading, dialect.headers(headers)), once)
+        asked = f"{reading.method} {provider.name}{path}"
+        once = None if key is None else key_in(principal.grant_id, key, asked, raw)
+        work = Work(provider, dialect, endpoint, reading, dialect.headers(headers), credential_id)
+        return self._start(principal, work, once)
 
     def _start(self, principal: Principal, work: Work, once: IdempotencyKey | None) -> Exchange:
         """From here on the call is its own task: the app may leave, the books may not."""
@@ -151,6 +158,8 @@ class Proxy:
             streamed=reading.streamed,
             price=self._price(name, reading),
             unbounded=reading.unbounded,
+            credential_id=work.credential_id,
+            wish=reading.wish,
         )
 
     def _price(self, provider: str, reading: Reading) -> Price:

@@ -10,10 +10,10 @@ from sqlalchemy import ColumnElement, Table, and_, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
 
-from broker.store import grant_tables, ledger_tables, tables
+from broker.store import grant_tables, ledger_tables, object_tables, tables
 from broker.store.database import Database
 
-TABLE_MODULES = (grant_tables, ledger_tables, tables)
+TABLE_MODULES = (grant_tables, ledger_tables, object_tables, tables)
 """Named so that importing this module is importing the tables."""
 
 _TABLES = SQLModel.metadata.tables
@@ -21,6 +21,7 @@ _ATTEMPT, _SESSION, _REFRESH = _TABLES["attempt"], _TABLES["session"], _TABLES["
 _CODE, _REQUEST, _SEEN = _TABLES["code"], _TABLES["grant_request"], _TABLES["seen"]
 _DEVICE, _RECEIPT = _TABLES["device"], _TABLES["consent_receipt"]
 _KEY = _TABLES["idempotency_key"]
+_OBJECT = _TABLES["provider_object"]
 _TOKEN, _CALL, _ACCESS = _TABLES["access_token"], _TABLES["reservation"], _TABLES["access"]
 
 READ = 1_000
@@ -66,6 +67,7 @@ KINDS = (
     Kind("sessions", _SESSION, lambda until: _SESSION.c.ends_at <= until),
     Kind("proofs and assertions", _SEEN, lambda until: _SEEN.c.ends_at <= until),
     Kind("idempotency keys", _KEY, lambda until: _KEY.c.taken_at <= until),
+    Kind("names of what providers kept", _OBJECT, lambda until: _OBJECT.c.ends_at <= until),
     Kind("refresh tokens", _REFRESH, lambda until: _REFRESH.c.ends_at <= until),
     Kind("access tokens", _TOKEN, lambda until: and_(_TOKEN.c.ends_at <= until, ~_is_named(until), ~_has_child())),
     Kind("codes", _CODE, lambda until: _CODE.c.ends_at <= until),
