@@ -12,6 +12,8 @@ KEYS = {
     "openai": KEY,
     "anthropic": "sk-ant-api03-CANARY-0123456789-abcdefghij",
     "google": "AIzaCANARY-0123456789-abcdefghij",
+    "mistral": "mistral-CANARY-0123456789-abcdefghij",
+    "cohere": "cohere-CANARY-0123456789-abcdefghij",
 }
 CANARIES = (*KEYS.values(), CONSENT_KEY)
 

@@ -10,13 +10,18 @@ from broker.audit.record import OPERATOR, record
 from broker.cli.command import AsJson, group, say, say_rows, wrong
 from broker.cli.desk import Desk, at_desk
 from broker.providers.address import NAME, read_base_url
-from broker.providers.known import DIALECT, KNOWN
+from broker.providers.known import KINDS, kind_of
+from broker.providers.registry import Provider as Upstream
 from broker.store import providers
-from broker.store.tables import DIALECTS, Provider
+from broker.store.tables import DIALECTS
+from broker.store.tables import Provider as Row
 
 provider = group()
 
 Name = Annotated[str, typer.Argument(metavar="NAME")]
+Like = Annotated[
+    str | None, typer.Option(metavar="KNOWN", help="Which known server it is one of, where its name does not say so.")
+]
 Fields = Annotated[
     list[str], typer.Option("--allow-field", metavar="FIELD", help="A body field that is harmless here. Repeatable.")
 ]
@@ -28,9 +33,11 @@ def listed(as_json: AsJson = False) -> None:
 
     async def work(desk: Desk) -> list[tuple[str, ...]]:
         known = [desk.provider(name) for name in desk.registry.names()]
-        return [(each.name, each.dialect, each.base_url, " ".join(sorted(each.allow_fields))) for each in known]
+        return [
+            (each.name, each.dialect, each.base_url, each.like, " ".join(sorted(each.allow_fields))) for each in known
+        ]
 
-    say_rows(("name", "dialect", "base_url", "allow_fields"), at_desk(work), as_json=as_json)
+    say_rows(("name", "dialect", "base_url", "like", "allow_fields"), at_desk(work), as_json=as_json)
 
 
 @provider.command("add")
@@ -40,19 +47,24 @@ def add(
     base_url: Annotated[
         str | None, typer.Option(help="What stands before the provider's own path, such as https://host.")
     ] = None,
+    like: Like = None,
     allow_field: Fields = [],  # noqa: B006 - typer reads the default and never changes it
 ) -> None:
     """Add a provider: a known one by its name alone, or any server that speaks a known dialect."""
     if not NAME.fullmatch(name):
         wrong("A provider's name has small letters, digits, - and _, at most 64.")
-    spoken, address = dialect or (DIALECT if name in KNOWN else None), base_url or KNOWN.get(name)
-    if spoken is None or address is None:
-        wrong(f"Say --dialect and --base-url. Known by name alone: {', '.join(KNOWN)}.")
+    known = like or name
+    kind = kind_of(known)
+    spoken, address = dialect or (kind.dialect if known in KINDS else None), base_url or kind.base_url
+    if spoken is None or not address:
+        by_name = ", ".join(each for each, kind in KINDS.items() if kind.base_url)
+        wrong(f"Say --dialect (or --like) and --base-url. Known by name alone: {by_name}.")
 
     async def work(desk: Desk) -> None:
         if desk.registry.get(name) is not None:
             wrong(f"There is a provider {name!r} already. Change it with: broker provider set {name} …")
-        await _save(desk, "provider.added", name, _dialect(spoken), _address(address), _fields(allow_field))
+        fields, spoken_here = _fields(allow_field), _dialect(spoken)
+        await _save(desk, "provider.added", Upstream(name, spoken_here, _address(address), fields, _known(like)))
 
     at_desk(work)
     say(f"Added {name}.")
@@ -63,35 +75,44 @@ def change(
     name: Name,
     dialect: Annotated[str | None, typer.Option(help=f"Its wire format: {', '.join(DIALECTS)}.")] = None,
     base_url: Annotated[str | None, typer.Option(help="What stands before the provider's own path.")] = None,
+    like: Like = None,
     allow_field: Fields = [],  # noqa: B006 - as above
 ) -> None:
     """Change a provider; fields are added to those already allowed."""
-    if dialect is None and base_url is None and not allow_field:
-        wrong("Say what to change: --dialect, --base-url or --allow-field.")
+    if dialect is None and base_url is None and like is None and not allow_field:
+        wrong("Say what to change: --dialect, --base-url, --like or --allow-field.")
 
     async def work(desk: Desk) -> None:
         known = desk.provider(name)
         spoken = known.dialect if dialect is None else _dialect(dialect)
         address = known.base_url if base_url is None else _address(base_url)
-        await _save(desk, "provider.changed", name, spoken, address, known.allow_fields | _fields(allow_field))
+        fields = known.allow_fields | _fields(allow_field)
+        resembles = known.like if like is None else _known(like)
+        await _save(desk, "provider.changed", Upstream(name, spoken, address, fields, resembles))
 
     at_desk(work)
     say(f"Changed {name}.")
 
 
-async def _save(desk: Desk, event: str, name: str, dialect: str, base_url: str, fields: frozenset[str]) -> None:
-    now = desk.now()
-    row = Provider(
-        name=name, dialect=dialect, base_url=base_url, allow_fields=json.dumps(sorted(fields)), created_at=now
-    )
+async def _save(desk: Desk, event: str, wanted: Upstream) -> None:
+    now, (name, dialect, base_url) = desk.now(), (wanted.name, wanted.dialect, wanted.base_url)
+    fields = json.dumps(sorted(wanted.allow_fields))
+    row = Row(name=name, dialect=dialect, base_url=base_url, allow_fields=fields, created_at=now, kind=wanted.like)
 
     async def write(tx: AsyncSession) -> None:
         before = await providers.load(tx, name)
         row.created_at = now if before is None else before.created_at
         await providers.save(tx, row)
-        await record(tx, now, event, OPERATOR, name, dialect=dialect, base_url=base_url, fields=len(fields))
+        facts: dict[str, str | int] = {"dialect": dialect, "base_url": base_url, "fields": len(wanted.allow_fields)}
+        await record(tx, now, event, OPERATOR, name, **facts)
 
     await desk.db.write(write)
+
+
+def _known(name: str | None) -> str:
+    if name is not None and name not in KINDS:
+        wrong(f"{name!r} is no server that is known here. Known: {', '.join(KINDS)}.")
+    return name or ""
 
 
 def _dialect(text: str) -> str:

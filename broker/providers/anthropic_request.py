@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from broker.core.strict_json import JSONValue
 from broker.providers.body import (
-    NORMALISING_FACTOR,
     count_of,
     counting,
     flag_of,
@@ -16,6 +15,7 @@ from broker.providers.body import (
 )
 from broker.providers.dialect import Body, Reading, refuse_request
 from broker.providers.images import Pictures
+from broker.providers.known import NORMALISING_FACTOR
 from broker.providers.registry import Provider
 
 REQUEST_TOKENS, MESSAGE_TOKENS, TOOL_TOKENS = 64, 16, 64

@@ -5,9 +5,6 @@ from collections.abc import Iterable
 from broker.core.strict_json import dumps
 from broker.providers.dialect import Body, Reading, refuse_request
 
-NORMALISING_FACTOR = 11
-"""Tokens a byte where the tokenizer is not known: NFKC turns one three-byte character into up to 18 characters."""
-
 
 def text_of(body: Body, name: str, longest: int) -> str:
     value = body.get(name)

@@ -9,8 +9,10 @@ from broker.providers.registry import Provider
 
 Verdict = Literal["working", "refused", "unreachable"]
 
-_PATHS = {"openai": "/v1/models", "anthropic": "/v1/models", "google": "/v1beta/models"}
+_PATHS = {"google": "/v1beta/models"}
+_USUAL_PATH = "/v1/models"
 _MORE: dict[str, Headers] = {"anthropic": [(b"anthropic-version", b"2023-06-01")]}
+_KEY_HEADERS = {"anthropic": b"x-api-key", "google": b"x-goog-api-key", "azure": b"api-key"}
 _WAIT = 15.0
 
 
@@ -22,7 +24,7 @@ class KeyCheck:
         """Refused is only what the provider itself says with 401 or 403; any other answer proves nothing."""
         try:
             async with asyncio.timeout(_WAIT):
-                url = provider.base_url + _PATHS[provider.dialect]
+                url = provider.base_url + _PATHS.get(provider.dialect, _USUAL_PATH)
                 headers = [*_MORE.get(provider.dialect, []), *credential_headers(provider.dialect, key)]
                 answer = await self._client.send("GET", url, headers)
                 await answer.close()
@@ -36,8 +38,7 @@ class KeyCheck:
 def credential_headers(dialect: str, key: Secret) -> Headers:
     """The real key in the form its provider wants: the only place where a header is made of it."""
     text = key.reveal().encode("ascii")
-    if dialect == "anthropic":
-        return [(b"x-api-key", text)]
-    if dialect == "google":
-        return [(b"x-goog-api-key", text)]
+    name = _KEY_HEADERS.get(dialect)
+    if name is not None:
+        return [(name, text)]
     return [(b"authorization", b"Bearer " + text)]

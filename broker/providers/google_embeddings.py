@@ -1,9 +1,10 @@
 """Gemini's embedContent and batchEmbedContents as requests: an allow-list of fields, and the most that they can use."""
 
-from broker.providers.body import NORMALISING_FACTOR, not_bounded, objects_of, rendered, shown
+from broker.providers.body import not_bounded, objects_of, rendered, shown
 from broker.providers.dialect import Body, Reading, refuse_request
 from broker.providers.google_request import CONTENT_TOKENS, REQUEST_TOKENS, Found, needs_of_content, spelt
 from broker.providers.images import Pictures
+from broker.providers.known import NORMALISING_FACTOR
 from broker.providers.registry import Provider
 
 _HARMLESS = frozenset(["model", "content", "taskType", "title", "outputDimensionality", "embedContentConfig"])

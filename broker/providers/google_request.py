@@ -4,9 +4,10 @@ import re
 from collections.abc import Iterator
 
 from broker.core.strict_json import JSONValue
-from broker.providers.body import NORMALISING_FACTOR, count_of, counting, not_bounded, objects_of, rendered, shown
+from broker.providers.body import count_of, counting, not_bounded, objects_of, rendered, shown
 from broker.providers.dialect import Body, Reading, refuse_request
 from broker.providers.images import Pictures
+from broker.providers.known import NORMALISING_FACTOR
 from broker.providers.registry import Provider
 
 REQUEST_TOKENS, CONTENT_TOKENS, TOOL_TOKENS = 64, 16, 64

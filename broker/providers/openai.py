@@ -116,12 +116,16 @@ class OpenAI:
         return isinstance(error, dict) and isinstance(error.get("message"), str)
 
     def error(self, refusal: CallRefused, status: int) -> bytes:
-        kind = _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
-        error: dict[str, object] = {"message": refusal.description, "type": kind, "param": None, "code": refusal.code}
+        kind, told = error_type(status), refusal.description
+        error: dict[str, object] = {"message": told, "type": kind, "param": None, "code": refusal.code}
         return dumps({"error": error | refusal.extra})
 
     def error_event(self, refusal: CallRefused, status: int) -> bytes:
         return b"data: " + self.error(refusal, status) + b"\n\n"
+
+
+def error_type(status: int) -> str:
+    return _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
 
 
 class ChatMeter:
@@ -204,15 +208,25 @@ def read_usage(usage: JSONValue) -> tuple[Usage | None, bool]:
     inner = {} if details is None else details
     if not isinstance(inner, dict):
         return None, True
+    prompt, completion = counted(usage.get("prompt_tokens")), counted(usage.get("completion_tokens"))
     read = Usage(
-        input_tokens=counted(usage.get("prompt_tokens")),
-        output_tokens=counted(usage.get("completion_tokens")),
-        cached_input_tokens=_counted_or_none(inner.get("cached_tokens")),
+        input_tokens=prompt,
+        output_tokens=completion + _thoughts_beside(usage, prompt + completion),
+        # DeepSeek has a name of its own for it.
+        cached_input_tokens=_counted_or_none(inner.get("cached_tokens", usage.get("prompt_cache_hit_tokens"))),
         cache_write_tokens=_counted_or_none(inner.get("cache_write_tokens")),
     )
     if read.is_absurd() or read.input_tokens == 0:
         return None, True
     return read, False
+
+
+def _thoughts_beside(usage: Body, told: int) -> int:
+    """What was thought, where it is no part of the completion: xAI's total says so."""
+    details = usage.get("completion_tokens_details")
+    thought = details.get("reasoning_tokens") if isinstance(details, dict) else None
+    thoughts = _counted_or_none(thought)
+    return thoughts if thoughts > 0 and usage.get("total_tokens") == told + thoughts else 0
 
 
 def read_response_usage(usage: JSONValue) -> tuple[Usage | None, bool]:

@@ -1,25 +1,38 @@
 """POST /v1/chat/completions as a request: an allow-list of fields, and the most that they can use."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from broker.core.strict_json import JSONValue
-from broker.providers.body import (
-    NORMALISING_FACTOR,
-    count_of,
-    flag_of,
-    not_bounded,
-    objects_of,
-    rendered,
-    shown,
-    text_of,
-)
+from broker.providers.body import count_of, flag_of, not_bounded, objects_of, rendered, shown, text_of
 from broker.providers.dialect import Body, Reading, refuse_request
 from broker.providers.images import Pictures
 from broker.providers.registry import Provider
 
+Found = Iterator[tuple[str, str]]
+"""(what, the action it needs or nothing) for all that has no bound here."""
+
 REQUEST_TOKENS, MESSAGE_TOKENS, TOOL_TOKENS = 64, 16, 64
 """Added to the bytes of the body: more than the few tokens that chat templates put around messages and tools."""
+
+
+class Lists(NamedTuple):
+    """What is known of a chat request, in its dialect."""
+
+    harmless: frozenset[str]
+    only: Mapping[str, tuple[JSONValue, ...]]
+    """Fields that are harmless with these values alone."""
+    field_actions: Mapping[str, str]
+    message: frozenset[str]
+    parts: Mapping[str, frozenset[str]]
+    """Parts whose bytes bound their tokens, with their members."""
+    part_actions: Mapping[str, str]
+    tool_actions: Mapping[str, str]
+    """By how the name of a tool that the provider runs begins."""
+    tools: frozenset[str] = frozenset(["function", "custom"])
+    """Those that the app itself runs."""
+
 
 _HARMLESS = frozenset(
     [
@@ -31,16 +44,11 @@ _HARMLESS = frozenset(
 )  # fmt: skip
 _ONLY: dict[str, tuple[JSONValue, ...]] = {
     "store": (False, None),
-    "service_tier": ("default", None),
     "modalities": (["text"], None),
     "audio": (None,),
     "prediction": (None,),
     "web_search_options": (None,),
 }
-"""Fields that are harmless with these values alone."""
-
-_FIELD_ACTIONS = {"web_search_options": "web_search", "audio": "audio", "modalities": "audio"}
-_PART_ACTIONS = {"image_url": "vision", "input_audio": "audio", "file": "files"}
 _MESSAGE_FIELDS = frozenset(
     [
         "role",
@@ -54,28 +62,39 @@ _MESSAGE_FIELDS = frozenset(
         "reasoning_content",
     ]
 )
-_PART_MEMBERS = frozenset(["type", "text", "refusal"])
+_TEXT = frozenset(["type", "text", "refusal"])
 """Of a part that says it is text: chat templates have been seen that take an image_url beside it for a picture."""
 SEARCHES = re.compile(r"(?:^|[-/])search(?:[-:]|$)|deep-research", re.ASCII)
 """Models that search the web whether asked to or not: the provider bills each search, and no token price says so."""
+OPENAI = Lists(
+    harmless=_HARMLESS,
+    only=_ONLY,
+    field_actions={"web_search_options": "web_search", "audio": "audio", "modalities": "audio"},
+    message=_MESSAGE_FIELDS,
+    parts={"text": _TEXT, "refusal": _TEXT},
+    part_actions={"image_url": "vision", "input_audio": "audio", "file": "files"},
+    tool_actions={"web_search": "web_search"},
+)
 _MAXIMA = ("max_tokens", "max_completion_tokens")
 _LONGEST_MAXIMUM = len(b',"max_completion_tokens":9007199254740992')
 _NOTHING: frozenset[str] = frozenset()
-BYTE_LEVEL = frozenset(["openai", "sandbox"])
-"""Providers whose tokenizers are byte-level, so that no token is shorter than a byte; and whose output maximum bounds reasoning."""
 
 
-def read_chat(body: Body, size: int, provider: Provider, path: str) -> Reading:
-    """Reads a request body of `size` bytes; raises CallRefused when it is not valid."""
-    model = text_of(body, "model", 200)
-    maximum = b'"max_completion_tokens":' if provider.name in BYTE_LEVEL else b'"max_tokens":'
+def read_chat(
+    body: Body, size: int, provider: Provider, path: str, lists: Lists = OPENAI, *, added: int = 0
+) -> Reading:
+    """Reads a request body of `size` bytes; raises CallRefused when it is not valid.
+
+    `added` are the tokens of texts that the provider puts in by itself.
+    """
+    kind, model = provider.kind, text_of(body, "model", 200)
+    maximum = kind.maximum.encode()
     messages = _messages(body)
-    pictures = None if _is_plain(body, model, messages) else Pictures(provider, model)
-    needs = {} if pictures is None else dict(_needs(body, messages, pictures))
+    pictures = None if _is_plain(body, model, messages, lists) else Pictures(provider, model)
+    needs = {} if pictures is None else dict(_needs(body, messages, pictures, lists))
     extra = _NOTHING if pictures is None else pictures.actions.union(action for action in needs.values() if action)
-    factor = 1 if provider.name in BYTE_LEVEL else NORMALISING_FACTOR
     tools = sum([len(objects_of(body, name)) for name in ("tools", "functions") if name in body])
-    constants = REQUEST_TOKENS + MESSAGE_TOKENS * len(messages) + TOOL_TOKENS * tools
+    constants = added + REQUEST_TOKENS + MESSAGE_TOKENS * len(messages) + TOOL_TOKENS * tools
     if pictures:
         constants += pictures.tokens
     streamed = flag_of(body, "stream")
@@ -88,11 +107,12 @@ def read_chat(body: Body, size: int, provider: Provider, path: str) -> Reading:
         wants_usage=wants_usage(body, streamed=streamed),
         own_output=_own_output(body),
         choices=_choices(body),
-        covers_reasoning=provider.name in BYTE_LEVEL,
+        covers_reasoning=kind.covers_reasoning,
         # What is sent counts, too: 1e15 is four bytes of the app's and eighteen of ours.
-        input_bound=(max(size, len(sent) + _LONGEST_MAXIMUM) - (pictures.data if pictures else 0)) * factor + constants,
+        input_bound=(max(size, len(sent) + _LONGEST_MAXIMUM) - (pictures.data if pictures else 0)) * kind.tokens_a_byte
+        + constants,
         unbounded=not_bounded(needs) if needs else "",
-        render=lambda output_max: b"%b,%b%d}" % (sent[:-1], maximum, output_max),
+        render=lambda output_max: b'%b,"%b":%d}' % (sent[:-1], maximum, output_max),
         target=path,
     )
 
@@ -102,61 +122,77 @@ def _sent(body: Body, provider: Provider, *, streamed: bool) -> bytes:
     sent = body.copy()
     for name in _MAXIMA:
         sent.pop(name, None)
-    if provider.name == "openai":
+    if provider.kind.tier:
         # Left out, a project's own setting would choose the tier, and with it the price.
-        sent["service_tier"] = "default"
-    if not streamed:
-        sent.pop("stream_options", None)
-    return rendered(sent | sent_options(body, streamed))
+        sent["service_tier"] = provider.kind.tier
+    sent.pop("stream_options", None)
+    return rendered(sent | sent_options(body, streamed, provider))
 
 
-def sent_options(body: Body, streamed: bool) -> Body:
-    """The usage of a stream is always asked for."""
+def sent_options(body: Body, streamed: bool, provider: Provider) -> Body:
+    """The usage of a stream is always asked for, where it does not come by itself."""
+    if not streamed or not provider.kind.takes_stream_options:
+        return {}
     options = body.get("stream_options")
-    return (
-        {"stream_options": (options if isinstance(options, dict) else {}) | {"include_usage": True}} if streamed else {}
-    )
+    return {"stream_options": (options if isinstance(options, dict) else {}) | {"include_usage": True}}
 
 
-def _is_plain(body: Body, model: str, messages: list[Body]) -> bool:
+def _is_plain(body: Body, model: str, messages: list[Body], lists: Lists) -> bool:
     """Whether it has nothing but harmless fields and texts, as most requests do; what has more is looked at closely."""
     return (
-        body.keys() <= _HARMLESS
+        body.keys() <= lists.harmless
         and body.get("tools") is None
-        and False not in [m.keys() <= _MESSAGE_FIELDS and isinstance(m.get("content"), str) for m in messages]
+        and False not in [m.keys() <= lists.message and isinstance(m.get("content"), str) for m in messages]
         and not SEARCHES.search(model)
     )
 
 
-def _needs(body: Body, messages: list[Body], pictures: Pictures) -> Iterator[tuple[str, str]]:
+def _needs(body: Body, messages: list[Body], pictures: Pictures, lists: Lists) -> Found:
     """(what, the action it needs or nothing) for all that has no bound here."""
-    allowed = pictures.provider.allow_fields
     if SEARCHES.search(pictures.model):
         yield "model", "web_search"
-    for name, value in body.items():
-        if name in _ONLY and value not in _ONLY[name]:
-            yield name, _FIELD_ACTIONS.get(name, "")
-        elif name not in _ONLY and name not in _HARMLESS and name not in allowed:
-            yield shown(name), ""
+    yield from _fields(body, pictures.provider, lists)
     for message in messages:
-        for name in message.keys() - _MESSAGE_FIELDS:
+        for name in message.keys() - lists.message:
             if message[name] is not None:
                 yield f"messages.{shown(name)}", ""
-        for part in _parts(message):
-            kind = part.get("type")
-            if kind == "image_url" and _is_taken(part, pictures):
-                continue
-            if kind not in ("text", "refusal"):
-                word = shown(kind) if isinstance(kind, str) else "content"
-                yield f"messages.content.{word}", _PART_ACTIONS.get(word, "")
-                continue
-            for name in part.keys() - _PART_MEMBERS - allowed:
-                yield f"messages.content.{shown(name)}", _PART_ACTIONS.get(name, "")
+        for part in _parts(message.get("content")):
+            yield from _part(part, pictures, lists)
     for tool in objects_of(body, "tools"):
         kind = tool.get("type")
-        if kind not in ("function", "custom"):
+        if kind not in lists.tools:
             word = shown(kind) if isinstance(kind, str) else "type"
-            yield f"tools.{word}", "web_search" if word.startswith("web_search") else ""
+            action = next((needed for start, needed in lists.tool_actions.items() if word.startswith(start)), "")
+            yield f"tools.{word}", action
+
+
+def _fields(body: Body, provider: Provider, lists: Lists) -> Found:
+    kind = provider.kind
+    only = {"service_tier": kind.tells_tier, **lists.only}
+    known = lists.harmless | kind.fields | provider.allow_fields
+    for name, value in body.items():
+        if name in only:
+            if value not in only[name]:
+                yield name, lists.field_actions.get(name, "")
+        elif name not in known:
+            yield shown(name), kind.field_actions.get(name, "")
+
+
+def _part(part: Body, pictures: Pictures, lists: Lists) -> Found:
+    kind = part.get("type")
+    if kind == "image_url" and _is_taken(part, pictures):
+        return
+    members = lists.parts.get(kind) if isinstance(kind, str) else None
+    if members is None:
+        word = shown(kind) if isinstance(kind, str) else "content"
+        yield f"messages.content.{word}", lists.part_actions.get(word, "")
+        return
+    for name in part.keys() - members - pictures.provider.allow_fields:
+        yield f"messages.content.{shown(name)}", lists.part_actions.get(name, "")
+    if kind in part:
+        # A part that is itself made of parts.
+        for inner in _parts(part[kind]) if kind != "text" else []:
+            yield from _part(inner, pictures, lists)
 
 
 def _messages(body: Body) -> list[Body]:
@@ -166,8 +202,7 @@ def _messages(body: Body) -> list[Body]:
     return messages
 
 
-def _parts(message: Body) -> list[Body]:
-    content = message.get("content")
+def _parts(content: JSONValue) -> list[Body]:
     if content is None or isinstance(content, str):
         return []
     if not isinstance(content, list):

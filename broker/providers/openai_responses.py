@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from broker.core.strict_json import JSONValue
 from broker.providers.body import (
-    NORMALISING_FACTOR,
     count_of,
     flag_of,
     not_bounded,
@@ -16,7 +15,7 @@ from broker.providers.body import (
 from broker.providers.dialect import Body, Reading, refuse_request
 from broker.providers.images import Pictures
 from broker.providers.openai_kept import STORED, read_stored
-from broker.providers.openai_request import BYTE_LEVEL, MESSAGE_TOKENS, REQUEST_TOKENS, SEARCHES, TOOL_TOKENS
+from broker.providers.openai_request import MESSAGE_TOKENS, REQUEST_TOKENS, SEARCHES, TOOL_TOKENS
 from broker.providers.registry import Provider
 
 Found = Iterator[tuple[str, str]]
@@ -87,7 +86,7 @@ def read_response(body: Body, size: int, provider: Provider, path: str) -> Readi
     pictures = Pictures(provider, model)
     needs = dict(_needs(body, items, tools, pictures))
     stored = read_stored(body, provider)
-    factor = 1 if provider.name in BYTE_LEVEL else NORMALISING_FACTOR
+    factor = provider.kind.tokens_a_byte
     own = {name: value for name, value in body.items() if name != "max_output_tokens"} | _tier(provider)
     sent = rendered(own | {"store": stored.is_asked})
     return Reading(
@@ -99,7 +98,7 @@ def read_response(body: Body, size: int, provider: Provider, path: str) -> Readi
         wants_usage=True,
         own_output=count_of(body, "max_output_tokens", _MOST),
         choices=1,
-        covers_reasoning=provider.name in BYTE_LEVEL,
+        covers_reasoning=provider.kind.covers_reasoning,
         input_bound=(max(size, len(sent) + 60) - pictures.data) * factor
         + pictures.tokens
         + REQUEST_TOKENS

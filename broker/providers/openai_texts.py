@@ -1,9 +1,9 @@
 """The smaller endpoints of OpenAI's dialect as requests: completions, embeddings, moderations."""
 
 from broker.core.strict_json import JSONValue
-from broker.providers.body import NORMALISING_FACTOR, count_of, flag_of, not_bounded, rendered, shown, text_of
+from broker.providers.body import count_of, flag_of, not_bounded, rendered, shown, text_of
 from broker.providers.dialect import Body, Reading, refuse_request
-from broker.providers.openai_request import BYTE_LEVEL, REQUEST_TOKENS, sent_options, wants_usage
+from broker.providers.openai_request import REQUEST_TOKENS, sent_options, wants_usage
 from broker.providers.registry import Provider
 
 USUAL_OUTPUT = 16
@@ -28,7 +28,8 @@ def read_completion(body: Body, size: int, provider: Provider, path: str) -> Rea
     choices = prompts * max(count_of(body, "n", 128) or 1, count_of(body, "best_of", 128) or 1)
     streamed = flag_of(body, "stream")
     sent = rendered(
-        {name: value for name, value in body.items() if name != "max_tokens"} | sent_options(body, streamed)
+        {name: value for name, value in body.items() if name not in ("max_tokens", "stream_options")}
+        | sent_options(body, streamed, provider)
     )
     own = count_of(body, "max_tokens", _MOST, least=0)
     return Reading(
@@ -40,7 +41,7 @@ def read_completion(body: Body, size: int, provider: Provider, path: str) -> Rea
         own_output=USUAL_OUTPUT if own is None else max(own, 1),
         choices=choices,
         covers_reasoning=True,
-        input_bound=max(size, len(sent) + 40) * _factor(provider) + REQUEST_TOKENS * prompts,
+        input_bound=max(size, len(sent) + 40) * provider.kind.tokens_a_byte + REQUEST_TOKENS * prompts,
         unbounded=_unknown(body, _COMPLETIONS, provider),
         render=lambda output_max: b'%b,"max_tokens":%d}' % (sent[:-1], 0 if own == 0 else output_max),
         target=path,
@@ -60,7 +61,7 @@ def read_embedding(body: Body, size: int, provider: Provider, path: str) -> Read
         own_output=0,
         choices=1,
         covers_reasoning=True,
-        input_bound=max(size, len(sent)) * _factor(provider) + REQUEST_TOKENS * texts,
+        input_bound=max(size, len(sent)) * provider.kind.tokens_a_byte + REQUEST_TOKENS * texts,
         unbounded=_unknown(body, _EMBEDDINGS, provider),
         render=lambda _: sent,
         target=path,
@@ -81,7 +82,7 @@ def read_moderation(body: Body, size: int, provider: Provider, path: str) -> Rea
         own_output=0,
         choices=1,
         covers_reasoning=True,
-        input_bound=max(size, len(sent)) * _factor(provider) + REQUEST_TOKENS,
+        input_bound=max(size, len(sent)) * provider.kind.tokens_a_byte + REQUEST_TOKENS,
         unbounded=_unknown(asked, _MODERATIONS, provider),
         render=lambda _: sent,
         target=path,
@@ -109,10 +110,6 @@ def _is_tokens(value: JSONValue) -> bool:
 
 def _is_token(value: JSONValue) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _factor(provider: Provider) -> int:
-    return 1 if provider.name in BYTE_LEVEL else NORMALISING_FACTOR
 
 
 def _unknown(body: Body, known: frozenset[str], provider: Provider) -> str:

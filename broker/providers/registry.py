@@ -3,19 +3,13 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from broker.core.secret import Secret
-from broker.providers.known import LABELS
+from broker.providers.known import BUILT_IN, KINDS, Kind, kind_of
 from broker.store import providers
 from broker.store.database import Database
 from broker.store.tables import Provider as Row
-
-_BUILT_IN = {
-    "openai": ("openai", "https://api.openai.com"),
-    "anthropic": ("anthropic", "https://api.anthropic.com"),
-    "google": ("google", "https://generativelanguage.googleapis.com"),
-}
-_LABELS = {"openai": "OpenAI", "anthropic": "Anthropic", "google": "Google"} | LABELS
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +20,17 @@ class Provider:
     dialect: str
     base_url: str
     allow_fields: frozenset[str] = frozenset()
+    like: str = ""
+    """The known server that it is one of, where its own name does not say so."""
+
+    @property
+    def kind(self) -> Kind:
+        return kind_of(self.like or self.name)
+
+    def own_path(self, path: str) -> str:
+        """A path without what stands in the base address already: some SDKs add that themselves."""
+        start = urlsplit(self.base_url).path
+        return path[len(start) :] if start and path.startswith(f"{start}/") else path
 
     @property
     def label(self) -> str:
@@ -52,7 +57,8 @@ class Registry:
 
     def environment_key(self, name: str) -> Secret | None:
         """The operator's key of a provider in the environment, such as OPENAI_API_KEY; it is stored nowhere."""
-        value = self._environ.get(f"{_variable(name)}_API_KEY", "").strip()
+        names = (f"{_variable(name)}_API_KEY", *kind_of(name).keys)
+        value = next((value for each in names if (value := self._environ.get(each, "").strip())), "")
         # What cannot stand in a header is no key: a quotation mark or a line break that was copied with it.
         return Secret(value) if value and all("!" <= character <= "~" for character in value) else None
 
@@ -62,7 +68,7 @@ class Registry:
 
 def label(name: str) -> str:
     """How pages call a provider."""
-    return _LABELS.get(name, name.capitalize())
+    return kind_of(name).label or name.capitalize()
 
 
 def clean_base_url(url: str) -> str:
@@ -71,14 +77,18 @@ def clean_base_url(url: str) -> str:
 
 
 def _from_row(row: Row) -> Provider:
-    return Provider(row.name, row.dialect, clean_base_url(row.base_url), frozenset(json.loads(row.allow_fields)))
+    fields = frozenset(json.loads(row.allow_fields))
+    return Provider(row.name, row.dialect, clean_base_url(row.base_url), fields, row.kind)
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Provider]:
-    return {
-        name: Provider(name, dialect, clean_base_url(environ.get(f"BROKER_PROVIDER_{_variable(name)}_BASE_URL") or url))
-        for name, (dialect, url) in _BUILT_IN.items()
-    }
+    return {name: _built_in(name, environ) for name in BUILT_IN}
+
+
+def _built_in(name: str, environ: Mapping[str, str]) -> Provider:
+    kind = KINDS[name]
+    url = environ.get(f"BROKER_PROVIDER_{_variable(name)}_BASE_URL") or kind.base_url
+    return Provider(name, kind.dialect, clean_base_url(url))
 
 
 def _variable(name: str) -> str:

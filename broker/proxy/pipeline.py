@@ -12,9 +12,11 @@ from broker.ledger.judge import NO_PRICE, Demand
 from broker.ops.log import logger
 from broker.prices.book import FREE, PriceBook, output_limit
 from broker.providers.anthropic import Anthropic
+from broker.providers.azure import Azure
 from broker.providers.client import Headers
 from broker.providers.dialect import Dialect, Reading
 from broker.providers.google import Google
+from broker.providers.mistral import Mistral
 from broker.providers.openai import OpenAI
 from broker.providers.paging import paging
 from broker.providers.registry import Provider, Registry
@@ -36,7 +38,9 @@ log = logger("proxy")
 _USUAL = OpenAI()
 """Of refusals where no provider was named."""
 
-DIALECTS: dict[str, Dialect] = {"openai": _USUAL, "anthropic": Anthropic(), "google": Google()}
+DIALECTS: dict[str, Dialect] = {
+    dialect.name: dialect for dialect in (_USUAL, Anthropic(), Google(), Mistral(), Azure())
+}
 """What each provider speaks; a path that its dialect has no endpoint for is not forwarded."""
 
 STATUS = b"/proxy/status"
@@ -97,12 +101,13 @@ class Proxy:
             return await self._listing.status(principal)
         if route is None or provider is None:
             raise not_found()
-        endpoint = dialect.endpoint(scope["method"], route.path)
+        own_path = provider.own_path(route.path)
+        endpoint = dialect.endpoint(scope["method"], own_path)
         if endpoint is None:
-            if dialect.is_listing(route.path):
+            if dialect.is_listing(own_path):
                 _require(scope, "GET")
                 return await self._listing.models(principal, provider, dialect)
-            if methods := dialect.methods(route.path):
+            if methods := dialect.methods(own_path):
                 _require(scope, *methods)
             await self._listing.require_granted(principal, provider)
             raise not_found()
@@ -111,7 +116,7 @@ class Proxy:
         has_body = scope["method"] == "POST"
         in_parts = form_reader(fields, endpoint) if has_body else None
         raw = await read_body(fields, scope, receive, self._max_body) if has_body else b""
-        path = route.path + (dialect.query if has_body else paging)(scope["query_string"])
+        path = own_path + (dialect.query if has_body else paging)(scope["query_string"])
         credential_id = ""
         try:
             if in_parts is None:

@@ -6,7 +6,7 @@ from sqlmodel import SQLModel
 from broker.store.columns import STRICT, check, flag, number, one_of, text
 
 ROLES = ("user", "developer", "admin", "auditor")
-DIALECTS = ("openai", "anthropic", "google")
+DIALECTS = ("openai", "anthropic", "google", "mistral", "cohere", "azure")
 CREDENTIAL_STATES = ("unchecked", "working", "refused")
 AUTH_METHODS = ("none", "client_secret", "client_secret_basic", "client_secret_post", "private_key_jwt")
 """How a client authenticates; client_secret is either way of showing one."""
@@ -125,6 +125,8 @@ class Provider(SQLModel, table=True):
     allow_fields: str = text(default="[]")
     """JSON array of body fields that the operator calls harmless."""
     created_at: int = number()
+    kind: str = text(default="")
+    """The known server that it is one of; empty where its name says so, or nothing is known."""
 
 
 class Credential(SQLModel, table=True):

@@ -6,7 +6,7 @@ import pytest
 
 from broker.prices.book import PriceBook
 from broker.providers.address import read_base_url
-from broker.providers.known import KNOWN
+from broker.providers.known import KINDS
 from broker.providers.registry import label
 from tests.cli.conftest import Broker, refused, rows
 
@@ -15,11 +15,13 @@ def _listed(broker: Broker) -> dict[str, dict[str, str]]:
     return {row["name"]: row for row in broker("provider", "list", "--json").json()}
 
 
-def test_three_providers_are_built_in(broker: Broker) -> None:
+def test_five_providers_are_built_in(broker: Broker) -> None:
     assert {name: row["base_url"] for name, row in _listed(broker).items()} == {
         "openai": "https://api.openai.com",
         "anthropic": "https://api.anthropic.com",
         "google": "https://generativelanguage.googleapis.com",
+        "mistral": "https://api.mistral.ai",
+        "cohere": "https://api.cohere.com",
     }
 
 
@@ -30,6 +32,7 @@ def test_one_is_added_on_loopback_and_a_trailing_v1_means_the_same(broker: Broke
         "name": "local",
         "dialect": "openai",
         "base_url": "http://127.0.0.1:9/api",
+        "like": "",
         "allow_fields": "",
     }
     assert rows(data, "SELECT event, object_id FROM audit_entry") == [("provider.added", "local")]
@@ -93,12 +96,12 @@ def test_an_address_that_can_be_read_in_two_ways_is_refused(broker: Broker, url:
         ),
         (
             ["add", "local", "--dialect", "klingon", "--base-url", "http://127.0.0.1"],
-            "The dialect must be one of: openai, anthropic, google.",
+            "The dialect must be one of: openai, anthropic, google, mistral, cohere, azure.",
         ),
-        (["set", "openai"], "Say what to change: --dialect, --base-url or --allow-field."),
+        (["set", "openai"], "Say what to change: --dialect, --base-url, --like or --allow-field."),
         (
             ["set", "other", "--dialect", "openai"],
-            "No provider is called 'other'. Known: anthropic, google, openai.",
+            "No provider is called 'other'. Known: anthropic, cohere, google, mistral, openai.",
         ),
         (["set", "openai", "--allow-field", "a b"], "A body field is a plain name, such as top_k."),
     ],
@@ -119,11 +122,32 @@ def test_a_known_one_is_added_by_its_name_alone(broker: Broker) -> None:
 @pytest.mark.parametrize("words", [(), ("--dialect", "openai"), ("--base-url", "http://127.0.0.1:9")])
 def test_one_that_is_not_known_needs_dialect_and_address(broker: Broker, words: tuple[str, ...]) -> None:
     told = broker("provider", "add", "local", *words)
-    assert (told.status, told.err.partition(".")[0]) == (2, "Say --dialect and --base-url")
+    assert (told.status, told.err.partition(".")[0]) == (2, "Say --dialect (or --like) and --base-url")
 
 
-def test_every_known_one_has_prices_a_label_and_an_address_that_is_taken() -> None:
-    for name, url in KNOWN.items():
-        assert read_base_url(url) == url
-        assert label(name) != name
-        assert PriceBook().models(name)
+def test_every_known_one_has_a_label_and_an_address_that_is_taken() -> None:
+    for name, kind in KINDS.items():
+        assert label(name) == kind.label
+        assert not kind.base_url or read_base_url(kind.base_url) == kind.base_url
+
+
+def test_every_known_one_that_asks_money_has_prices() -> None:
+    ours = {"llama-cpp", "ollama", "vllm"}
+    assert {name for name in KINDS if not PriceBook().models(name)} == ours
+
+
+def test_one_may_be_like_a_known_one_under_another_name(broker: Broker) -> None:
+    assert broker("provider", "add", "gpu", "--like", "vllm", "--base-url", "http://127.0.0.1:9").status == 0
+    row = _listed(broker)["gpu"]
+    assert (row["dialect"], row["base_url"], row["like"]) == ("openai", "http://127.0.0.1:9", "vllm")
+    assert broker("provider", "set", "gpu", "--like", "ollama").status == 0
+    assert _listed(broker)["gpu"]["like"] == "ollama"
+    told = broker("provider", "set", "gpu", "--like", "klingon")
+    assert refused(told, f"'klingon' is no server that is known here. Known: {', '.join(KINDS)}.")
+
+
+def test_azure_has_no_address_that_all_share(broker: Broker) -> None:
+    assert broker("provider", "add", "azure").status == 2
+    told = broker("provider", "add", "azure", "--base-url", "https://acme.openai.azure.com/openai/v1/")
+    assert (told.status, _listed(broker)["azure"]["dialect"]) == (0, "azure")
+    assert _listed(broker)["azure"]["base_url"] == "https://acme.openai.azure.com/openai"

@@ -14,8 +14,8 @@ from broker.providers.anthropic_request import (
     TOOL_TOKENS,
     TOOLS_TOKENS,
 )
-from broker.providers.body import NORMALISING_FACTOR
 from broker.providers.dialect import Reading
+from broker.providers.known import NORMALISING_FACTOR
 from broker.providers.registry import Provider
 
 PATH = "/v1/messages"

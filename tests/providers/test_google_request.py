@@ -6,10 +6,10 @@ import pytest
 
 from broker.core.errors import CallRefused
 from broker.core.strict_json import dumps, loads
-from broker.providers.body import NORMALISING_FACTOR
 from broker.providers.dialect import Reading
 from broker.providers.google import Google
 from broker.providers.google_request import CONTENT_TOKENS, REQUEST_TOKENS, TOOL_TOKENS, TOOLS_TOKENS
+from broker.providers.known import NORMALISING_FACTOR
 from broker.providers.registry import Provider
 
 PATH = "/v1beta/models/gemini-2.5-flash:generateContent"

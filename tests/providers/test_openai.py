@@ -55,6 +55,31 @@ def test_a_usage_that_is_no_object_is_absurd(usage: Any) -> None:
     assert read_usage(usage) == (None, True)
 
 
+def test_thoughts_that_stand_beside_the_completion_are_output_too() -> None:
+    told: dict[str, Any] = {
+        "prompt_tokens": 20,
+        "completion_tokens": 5,
+        "completion_tokens_details": {"reasoning_tokens": 300},
+    }
+    assert read_usage(told | {"total_tokens": 325}) == (Usage(20, 305), False)
+    assert read_usage(told | {"total_tokens": 25}) == (Usage(20, 5), False)
+    assert read_usage(told) == (Usage(20, 5), False)
+    assert read_usage(
+        told | {"total_tokens": 20 + 5 + 2**31, "completion_tokens_details": {"reasoning_tokens": 2**31}}
+    )[1]
+
+
+def test_the_cache_has_another_name_at_deepseek() -> None:
+    told: dict[str, Any] = {
+        "prompt_tokens": 20,
+        "completion_tokens": 5,
+        "prompt_cache_hit_tokens": 8,
+        "prompt_cache_miss_tokens": 12,
+    }
+    assert read_usage(told) == (Usage(20, 5, 8), False)
+    assert read_usage(told | {"prompt_cache_hit_tokens": 21}) == (None, True)
+
+
 def test_no_output_is_a_usage_like_any_other() -> None:
     assert read_usage(USAGE | {"completion_tokens": 0}) == (Usage(20, 0), False)
 

@@ -6,8 +6,8 @@ import pytest
 
 from broker.core.errors import CallRefused
 from broker.core.strict_json import dumps, loads
-from broker.providers.body import NORMALISING_FACTOR
 from broker.providers.dialect import Reading
+from broker.providers.known import NORMALISING_FACTOR
 from broker.providers.openai_request import MESSAGE_TOKENS, REQUEST_TOKENS, TOOL_TOKENS, read_chat
 from broker.providers.registry import Provider
 

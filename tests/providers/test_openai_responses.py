@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from broker.core.errors import CallRefused
 from broker.core.strict_json import dumps, loads
 from broker.core.usage import Usage
-from broker.providers.body import NORMALISING_FACTOR
 from broker.providers.dialect import Reading
+from broker.providers.known import NORMALISING_FACTOR
 from broker.providers.openai import ResponseMeter, Responses, read_response_usage
 from broker.providers.openai_request import MESSAGE_TOKENS, REQUEST_TOKENS, TOOL_TOKENS
 from broker.providers.registry import Provider

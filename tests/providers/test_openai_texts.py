@@ -7,8 +7,8 @@ import pytest
 from broker.core.errors import CallRefused
 from broker.core.strict_json import dumps, loads
 from broker.core.usage import Usage
-from broker.providers.body import NORMALISING_FACTOR
 from broker.providers.dialect import Reading
+from broker.providers.known import NORMALISING_FACTOR
 from broker.providers.openai import Embeddings, Moderations, OpenAI
 from broker.providers.openai_request import REQUEST_TOKENS
 from broker.providers.registry import Provider

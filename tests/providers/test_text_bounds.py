@@ -15,9 +15,9 @@ from broker.core.strict_json import dumps
 from broker.core.usage import Usage
 from broker.prices.book import PriceBook
 from broker.providers.anthropic import Anthropic
-from broker.providers.body import NORMALISING_FACTOR
 from broker.providers.dialect import Dialect, Reading
 from broker.providers.google import Google
+from broker.providers.known import NORMALISING_FACTOR
 from broker.providers.openai import OpenAI
 from broker.providers.registry import Provider
 from tests.turned_clock import NOON
