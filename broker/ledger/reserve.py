@@ -8,6 +8,7 @@ from broker.ledger.books import Books
 from broker.ledger.judge import Demand
 from broker.ledger.lease import Lease
 from broker.ledger.settle import Close, Ending
+from broker.ledger.transaction import Answer
 from broker.store.steps import Doubtful
 
 __all__ = ["Reservation", "Reserver"]
@@ -25,20 +26,35 @@ class Reserver:
         self._entropy = entropy
         self._doubtful: set[str] = set()
 
+    def ask(self, jti: str, demand: Demand, key: IdempotencyKey | None = None) -> Ask:
+        """What the books are to be asked; raises Unavailable once the lease has lapsed."""
+        self._lease.require()
+        return Ask(new_ordered_id("res", self._clock(), self._entropy), jti, demand, self._lease.boot_id, key)
+
     async def __call__(self, jti: str, demand: Demand, key: IdempotencyKey | None = None) -> Reservation:
         """Raises CallRefused, or Unavailable when the books cannot answer."""
-        self._lease.require()
-        ask = Ask(new_ordered_id("res", self._clock(), self._entropy), jti, demand, self._lease.boot_id, key)
+        ask = self.ask(jti, demand, key)
         try:
-            reservation = await self._books.submit(ask)
-        except Doubtful:
+            answer: Answer = await self._books.submit(ask)
+        except Exception as error:
+            answer = error
+        return await self.given(ask, answer)
+
+    async def given(self, ask: Ask, answer: Answer) -> Reservation:
+        """What the books answered, if something may be forwarded by it; raises as a call does."""
+        if isinstance(answer, Doubtful):
             self._doubtful.add(ask.id)
-            raise
+        if not isinstance(answer, Reservation):
+            raise answer if isinstance(answer, Exception) else Unavailable(detail="the books gave another answer")
         if not self._lease.is_good:
             # The wait for the books may have outlasted the lease: then nothing may be forwarded, and nothing is.
-            await self._books.submit(Close(reservation.id, _LAPSED))
+            await self._books.submit(Close(answer.id, _LAPSED))
             raise Unavailable(detail="the lease of this worker lapsed while it waited for the books")
-        return reservation
+        return answer
+
+    def is_good(self, answer: Answer) -> bool:
+        """Whether it is a reservation under a lease that has not lapsed."""
+        return isinstance(answer, Reservation) and self._lease.is_good
 
     async def give_back(self) -> None:
         """Releases what may be held although nobody was told so; to be called now and then."""

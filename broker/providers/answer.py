@@ -1,7 +1,7 @@
 """A provider's answer while it comes: its head, and what has arrived of its body and was not read yet."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol, Self
 
 from broker.providers.asking import Broken, Headers, TooLarge
@@ -18,7 +18,7 @@ class Wire(Protocol):
 class Answer:
     """Its head has arrived when a caller gets it. Closing it closes the connection unless it was read to its end."""
 
-    __slots__ = ("_waiter", "_wire", "ended", "error", "headers", "pieces", "size", "status")
+    __slots__ = ("_waiter", "_wire", "ended", "error", "headers", "news", "pieces", "size", "status")
 
     def __init__(self, wire: Wire) -> None:
         self.status = 0
@@ -27,6 +27,8 @@ class Answer:
         self.size = 0
         self.ended = False
         self.error: Broken | None = None
+        self.news: Callable[[], object] | None = None
+        """For a reader that does not wait: is called whenever there may be something new to find here."""
         self._wire: Wire | None = wire
         self._waiter: asyncio.Future[None] | None = None
 
@@ -79,10 +81,13 @@ class Answer:
                 raise self.error
             await self._more()
 
+    def come(self) -> bytes:
+        """What has come and was not read yet; it stays."""
+        return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
+
     def _take(self) -> bytes:
-        pieces = self.pieces
-        taken = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        pieces.clear()
+        taken = self.come()
+        self.pieces.clear()
         self.size = 0
         if self._wire is not None:
             self._wire.read_on()
@@ -109,6 +114,8 @@ class Answer:
             self._waiter = None
             if not waiter.done():
                 waiter.set_result(None)
+        elif self.news is not None:
+            self.news()
 
     def part(self, error: Broken | None = None) -> None:
         """The connection has no more to do with this answer, which ended or broke."""

@@ -6,7 +6,7 @@ from broker.providers.answer import Answer
 from broker.providers.asking import Broken, Headers, NotReached, Progress, TimedOut, TooLarge, Waits
 from broker.providers.connections import Connections
 from broker.providers.origin import Origin
-from broker.providers.request import render
+from broker.providers.request import closed, fields, opening, render
 
 __all__ = [
     "Answer",
@@ -15,10 +15,21 @@ __all__ = [
     "NotReached",
     "Progress",
     "ProviderClient",
+    "Start",
     "TimedOut",
     "TooLarge",
     "Waits",
+    "start",
 ]
+
+
+Start = tuple[Origin, bytes]
+"""Where a request goes, and the lines of its head that are known before it is made."""
+
+
+def start(url: str, headers: Headers) -> Start:
+    """Of every POST to this address with these headers. Raises ValueError."""
+    return opening("POST", url, headers)
 
 
 class ProviderClient:
@@ -56,6 +67,14 @@ class ProviderClient:
         answer = connection.ask(request, waits, progress or Progress(), bodiless=method == "HEAD")
         await answer.head()
         return answer
+
+    def send_at_once(self, start: Start, headers: Headers, body: bytes) -> Answer | None:
+        """As `send`, with nothing to wait for: None, and nothing sent, where no connection is at rest."""
+        origin, head = start
+        pool = self._pools.get(origin)
+        request = closed(head + fields(headers), body)
+        connection = None if pool is None else pool.idle()
+        return None if connection is None else connection.ask(request, self.waits, Progress(), bodiless=False)
 
     async def close(self) -> None:
         for pool in self._pools.values():

@@ -16,20 +16,32 @@ OURS = frozenset(
 
 def render(method: str, url: str, headers: Headers, body: bytes = b"") -> tuple[Origin, bytes]:
     """Raises ValueError for what would be another request to another reader; names headers, never their values."""
+    origin, start = opening(method, url, headers)
+    # RFC 9110 §8.6: no content-length where the method means no content.
+    return origin, closed(start, body) if body or method not in ("GET", "HEAD") else start + b"\r\n"
+
+
+def opening(method: str, url: str, headers: Headers) -> tuple[Origin, bytes]:
+    """The head without its length. Raises ValueError as `render` does."""
     origin, start = _start(method, url)
-    lines = [start]
+    return origin, start + fields(headers)
+
+
+def fields(headers: Headers) -> bytes:
+    """These headers as lines. Raises ValueError as `render` does."""
+    lines: list[bytes] = []
     for name, value in headers:
         lines += (_field(name), value, b"\r\n")
-    # RFC 9110 §8.6: no content-length where the method means no content.
-    if body or method not in ("GET", "HEAD"):
-        lines.append(b"content-length: %d\r\n" % len(body))
-        count = len(headers) + 4
-    else:
-        count = len(headers) + 3
-    head = b"".join(lines)
-    if head.count(b"\r") != count or head.count(b"\n") != count or b"\0" in head:
+    joined = b"".join(lines)
+    count = len(headers)
+    if joined.count(b"\r") != count or joined.count(b"\n") != count or b"\0" in joined:
         raise ValueError("a header holds a line break or NUL")
-    return origin, b"".join((head, b"\r\n", body))
+    return joined
+
+
+def closed(head: bytes, body: bytes) -> bytes:
+    """The whole request."""
+    return b"%bcontent-length: %d\r\n\r\n%b" % (head, len(body), body)
 
 
 @lru_cache(maxsize=1024)

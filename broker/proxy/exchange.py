@@ -1,7 +1,7 @@
 """One call from reservation to settlement, in a task of its own that nothing but a cut ever interrupts."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from broker.core.clock import Clock
@@ -17,10 +17,11 @@ from broker.ops.log import logger
 from broker.providers.client import Headers, ProviderClient
 from broker.proxy.authenticate import Principal
 from broker.proxy.channel import Channel, Head
-from broker.proxy.forward import Forwarding, Reply, Work, no_key, no_vault
+from broker.proxy.forward import Forwarding, Sent, Work
 from broker.proxy.kept import KeptObjects
 from broker.proxy.left import budget_header, rate_headers
 from broker.proxy.refuse import Refuser, refused
+from broker.proxy.reply import Reply, no_key, no_vault
 from broker.proxy.running import Running
 
 log = logger("proxy")
@@ -83,10 +84,10 @@ class Exchange:
         loop = asyncio.get_running_loop()
         loop.call_later(DRAIN_SECONDS, self.cut, CallRefused("unavailable", "The app left."))
 
-    async def run(self) -> CallRefused | None:
-        """Gives the refusal of a call that was never admitted."""
+    async def run(self, given: Awaitable[Reservation] | None = None) -> CallRefused | None:
+        """Gives the refusal of a call that was never admitted; `given` is what the books were asked for already."""
         try:
-            reservation = await self._means.reserve(self.jti, self.demand, self._once)
+            reservation = await (given or self._means.reserve(self.jti, self.demand, self._once))
         except Exception as error:  # whatever it is, nothing was forwarded, and somebody waits for an answer
             if not isinstance(error, BrokerError):
                 log.exception("reserve.broke", exc_info=error)
@@ -94,23 +95,29 @@ class Exchange:
             refusal = self._means.refuser.with_manage_url(refused(error), self._principal.grant_id)
             self._answer(refusal, [])
             return refusal
+        await self.go_on(reservation)
+        return None
+
+    async def go_on(self, reservation: Reservation, sent: Sent | None = None, cut: CallRefused | None = None) -> None:
+        """From the reservation to the settlement, with the attempt that was begun already; `cut` ends it at once."""
         self.access_id, self.ends_at, self.changes = reservation.access_id, reservation.ends_at, reservation.changes
         self._means.running.add(reservation.id, self)
         try:
-            reply = await self._forward(reservation)
+            reply = await self._forward(reservation, sent, cut)
             await self._finish(reservation, reply)
         finally:
             self._means.running.remove(reservation.id)
-        return None
 
-    async def _forward(self, reservation: Reservation) -> Reply:
+    async def _forward(self, reservation: Reservation, sent: Sent | None, cut: CallRefused | None) -> Reply:
         keeper = self._means.kept.keeper(reservation, self._work.provider.name, self._work.reading)
         forwarding = Forwarding(self._means.client, self._work, self.channel, self._means.silence, reservation, keeper)
         self._forwarding = asyncio.current_task()
         if self.channel.left:
             self._end_soon()  # it left while the books were waited for, and what was set then may be over
+        if cut is not None:
+            self.cut(cut)
         try:
-            return await self._attempt(forwarding, reservation)
+            return await self._attempt(forwarding, reservation, sent)
         except asyncio.CancelledError:
             if self._cut is None:
                 raise
@@ -131,7 +138,9 @@ class Exchange:
                 self._forwarding.uncancel()
             self._forwarding = None
 
-    async def _attempt(self, forwarding: Forwarding, reservation: Reservation) -> Reply:
+    async def _attempt(self, forwarding: Forwarding, reservation: Reservation, sent: Sent | None) -> Reply:
+        if sent is not None:
+            return await forwarding.go_on(sent)
         try:
             key = self._means.open_key(reservation.credential)
         except Unavailable as error:
@@ -165,7 +174,7 @@ class Exchange:
             self.channel.give_head(Head(head.status, [*head.headers, *limits], head.body))
         if self.channel.streams:
             await self.channel.give(None, self._means.silence)
-        await self._settled(reservation, ending, settling)
+        await self.settled(reservation, ending, settling)
 
     async def _refuse(self, refusal: CallRefused, limits: Headers) -> None:
         if refusal.detail:
@@ -185,7 +194,14 @@ class Exchange:
         status, headers, body = self._means.refuser.answer(refusal, self._work.dialect, bound=bound)
         self.channel.give_head(Head(status, [*headers, *more], body))
 
-    async def _settled(self, reservation: Reservation, ending: Ending, settling: "asyncio.Future[Settled]") -> None:
+    async def keep(self, reservation: Reservation, ending: Ending, settling: "asyncio.Future[Settled]") -> None:
+        """Of a call that was answered already: until the books have it."""
+        try:
+            await self.settled(reservation, ending, settling)
+        finally:
+            self._means.running.remove(reservation.id)
+
+    async def settled(self, reservation: Reservation, ending: Ending, settling: "asyncio.Future[Settled]") -> None:
         """Tries until the books have it; if this process dies first, the sweep takes the bound."""
         pause = 0.05
         while True:

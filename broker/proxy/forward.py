@@ -1,8 +1,9 @@
 """Reservation to reply: the real key is put in at the last moment, and the usage is read on the way past."""
 
+from collections.abc import Awaitable
 from typing import NamedTuple
 
-from broker.core.errors import CallRefused, Unavailable
+from broker.core.errors import CallRefused
 from broker.core.secret import Secret
 from broker.core.strict_json import JSONValue, NotStrict, loads_answer
 from broker.core.usage import Usage
@@ -17,6 +18,7 @@ from broker.proxy.answer import KeyGuard, is_media_type, passed_headers, scrub
 from broker.proxy.channel import Channel, Head
 from broker.proxy.kept import Keeper
 from broker.proxy.left import budget_header, rate_headers
+from broker.proxy.reply import Reply, by_usage, failed, not_noted, read_whole
 
 LONGEST_JSON = 32 * 1024 * 1024
 LONGEST_DRAIN = 2 * 1024 * 1024
@@ -53,13 +55,11 @@ class Work(NamedTuple):
     """The one it has to go with, since it names what is kept at the provider with it."""
 
 
-class Reply(NamedTuple):
-    """What there is to say once the provider is done: how it ended, and the answer unless it streamed."""
+class Sent(NamedTuple):
+    """An attempt that was begun already: with which key, and its answer as far as it came."""
 
-    ending: Ending
-    head: Head | None = None
-    refusal: CallRefused | None = None
-    key_refused: bool = False
+    key: Secret
+    answer: Answer
 
 
 class Forwarding:
@@ -88,55 +88,59 @@ class Forwarding:
 
     async def run(self, key: Secret, body: bytes) -> Reply:
         """Never raises for what the provider does; cancelled, it closes the provider's connection."""
-        accepted = _accepted(self._work.reading)
-        headers = [*accepted, *self._work.headers, *credential_headers(self._work.provider.dialect, key)]
+        work = self._work
+        headers = [*content_headers(work), *credential_headers(work.provider.dialect, key)]
+        url = work.provider.base_url + work.reading.target
+        return await self._answered(self._client.send(work.reading.method, url, headers, body, self._progress), key)
+
+    async def go_on(self, sent: Sent) -> Reply:
+        """As `run`, with what was sent already."""
+        self._progress.wrote = True
+        return await self._answered(_with_head(sent.answer), sent.key)
+
+    async def _answered(self, asked: Awaitable[Answer], key: Secret) -> Reply:
         try:
-            url = self._work.provider.base_url + self._work.reading.target
-            answer = await self._client.send(self._work.reading.method, url, headers, body, self._progress)
+            answer = await asked
         except NotReached as error:
-            return self._failed(Ending("not_run", "unreachable", reached=False), "provider_error", error)
+            return failed(Ending("not_run", "unreachable", reached=False), "provider_error", error)
         except TimedOut as error:
-            return self._failed(Ending("estimated", "timed_out"), "provider_timeout", error)
+            return failed(Ending("estimated", "timed_out"), "provider_timeout", error)
         except Broken as error:
-            return self._failed(Ending("estimated", "broken"), "provider_error", error)
+            return failed(Ending("estimated", "broken"), "provider_error", error)
         self._status = answer.status
         try:
             return await self._read(answer, key)
         except TimedOut as error:
-            return self._failed(self.ending_if_cut("timed_out"), "provider_timeout", error)
+            return failed(self.ending_if_cut("timed_out"), "provider_timeout", error)
         except (Broken, TooLong) as error:
-            return self._failed(self.ending_if_cut("broken"), "provider_error", error)
+            return failed(self.ending_if_cut("broken"), "provider_error", error)
         finally:
             if not answer.ended:
                 await answer.close()
 
     async def _read(self, answer: Answer, key: Secret) -> Reply:
         if answer.header(b"content-encoding") not in (b"", b"identity"):
-            return self._failed(Ending("estimated", "garbage", status=answer.status), "provider_error")
+            return failed(Ending("estimated", "garbage", status=answer.status), "provider_error")
         if answer.status == 200 and self._work.reading.streamed and is_media_type(answer.headers, b"text/event-stream"):
             return await self._stream(answer, key)
         if answer.status == 200 and (kind := self._given(answer)):
             return await self._bytes(answer, kind, key)
-        parsed = _parse(await self._gather(answer))
-        if answer.status == 200 and isinstance(parsed[1], dict) and not self._work.reading.streamed:
-            return await self._whole(answer, parsed[0], parsed[1], key)
-        return self._error(answer, parsed[1], key)
+        raw, parsed = _parse(await self._gather(answer))
+        if answer.status == 200 and isinstance(parsed, dict) and not self._work.reading.streamed:
+            return await self._whole(answer, raw, parsed, key)
+        return self._error(answer, parsed, key)
 
     async def _whole(self, answer: Answer, raw: bytes, parsed: JSONValue, key: Secret) -> Reply:
-        usage, _ = self._work.endpoint.usage(parsed)
-        ending = self._by_usage(usage, "ok")
-        if key.reveal().encode() in raw or not is_media_type(answer.headers, b"application/json"):
-            return self._failed(ending, "provider_error")
-        if self._keeper is not None and not await self._keeper.note(parsed, usage):
-            return Reply(ending, refusal=_not_noted())
-        headers = [(b"content-type", b"application/json"), *passed_headers(answer.headers, key)]
-        return Reply(ending, Head(200, headers, raw))
+        reply = read_whole(self._work.endpoint, answer, raw, parsed, key)
+        if reply.refusal or self._keeper is None or await self._keeper.note(parsed, reply.ending.usage):
+            return reply
+        return Reply(reply.ending, refusal=not_noted())
 
     def _error(self, answer: Answer, parsed: JSONValue, key: Secret) -> Reply:
         """A provider's own error passes as it came, without keys; anything else is garbage."""
         own_shape = self._work.dialect.is_error(parsed)
         if not own_shape or not 400 <= answer.status <= 599:
-            return self._failed(Ending("estimated", "garbage", status=answer.status), "provider_error")
+            return failed(Ending("estimated", "garbage", status=answer.status), "provider_error")
         mark = "not_run" if answer.status in _DID_NOT_RUN else "estimated"
         ending = Ending("not_run" if mark == "not_run" else "estimated", "provider_refused", status=answer.status)
         if answer.status == 401:
@@ -157,7 +161,7 @@ class Forwarding:
         async for arrived in answer.chunks():
             piece = guard.feed(arrived)
             if guard.found:
-                return self._failed(self.ending_if_cut("garbage"), "provider_error")
+                return failed(self.ending_if_cut("garbage"), "provider_error")
             self._drain(arrived)
             if piece:
                 await self._channel.give(piece, self._patience)
@@ -178,11 +182,11 @@ class Forwarding:
         async for arrived in answer.chunks():
             chunk = guard.feed(arrived)
             if guard.found:
-                return self._failed(self.ending_if_cut("garbage"), "provider_error")
+                return failed(self.ending_if_cut("garbage"), "provider_error")
             self._drain(arrived)
             passing = [event for event in splitter.feed(chunk) if self._meter.read(event)]
             if not await self._has_noted():
-                return Reply(self.ending_if_cut("broker_error"), refusal=_not_noted())
+                return Reply(self.ending_if_cut("broker_error"), refusal=not_noted())
             piece = chunk if as_it_comes else b"".join(passing)
             if piece:
                 await self._channel.give(piece, self._patience)
@@ -190,7 +194,7 @@ class Forwarding:
         rest = b"".join(splitter.feed(late)) + splitter.rest()
         passes = bool(rest) and self._meter.read(rest)
         if not await self._has_noted():
-            return Reply(self.ending_if_cut("broker_error"), refusal=_not_noted())
+            return Reply(self.ending_if_cut("broker_error"), refusal=not_noted())
         if piece := late if as_it_comes else rest if passes else b"":
             await self._channel.give(piece, self._patience)
         return self._ended(self._meter)
@@ -209,7 +213,7 @@ class Forwarding:
             return Reply(self._by_usage(seen.usage, "ok"))
         if seen.failed:
             return Reply(self._by_usage(seen.usage, "provider_failed"))
-        return self._failed(self._by_usage(seen.usage, "broken"), "provider_error")
+        return failed(self._by_usage(seen.usage, "broken"), "provider_error")
 
     async def _gather(self, answer: Answer) -> bytes:
         if answer.ended:
@@ -230,22 +234,17 @@ class Forwarding:
                 raise TooLong
 
     def _by_usage(self, usage: Usage | None, outcome: str) -> Ending:
-        return Ending("estimated" if usage is None else "reported", outcome, usage, self._status)
-
-    def _failed(self, ending: Ending, code: str, error: Exception | None = None) -> Reply:
-        return Reply(ending, refusal=_provider_failure(code, error))
+        return by_usage(usage, outcome, self._status)
 
 
-def _provider_failure(code: str, error: Exception | None) -> CallRefused:
-    words = {
-        "provider_error": "The provider could not be reached, or did not give a whole answer.",
-        "provider_timeout": "The provider did not answer in time.",
-    }
-    return CallRefused(code, words[code], detail=repr(error) if error else "")
+def content_headers(work: Work) -> Headers:
+    """What the provider is sent besides its key."""
+    return [*_accepted(work.reading), *work.headers]
 
 
-def _not_noted() -> CallRefused:
-    return CallRefused("unavailable", "What the provider keeps of this call could not be written down.", retry_after=1)
+async def _with_head(answer: Answer) -> Answer:
+    await answer.head()
+    return answer
 
 
 def _parse(raw: bytes) -> tuple[bytes, JSONValue]:
@@ -253,13 +252,3 @@ def _parse(raw: bytes) -> tuple[bytes, JSONValue]:
         return raw, loads_answer(raw)
     except NotStrict:
         return raw, None
-
-
-def no_key() -> Reply:
-    refusal = CallRefused("provider_key_unavailable", "The provider key behind this access is missing.")
-    return Reply(Ending("not_run", "no_key", reached=False), refusal=refusal)
-
-
-def no_vault(error: Unavailable) -> Reply:
-    refusal = CallRefused("unavailable", Unavailable.description, retry_after=1, detail=error.detail)
-    return Reply(Ending("not_run", "no_key", reached=False), refusal=refusal)

@@ -119,6 +119,7 @@ class ProxyService:
             await self._prices.refresh(self._db)
             for read_anew in self.on_change:
                 await read_anew()
+            self.app.usual.forget()
             self._is_behind = False
 
     async def _renew(self) -> None:

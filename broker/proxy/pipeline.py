@@ -1,6 +1,7 @@
 """A call, in four steps: authenticate, reserve, forward, settle. The file to read first."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 
 from starlette.types import Receive, Scope, Send
@@ -32,6 +33,8 @@ from broker.proxy.read import ClientLeft, Route, check_framing, form_reader, par
 from broker.proxy.refuse import refused
 from broker.proxy.repeat import key_in, read_key
 from broker.proxy.respond import relay, send_whole
+from broker.proxy.straight import Rest
+from broker.proxy.usual import UsualCalls
 
 log = logger("proxy")
 
@@ -44,6 +47,7 @@ DIALECTS: dict[str, Dialect] = {
 """What each provider speaks; a path that its dialect has no endpoint for is not forwarded."""
 
 STATUS = b"/proxy/status"
+_SHORTLY = 0.01
 
 
 class Proxy:
@@ -64,6 +68,7 @@ class Proxy:
         self._max_body = max_body
         self._max_header = max_header
         self._exchanges: set[asyncio.Task[None]] = set()
+        self.usual = UsualCalls(means, self._demand, self._start, max_body)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = read_route(scope)
@@ -133,18 +138,22 @@ class Proxy:
         asked = f"{reading.method} {provider.name}{path}"
         once = None if key is None else key_in(principal.grant_id, key, asked, raw)
         work = Work(provider, dialect, endpoint, reading, dialect.headers(headers), credential_id)
-        return self._start(principal, work, once)
+        self.usual.remember(scope, principal, work, path)
+        return self._begin(principal, work, once)
 
-    def _start(self, principal: Principal, work: Work, once: IdempotencyKey | None) -> Exchange:
-        """From here on the call is its own task: the app may leave, the books may not."""
+    def _begin(self, principal: Principal, work: Work, once: IdempotencyKey | None) -> Exchange:
         exchange = Exchange(self._means, principal, work, self._demand(work), once)
-        task = asyncio.create_task(self._run(exchange, principal, work))
-        self._exchanges.add(task)
-        task.add_done_callback(self._exchanges.discard)
+        self._start(exchange.run(), principal, work)
         return exchange
 
-    async def _run(self, exchange: Exchange, principal: Principal, work: Work) -> None:
-        refusal = await exchange.run()
+    def _start(self, rest: Rest, principal: Principal, work: Work) -> None:
+        """From here on the call is its own task: the app may leave, the books may not."""
+        task = asyncio.create_task(self._run(rest, principal, work))
+        self._exchanges.add(task)
+        task.add_done_callback(self._exchanges.discard)
+
+    async def _run(self, rest: Rest, principal: Principal, work: Work) -> None:
+        refusal = await rest
         if refusal is not None:
             self._noted.note(principal, work.provider.name, work.reading, refusal)
 
@@ -178,8 +187,10 @@ class Proxy:
     async def stop(self, patience: float) -> None:
         """Cuts what still runs and waits until it is settled."""
         self._means.running.cut_all(CallRefused("unavailable", "This server is stopping."))
-        if self._exchanges:
-            await asyncio.wait(self._exchanges, timeout=patience)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while self._exchanges or self.usual.calls:  # noqa: ASYNC110 - what ends them is no one event
+                    await asyncio.sleep(_SHORTLY)
         await self._noted.finish()
 
 

@@ -55,9 +55,14 @@ async def send_whole(scope: Scope, send: Send, head: Head) -> None:
 
 
 def _start(scope: Scope, status: int, headers: Headers) -> dict[str, object]:
-    request_id = (scope.get("state", {}).get("request_id") or new_id("req")).encode()
-    ids: Headers = [(b"x-request-id", request_id), (b"request-id", request_id)]
-    return {"type": "http.response.start", "status": status, "headers": [*headers, *_SAFE, *ids]}
+    request_id = scope.get("state", {}).get("request_id") or new_id("req")
+    return {"type": "http.response.start", "status": status, "headers": dressed(headers, request_id)}
+
+
+def dressed(headers: Headers, request_id: str) -> Headers:
+    """With what every answer has."""
+    number = request_id.encode()
+    return [*headers, *_SAFE, (b"x-request-id", number), (b"request-id", number)]
 
 
 def _watch(exchange: Exchange, scope: Scope, receive: Receive) -> Stop:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Awaitable
 from typing import Any
 
 from broker.serve import http1_worker
@@ -11,6 +12,7 @@ from broker.serve.http1_ending import Ending
 from broker.serve.http1_head import FAILED, SLOW, Framing, RawHeaders, Refusal
 from broker.serve.http1_reader import SLICE, Reader
 from broker.serve.http1_request import Request
+from broker.serve.http1_sight import Sight
 from broker.serve.http1_worker import Worker
 
 MOST_UNREAD = 65_536
@@ -18,19 +20,20 @@ MOST_UNREAD = 65_536
 
 class Connection(asyncio.Protocol):
     __slots__ = (
-        "_base", "_current", "_deadline", "_ending", "_eof", "_flushed", "_head_is_timed", "_held", "_last_word",
-        "_queue", "_reader", "_reading", "_receiving", "_transport", "_worker", "ended", "tasks",
+        "_base", "_current", "_deadline", "_ending", "_eof", "_head_is_timed", "_held", "_last_word",
+        "_queue", "_reader", "_reading", "_receiving", "_sight", "_transport",
+        "ended", "flushed", "tasks", "worker",
     )  # fmt: skip
 
     def __init__(self, worker: Worker, transport: asyncio.Transport, base: dict[str, Any]) -> None:
-        self._worker = worker
+        self.worker = worker
         self._transport = transport
         self._base = base
         self._reader = Reader(self, worker.most_head_bytes)
         self._deadline = Deadline(worker.loop, self._expire)
         self.ended: asyncio.Future[None] = worker.loop.create_future()
         self.tasks: list[asyncio.Task[None]] = []
-        self._flushed: asyncio.Future[None] | None = None
+        self.flushed: asyncio.Future[None] | None = None
         self._reading = True
         self._eof = False
         self._ending = Ending(transport, self._deadline)
@@ -40,13 +43,14 @@ class Connection(asyncio.Protocol):
         self._queue: deque[Request] = deque()
         self._held: deque[bytes] = deque()
         """What came behind a request that waits, not looked at yet."""
+        self._sight = Sight(worker.heads)
         self._last_word: Refusal | None = None
 
     def begin(self, held: bytes, *, ended: bool) -> None:
         """With what had come before this connection was ours."""
-        self._worker.connections.add(self)
-        self._deadline.within(self._worker.idle_seconds)
-        if self._worker.ending:
+        self.worker.connections.add(self)
+        self._deadline.within(self.worker.idle_seconds)
+        if self.worker.ending:
             self._close()
             return
         if held:
@@ -61,6 +65,13 @@ class Connection(asyncio.Protocol):
             return
         if self._held:
             self._held.append(data)
+        elif self._current is None and self._receiving is None and not self._reader.in_head:
+            self._current = self._sight.begin(data, self)
+            if self._current is not None:
+                self._deadline.lift()
+                return
+            self._feed(data)
+            self._sight.over()
         else:
             self._feed(data)
         self._mind()
@@ -83,16 +94,16 @@ class Connection(asyncio.Protocol):
             current.mute()
         self._drop()
         self.resume_writing()
-        self._worker.connections.discard(self)
+        self.worker.connections.discard(self)
         if not self.ended.done():
             self.ended.set_result(None)
 
     def pause_writing(self) -> None:
-        self._flushed = self._worker.loop.create_future()
+        self.flushed = self.worker.loop.create_future()
         self._deadline.within(http1_worker.STALL_SECONDS)
 
     def resume_writing(self) -> None:
-        flushed, self._flushed = self._flushed, None
+        flushed, self.flushed = self.flushed, None
         if flushed is not None and not flushed.done():
             flushed.set_result(None)
         if self._current is not None and not self._ending.begun:
@@ -104,7 +115,8 @@ class Connection(asyncio.Protocol):
         self, method: bytes, version: str, target: bytes, headers: RawHeaders, framing: Framing, *, last: bool
     ) -> None:
         request = Request(self, method.decode(), framing, version, keep_alive=not last)
-        request.describe(self._base, target, headers, self._worker.state())
+        keep = self._sight.keeper(headers, framing, last=last)
+        request.describe(self._base, target, headers, self.worker.state(), keep)
         self._receiving = request
         self._head_is_timed = False
         if self._current is None:
@@ -168,25 +180,28 @@ class Connection(asyncio.Protocol):
                 self._transport.pause_reading()
         if self._reader.in_head and self._current is None and not self._head_is_timed:
             self._head_is_timed = True
-            self._deadline.within(self._worker.head_seconds)
+            self._deadline.within(self.worker.head_seconds)
 
     # Answering
 
     def _start(self, request: Request) -> None:
         self._current = request
         self._deadline.lift()
+        worker = self.worker
+        # The scope leads to the request, and must not be led to: else only the collector would find the two.
+        scope, request.scope = request.scope, {}
+        self.run(request, worker.app(scope, request.receive, request.send, worker.spawn, worker.call_soon))  # type: ignore[arg-type]
+
+    def run(self, request: Request, answering: Awaitable[None]) -> None:
         if self.tasks:
             self.tasks = [task for task in self.tasks if not task.done()]
-        self.tasks.append(self._worker.loop.create_task(self._run(request)))
+        self.tasks.append(self.worker.loop.create_task(self._run(request, answering)))
 
-    async def _run(self, request: Request) -> None:
-        worker = self._worker
+    async def _run(self, request: Request, answering: Awaitable[None]) -> None:
         try:
-            # The scope leads to the request, and must not be led to: else only the collector would find the two.
-            scope, request.scope = request.scope, {}
-            await worker.app(scope, request.receive, request.send, worker.spawn, worker.call_soon)  # type: ignore[arg-type]
+            await answering
         except Exception:
-            await worker.log.exception("Error in ASGI Framework")
+            await self.worker.log.exception("Error in ASGI Framework")
         finally:
             if not request.whole:
                 self._give_up(request, FAILED)
@@ -211,7 +226,7 @@ class Connection(asyncio.Protocol):
         self._current = None
         if self._transport.is_closing():
             return
-        if request.keep_alive and request.has_come and self.may_stay_open():
+        if request.keep_alive and request.has_come and not self.worker.ending:
             self._next()
         elif request.has_come and not self._queue and not self._held:
             self._close()
@@ -229,22 +244,13 @@ class Connection(asyncio.Protocol):
             elif self._eof:
                 self._close()
             else:
-                self._deadline.within(self._worker.idle_seconds)
+                self._deadline.within(self.worker.idle_seconds)
                 break
         self._mind()
-
-    def may_stay_open(self) -> bool:
-        return not self._worker.ending
-
-    def common_lines(self) -> bytes:
-        return self._worker.common_lines()
 
     def write(self, data: bytes) -> None:
         if not self._transport.is_closing():
             self._transport.write(data)
-
-    def flushed(self) -> "asyncio.Future[None] | None":
-        return self._flushed
 
     def body_was_read(self) -> None:
         if not self._reading:
@@ -265,7 +271,7 @@ class Connection(asyncio.Protocol):
             self._close()
 
     def _refuse(self, refusal: Refusal) -> None:
-        self.write(refuse(refusal, self._worker.common_lines()))
+        self.write(refuse(refusal, self.worker.common_lines()))
         self._linger()
 
     def _close(self) -> None:

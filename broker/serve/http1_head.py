@@ -40,7 +40,7 @@ class Framing(NamedTuple):
     expects: bool
 
 
-_NO_BODY = Framing(b"", expects=False)
+NO_BODY = Framing(b"", expects=False)
 _TELLING = frozenset([b"host", b"content-length", b"transfer-encoding", b"expect", b"upgrade"])
 
 
@@ -78,7 +78,7 @@ def judge(
         return LARGE_HEAD
     if hosts > 1 or (hosts == 0 and version == "1.1"):
         return HOSTS
-    return Framing(line, expects) if line or expects else _NO_BODY
+    return Framing(line, expects) if line or expects else NO_BODY
 
 
 def refusal_of(error: HttpParserError) -> Refusal:

@@ -1,13 +1,15 @@
 """One request as an ASGI app sees it: receive, send, and a word when its client hangs up."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 from urllib.parse import unquote
 
 from broker.serve.http1_answer import CHUNKED, CLOSE, CONTINUE, LAST_CHUNK, Opening, chunk, has_no_body, opening
-from broker.serve.http1_head import Framing, RawHeaders
+from broker.serve.http1_head import NO_BODY, Framing, RawHeaders
+from broker.serve.http1_known import Keep
+from broker.serve.http1_worker import Worker
 
 HANGUP = "broker.hangup"
 """The extension whose value takes a callback without arguments, to be called once if the client leaves before its answer
@@ -16,6 +18,9 @@ is whole, and gives a function that takes the callback back: so nobody has to wa
 BODY = "broker.body"
 """The extension whose value gives the whole body if it has come already, so that nobody has to wait for it; else None."""
 
+KNOWN = "broker.known"
+"""The extension, where a head may be remembered, that takes a `Begin`: what begins the requests with the same head at sight."""
+
 Callback = Callable[[], None]
 Message = dict[str, Any]
 
@@ -23,12 +28,13 @@ Message = dict[str, Any]
 class Wire(Protocol):
     """The connection, as far as a request needs it."""
 
+    worker: Worker
+    flushed: "asyncio.Future[None] | None"
+
     def write(self, data: bytes) -> None: ...
-    def flushed(self) -> "asyncio.Future[None] | None": ...
-    def common_lines(self) -> bytes: ...
-    def may_stay_open(self) -> bool: ...
     def body_was_read(self) -> None: ...
     def answered(self, request: "Request") -> None: ...
+    def run(self, request: "Request", answering: Awaitable[None]) -> None: ...
     def abort(self) -> None: ...
 
 
@@ -77,8 +83,17 @@ class Request:
         self._left: int | None = None
         self._chunked = False
 
-    def describe(self, base: Message, target: bytes, headers: RawHeaders, state: Message) -> None:
-        """`base` has what is the same for all requests of the connection."""
+    @classmethod
+    def known(cls, wire: Wire) -> Self:
+        """One that was not read, since its head is known; its body is the app's already."""
+        request = cls(wire, "POST", NO_BODY, "1.1", keep_alive=True)
+        request._more, request._told = False, True
+        return request
+
+    def describe(
+        self, base: Message, target: bytes, headers: RawHeaders, state: Message, keep: Keep | None = None
+    ) -> None:
+        """`base` has what is the same for all requests of the connection; `keep` is there for a head that may be kept."""
         path, _, query = target.partition(b"?")
         text = path.decode("ascii")
         self.scope = {
@@ -92,6 +107,8 @@ class Request:
             "state": state,
             "extensions": {HANGUP: self.when_hung_up, BODY: self.whole_body},
         }
+        if keep is not None:
+            self.scope["extensions"][KNOWN] = keep
 
     # What comes in
 
@@ -181,7 +198,7 @@ class Request:
         kind = message["type"]
         if kind == "http.response.body" and self._opening is not None and not self.whole:
             self._send_body(message.get("body", b""), more=message.get("more_body", False))
-            flushed = self._wire.flushed()
+            flushed = self._wire.flushed
             if flushed is not None:
                 await flushed
         elif kind == "http.response.start" and self._opening is None:
@@ -190,6 +207,15 @@ class Request:
                 self.method = "HEAD"
         else:
             raise RuntimeError(f"{kind} is out of its turn")
+
+    def answer(self, status: int, headers: RawHeaders, body: bytes) -> None:
+        """All of it at once, for an app that begins at sight. Raises ValueError for a head that must not be sent."""
+        self._opening = opening(status, headers)
+        self._send_body(body, more=False)
+
+    def run(self, answering: Awaitable[None]) -> None:
+        """What answers it by `receive` and `send` from now on."""
+        self._wire.run(self, answering)
 
     def _send_body(self, body: bytes, *, more: bool) -> None:
         if self._muted:
@@ -218,10 +244,10 @@ class Request:
                 self._chunked, framing = True, CHUNKED
             else:
                 close = True
-        if close or self._more or not self._wire.may_stay_open():
+        if close or self._more or self._wire.worker.ending:
             self.keep_alive = False
         last = b"\r\n" if self.keep_alive else CLOSE + b"\r\n"
-        return b"".join((lines, framing, self._wire.common_lines(), last))
+        return b"".join((lines, framing, self._wire.worker.common_lines(), last))
 
     def _framed(self, body: bytes, *, more: bool) -> bytes:
         if self._chunked:

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 from hypercorn.config import Config
 from hypercorn.typing import AppWrapper, LifespanState, WorkerContext
 
+from broker.serve.http1_known import Heads
+
 HEAD_SECONDS = 15.0
 """From the first byte of a head to its last."""
 STALL_SECONDS = 120.0
@@ -23,7 +25,7 @@ class Idle(Protocol):
 class Worker:
     __slots__ = (
         "__weakref__", "_config", "_lines", "_second", "_state", "_watching", "app", "connections", "ending", "head_seconds",
-        "idle_seconds", "log", "loop", "most_head_bytes", "spawn",
+        "heads", "idle_seconds", "log", "loop", "most_head_bytes", "spawn",
     )  # fmt: skip
 
     def __init__(
@@ -42,6 +44,7 @@ class Worker:
         self.head_seconds = HEAD_SECONDS
         self.connections: set[Idle] = set()
         self.ending = False
+        self.heads = Heads()
         self.spawn = partial(loop.run_in_executor, None)
         self._state = state
         self._config = config

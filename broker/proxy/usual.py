@@ -1,0 +1,101 @@
+"""Calls whose head came before: what it was found to say is kept, and such a call begins on the straight way."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from starlette.types import Scope
+
+from broker.ledger.judge import Demand
+from broker.providers.client import Headers, Start, start
+from broker.providers.dialect import Dialect, Endpoint, Reading
+from broker.providers.registry import Provider
+from broker.proxy.authenticate import Principal
+from broker.proxy.exchange import Means
+from broker.proxy.forward import Work, content_headers
+from broker.proxy.read import parse_body
+from broker.proxy.straight import Asked, Complete, Straight
+
+KNOWN = "broker.known"
+"""The extension of our own server that takes what begins the requests with this head, where it may be remembered."""
+
+_PLAIN = frozenset(
+    [
+        b"host", b"authorization", b"x-api-key", b"x-goog-api-key", b"content-type", b"content-length", b"accept",
+        b"accept-encoding", b"accept-language", b"user-agent", b"connection", b"anthropic-version", b"anthropic-beta",
+    ]
+)  # fmt: skip
+"""Headers that ask nothing of us but what the reading of this head has settled; a head with any other is read each time."""
+_OF_LIBRARIES = b"x-stainless-"
+
+
+class Usual(NamedTuple):
+    """What a head said when it was read."""
+
+    generation: int
+    principal: Principal
+    provider: Provider
+    dialect: Dialect
+    endpoint: Endpoint
+    headers: Headers
+    """Of the app's, those that cross."""
+    path: str
+    start: Start
+
+
+class UsualCalls:
+    """Remembers heads, and begins calls by them."""
+
+    def __init__(self, means: Means, demand: Callable[[Work], Demand], complete: Complete, max_body: int) -> None:
+        self._means = means
+        self._demand = demand
+        self._complete = complete
+        self._max_body = max_body
+        self._generation = 0
+        self.calls: set[Straight] = set()
+        """Those that are on the straight way."""
+
+    def forget(self) -> None:
+        """What heads said may have changed: each is read again."""
+        self._generation += 1
+
+    def remember(self, scope: Scope, principal: Principal, work: Work, path: str) -> None:
+        """What the complete way has found, where the server keeps such things."""
+        keep = scope.get("extensions", {}).get(KNOWN)
+        if keep is None or principal.jkt or scope["method"] != "POST" or not _is_plain(scope["headers"]):
+            return
+        if not _is_straight(work.reading, path):
+            return
+        provider, dialect, endpoint, _, headers, *_ = work
+        address = start(provider.base_url + path, content_headers(work))
+        usual = Usual(self._generation, principal, provider, dialect, endpoint, headers, path, address)
+        keep(partial(self._begin, usual))
+
+    def _begin(self, usual: Usual, raw: bytes, request: Asked) -> bool:
+        """False for a call that has to be looked at more closely; then nothing was begun."""
+        generation, principal, provider, dialect, endpoint, headers, path, address = usual
+        if generation != self._generation or self._means.clock() >= principal.until or len(raw) > self._max_body:
+            return False
+        try:
+            reading = endpoint.read(parse_body(raw), len(raw), provider, path)
+            if not _is_straight(reading, path):
+                return False
+            work = Work(provider, dialect, endpoint, reading, headers)
+            demand = self._demand(work)
+            Straight(self._means, principal, work, demand, address, request, self.calls, self._complete).begin()
+        except Exception:  # whatever it is, the complete way meets it again, and has words for it
+            return False
+        return True
+
+
+_LAST_PLAIN = Reading._fields.index("target")
+_AS_USUAL = tuple(Reading._field_defaults.values())
+
+
+def _is_straight(reading: Reading, path: str) -> bool:
+    """JSON there and back, in one piece, with nothing of what a request may be besides."""
+    return not reading.streamed and reading.target == path and reading[_LAST_PLAIN + 1 :] == _AS_USUAL
+
+
+def _is_plain(headers: Headers) -> bool:
+    return all(name in _PLAIN or name.startswith(_OF_LIBRARIES) for name, _ in headers)

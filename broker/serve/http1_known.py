@@ -1,0 +1,65 @@
+"""Requests whose head came before, byte for byte but for the length of the body: what an app made of it, it need not make again."""
+
+import re
+from collections.abc import Callable
+from hashlib import sha256
+from typing import TYPE_CHECKING, NamedTuple
+
+from broker.serve.http1_head import Framing, RawHeaders
+
+if TYPE_CHECKING:
+    from broker.serve.http1_request import Request
+
+MOST_KNOWN = 10_000
+
+Keep = Callable[["Begin"], None]
+"""Takes what begins the requests with the head that was just read."""
+
+Begin = Callable[[bytes, "Request"], bool]
+"""Is given the body and the request to answer; False where this one has to be read, and nothing was begun."""
+
+_LENGTH = re.compile(rb"\r\n(?:content-length|Content-Length): ([1-9][0-9]{0,7})\r\n")
+
+
+class Heads:
+    """The heads of which an app has said how the requests with them begin."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Begin] = {}
+
+    def begin(self, name: bytes) -> Begin | None:
+        return self._known.get(name)
+
+    def keep(self, name: bytes, begin: Begin) -> None:
+        if len(self._known) >= MOST_KNOWN:
+            self._known.clear()
+        self._known[name] = begin
+
+
+class Whole(NamedTuple):
+    """One request that came in one piece with its body and nothing behind it."""
+
+    name: bytes
+    """The digest of its head without the figure of its length: the head holds a token, and none lies about in memory."""
+    body_at: int
+    length: bytes
+    lines: int
+
+    def is_of(self, headers: RawHeaders, framing: Framing) -> bool:
+        """Whether the parser has read the same head: as many lines, and this length."""
+        return (
+            self.lines == len(headers) + 1 and framing.line == b"content-length: " + self.length and not framing.expects
+        )
+
+
+def whole(data: bytes) -> Whole | None:
+    """None of what has no plain length, or came in pieces, or with more behind it."""
+    end = data.find(b"\r\n\r\n") + 2
+    found = _LENGTH.search(data, 0, end) if end > 2 else None
+    if found is None or end + 2 + int(found[1]) != len(data):
+        return None
+    # What stands on both sides of the figure, and between them what no head has.
+    name = sha256(b"%b\0%b" % (data[: found.start(1)], data[found.end(1) : end])).digest()
+    return Whole(name, end + 2, found[1], data.count(b"\n", 0, end))
