@@ -15,6 +15,7 @@ from broker.prices.book import FREE, PriceBook, output_limit
 from broker.providers.anthropic import Anthropic
 from broker.providers.azure import Azure
 from broker.providers.client import Headers
+from broker.providers.cohere import Cohere
 from broker.providers.dialect import Dialect, Reading
 from broker.providers.google import Google
 from broker.providers.mistral import Mistral
@@ -42,7 +43,7 @@ _USUAL = OpenAI()
 """Of refusals where no provider was named."""
 
 DIALECTS: dict[str, Dialect] = {
-    dialect.name: dialect for dialect in (_USUAL, Anthropic(), Google(), Mistral(), Azure())
+    dialect.name: dialect for dialect in (_USUAL, Anthropic(), Google(), Mistral(), Cohere(), Azure())
 }
 """What each provider speaks; a path that its dialect has no endpoint for is not forwarded."""
 

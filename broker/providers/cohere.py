@@ -1,0 +1,125 @@
+"""Cohere's dialect, version 2: chat and embeddings, what of them is billed, their stream, their errors (docs.cohere.com)."""
+
+from broker.core.errors import CallRefused
+from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
+from broker.core.usage import Usage
+from broker.providers.client import Headers
+from broker.providers.cohere_request import read_chat, read_embed
+from broker.providers.dialect import Body, Endpoint, Meter, Reading, Seen, counted
+from broker.providers.registry import Provider
+from broker.providers.sse import data_of
+
+
+class Chat:
+    """POST /v2/chat."""
+
+    def read(self, body: Body, size: int, provider: Provider, path: str) -> Reading:
+        return read_chat(body, size, provider, path)
+
+    def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
+        return read_usage(answer.get("usage") if isinstance(answer, dict) else None)
+
+    def meter(self, *, wants_usage: bool) -> Meter:
+        return EventMeter()
+
+
+class Embed(Chat):
+    """POST /v2/embed."""
+
+    def read(self, body: Body, size: int, provider: Provider, path: str) -> Reading:
+        return read_embed(body, size, provider, path)
+
+    def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
+        return read_usage(answer.get("meta") if isinstance(answer, dict) else None)
+
+
+_ENDPOINTS: dict[str, Endpoint] = {"/v2/chat": Chat(), "/v2/embed": Embed()}
+
+
+class Cohere:
+    name = "cohere"
+
+    def endpoint(self, method: str, path: str) -> Endpoint | None:
+        return _ENDPOINTS.get(path) if method == "POST" else None
+
+    def methods(self, path: str) -> tuple[str, ...]:
+        return ("POST",) if path in _ENDPOINTS else ()
+
+    def is_listing(self, path: str) -> bool:
+        return path == "/v1/models"
+
+    def listing(self, models: list[str], provider: Provider) -> bytes:
+        named = [{"name": model, "endpoints": [_use(model)], "finetuned": False} for model in models]
+        return dumps({"models": named})
+
+    def headers(self, headers: Headers) -> Headers:
+        return []
+
+    def query(self, query: bytes) -> str:
+        return ""
+
+    def is_error(self, answer: JSONValue) -> bool:
+        """A sentence, with an id beside it or alone, and nothing of an answer."""
+        if not isinstance(answer, dict) or not isinstance(answer.get("message"), str):
+            return False
+        return not answer.keys() & {"finish_reason", "usage", "embeddings", "results"}
+
+    def error(self, refusal: CallRefused, status: int) -> bytes:
+        error: dict[str, object] = {"message": refusal.description, "code": refusal.code}
+        return dumps(error | refusal.extra)
+
+    def error_event(self, refusal: CallRefused, status: int) -> bytes:
+        """Its streams say what went wrong in their last event."""
+        delta = {"finish_reason": "ERROR", "error": refusal.description, "code": refusal.code} | refusal.extra
+        return b"event: message-end\ndata: " + dumps({"type": "message-end", "delta": delta}) + b"\n\n"
+
+
+class EventMeter:
+    """The last event has the usage, and says whether the model ended as it should."""
+
+    def __init__(self) -> None:
+        self.seen = Seen()
+
+    def read(self, event: bytes) -> bool:
+        if b"message-end" in event and not self.seen.is_complete:
+            try:
+                said = loads(data_of(event))
+            except NotStrict:
+                return True
+            if isinstance(said, dict) and said.get("type") == "message-end":
+                self._take(said.get("delta"))
+        return True
+
+    def _take(self, delta: JSONValue) -> None:
+        if not isinstance(delta, dict):
+            return
+        self.seen.usage, self.seen.is_absurd = read_usage(delta.get("usage"))
+        self.seen.failed = bool(delta.get("error")) or delta.get("finish_reason") in ("ERROR", "TIMEOUT")
+        self.seen.is_complete = not self.seen.failed
+
+
+def read_usage(usage: JSONValue) -> tuple[Usage | None, bool]:
+    """What Cohere bills, and whether it was told and cannot be true.
+
+    `tokens` beside it also counts a preamble of Cohere's own, which nobody pays for. What is billed by anything but
+    tokens of text was not asked for, so that its bound is booked.
+    """
+    billed = usage.get("billed_units") if isinstance(usage, dict) else None
+    if billed is None:
+        return None, usage is not None and not isinstance(usage, dict)
+    if not isinstance(billed, dict) or any(billed.keys() - _TEXT - {name for name, n in billed.items() if not n}):
+        return None, True
+    read = Usage(_whole(billed.get("input_tokens")), _whole(billed.get("output_tokens", 0)))
+    return (None, True) if read.is_absurd() or read.input_tokens == 0 else (read, False)
+
+
+_TEXT = frozenset(["input_tokens", "output_tokens", "text_tokens"])
+
+
+def _whole(value: JSONValue) -> int:
+    """Its numbers are documented as floating point."""
+    return int(value) if isinstance(value, float) and value.is_integer() else counted(value)
+
+
+def _use(model: str) -> str:
+    return next((use for use in ("embed", "rerank") if model.startswith(use)), "chat")

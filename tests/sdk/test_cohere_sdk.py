@@ -1,0 +1,115 @@
+"""The official cohere SDK, unmodified, through a real server on loopback: sync and async, whole and streamed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import cohere
+import httpx
+import pytest
+from cohere.core.api_error import ApiError
+
+from tests.fake_cohere import CHAT, EMBED, answer_cohere
+from tests.fake_provider import FakeProvider, provider_in_a_thread
+from tests.serve.installation import Granted, Installation, dollars
+
+ASK: Any = {"model": CHAT, "max_tokens": 100, "messages": [{"role": "user", "content": "Hello"}]}
+TERMS: dict[str, Any] = {"provider": "cohere", "models": [CHAT]}
+
+
+@dataclass
+class Place:
+    installation: Installation
+    address: str
+    provider: FakeProvider
+
+    @contextmanager
+    def client(self, granted: Granted) -> Iterator[cohere.ClientV2]:
+        with httpx.Client(trust_env=False) as http:
+            yield cohere.ClientV2(granted.token, base_url=f"{self.address}/proxy/cohere", httpx_client=http)
+
+    def settled(self, granted: Granted) -> int:
+        (access,) = self.installation.show(granted.grant_id)["access"]
+        assert access["budget"]["held"] == 0
+        return int(access["budget"]["settled"])
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with provider_in_a_thread(answer_cohere) as provider:
+        folder = tmp_path_factory.mktemp("cohere")
+        installation = Installation(folder, {"BROKER_PROVIDER_COHERE_BASE_URL": provider.url})
+        installation.furnish("cohere")
+        with installation.serving() as server:
+            yield Place(installation, server.address, provider)
+
+
+@pytest.fixture
+def granted(place: Place) -> Granted:
+    return place.installation.grant(**TERMS)
+
+
+def test_a_whole_answer_costs_what_is_billed(place: Place, granted: Granted) -> None:
+    with place.client(granted) as client:
+        answered = client.chat(**ASK)
+    assert [part.text for part in answered.message.content or [] if part.type == "text"] == ["Hello."]
+    # 10 tokens at $2.50 and 5 at $10 a million; the model read 496.
+    assert place.settled(granted) == 75
+    assert place.provider.asked[-1].header("authorization").startswith("Bearer cohere-CANARY")
+
+
+def test_a_stream_costs_what_its_last_event_says(place: Place, granted: Granted) -> None:
+    with place.client(granted) as client:
+        events = list(client.chat_stream(**ASK))
+    words = [event.delta.message.content.text for event in events if event.type == "content-delta"]  # type: ignore[union-attr]
+    assert "".join(str(word) for word in words) == "Hello there."
+    assert events[-1].type == "message-end"
+    assert place.settled(granted) == 75
+
+
+async def test_a_whole_answer_and_a_stream_in_async_code(place: Place, granted: Granted) -> None:
+    async with httpx.AsyncClient(trust_env=False) as http:
+        client = cohere.AsyncClientV2(granted.token, base_url=f"{place.address}/proxy/cohere", httpx_client=http)
+        whole = await client.chat(**ASK)
+        kinds = [event.type async for event in client.chat_stream(**ASK)]
+    assert whole.usage is not None
+    assert whole.usage.billed_units is not None
+    assert whole.usage.billed_units.input_tokens == 10
+    assert (kinds[0], kinds[-1]) == ("message-start", "message-end")
+
+
+def test_embeddings_cost_what_goes_in(place: Place) -> None:
+    granted = place.installation.grant(provider="cohere", models=[EMBED], actions=["embeddings"])
+    asked: Any = {"texts": ["Hello", "there"], "input_type": "search_query", "embedding_types": ["float"]}
+    with place.client(granted) as client:
+        found = client.embed(model=EMBED, **asked)
+    assert found.embeddings.float_ == [[0.5, -0.5]] * 2
+    # 10 tokens at $0.12 a million, rounded up.
+    assert place.settled(granted) == 2
+
+
+def test_the_models_that_were_granted(place: Place, granted: Granted) -> None:
+    with place.client(granted) as client:
+        assert [model.name for model in client.models.list().models] == [CHAT]
+
+
+def test_refusals_are_told_with_their_code(place: Place, granted: Granted) -> None:
+    poor = place.installation.grant(**TERMS, budget=dollars(1))
+    before = len(place.provider.asked)
+    with place.client(granted) as client, pytest.raises(ApiError) as refused:
+        client.chat(**(ASK | {"model": "command-r"}))
+    assert (refused.value.status_code, refused.value.body["code"]) == (403, "model_not_granted")
+    with place.client(poor) as client, pytest.raises(ApiError) as refused:
+        client.chat(**ASK)
+    assert (refused.value.status_code, refused.value.body["code"]) == (402, "budget_exhausted")
+    assert len(place.provider.asked) == before
+
+
+def test_a_revoked_grant_is_dead_on_the_next_call(place: Place, granted: Granted) -> None:
+    with place.client(granted) as client:
+        client.chat(**ASK)
+        place.installation.broker("grant", "revoke", granted.grant_id)
+        with pytest.raises(ApiError) as refused:
+            client.chat(**ASK)
+    assert refused.value.status_code == 401
