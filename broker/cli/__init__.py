@@ -16,6 +16,7 @@ from broker.core.errors import BrokerError
 
 NOUNS = {
     "user": "People who can sign in.",
+    "tier": "What users may spend a month on the operator's keys.",
     "key": "Keys of providers, sealed.",
     "provider": "The upstreams that calls go to.",
     "client": "The apps that may ask.",

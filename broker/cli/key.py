@@ -9,9 +9,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from broker.audit.record import OPERATOR, record
 from broker.cli.command import AsJson, group, read_secret, say, say_json, say_rows, wrong
 from broker.cli.desk import Desk, at_desk
+from broker.cli.key_limit import limit
+from broker.cli.limit_options import in_words
 from broker.core.credential import key_problem, masked
 from broker.core.errors import BrokerError
 from broker.core.secret import Secret
+from broker.ledger import overall_limits
+from broker.ledger.overall import key_scope
 from broker.providers.check import KeyCheck, Verdict
 from broker.providers.client import ProviderClient, Waits
 from broker.providers.registry import Provider
@@ -20,6 +24,7 @@ from broker.store.tables import Credential
 from broker.vault.credentials import add_credential, find_same, open_credential, remove_credential
 
 key = group()
+key.command("limit")(limit)
 
 Id = Annotated[str, typer.Argument(metavar="ID")]
 
@@ -90,10 +95,14 @@ def listed(as_json: AsJson = False) -> None:
     async def read(tx: AsyncSession) -> list[tuple[str, ...]]:
         mine = [(row, "operator") for row in await credentials.of_operator(tx)]
         owned = [(row, user.email) for user in await users.listed(tx) for row in await credentials.of_user(tx, user.id)]
-        return [(row.id, owner, row.provider, row.name, _shown(row), row.state) for row, owner in [*mine, *owned]]
+        limits = {each.scope_id: in_words(each) for each in await overall_limits.listed(tx, "credential")}
+        return [
+            (row.id, owner, row.provider, row.name, _shown(row), row.state, limits.get(_scope(row), ""))
+            for row, owner in [*mine, *owned]
+        ]
 
     rows = at_desk(lambda desk: desk.db.read(read))
-    say_rows(("credential_id", "owner", "provider", "name", "key", "state"), rows, as_json=as_json)
+    say_rows(("credential_id", "owner", "provider", "name", "key", "state", "limit"), rows, as_json=as_json)
 
 
 @key.command("check")
@@ -163,6 +172,11 @@ async def _ask(desk: Desk, upstream: Provider, secret: Secret) -> Verdict:
 async def _note(tx: AsyncSession, row: Credential, verdict: Verdict, now: int) -> None:
     await credentials.mark(tx, row, verdict, now)
     await record(tx, now, "credential.checked", OPERATOR, row.id, state=verdict)
+
+
+def _scope(row: Credential) -> str:
+    """Of the operator's key, the limit of each user."""
+    return key_scope(row.user_id or "", row.id)
 
 
 def _shown(row: Credential) -> str:

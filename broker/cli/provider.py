@@ -9,6 +9,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from broker.audit.record import OPERATOR, record
 from broker.cli.command import AsJson, group, say, say_rows, wrong
 from broker.cli.desk import Desk, at_desk
+from broker.cli.limit_options import Budget, PerOption, Requests, in_words
+from broker.cli.provider_limit import limit_provider
+from broker.ledger import overall_limits
 from broker.providers.address import NAME, read_base_url
 from broker.providers.known import KINDS, kind_of
 from broker.providers.registry import Provider as Upstream
@@ -32,12 +35,23 @@ def listed(as_json: AsJson = False) -> None:
     """List the providers this broker knows."""
 
     async def work(desk: Desk) -> list[tuple[str, ...]]:
+        limits = await desk.db.read(lambda tx: overall_limits.listed(tx, "provider"))
+        said = {row.scope_id: in_words(row) for row in limits}
         known = [desk.provider(name) for name in desk.registry.names()]
         return [
-            (each.name, each.dialect, each.base_url, each.like, " ".join(sorted(each.allow_fields))) for each in known
+            (
+                each.name,
+                each.dialect,
+                each.base_url,
+                each.like,
+                " ".join(sorted(each.allow_fields)),
+                said.get(each.name, ""),
+            )
+            for each in known
         ]
 
-    say_rows(("name", "dialect", "base_url", "like", "allow_fields"), at_desk(work), as_json=as_json)
+    titles = ("name", "dialect", "base_url", "like", "allow_fields", "limit")
+    say_rows(titles, at_desk(work), as_json=as_json)
 
 
 @provider.command("add")
@@ -77,13 +91,21 @@ def change(
     base_url: Annotated[str | None, typer.Option(help="What stands before the provider's own path.")] = None,
     like: Like = None,
     allow_field: Fields = [],  # noqa: B006 - as above
+    budget: Budget = None,
+    requests: Requests = None,
+    per: PerOption = None,
 ) -> None:
-    """Change a provider; fields are added to those already allowed."""
-    if dialect is None and base_url is None and like is None and not allow_field:
-        wrong("Say what to change: --dialect, --base-url, --like or --allow-field.")
+    """Change a provider, or limit what all calls to it may come to; fields are added to those already allowed."""
+    limit, upstream = (budget, requests, per), (dialect, base_url, like) != (None, None, None) or allow_field
+    if limit == (None, None, None) and not upstream:
+        wrong("Say what to change: --dialect, --base-url, --like, --allow-field, --budget, --requests or --per.")
 
     async def work(desk: Desk) -> None:
         known = desk.provider(name)
+        if limit != (None, None, None):
+            await limit_provider(desk, name, limit)
+        if not upstream:
+            return
         spoken = known.dialect if dialect is None else _dialect(dialect)
         address = known.base_url if base_url is None else _address(base_url)
         fields = known.allow_fields | _fields(allow_field)

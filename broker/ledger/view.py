@@ -6,6 +6,7 @@ from broker.core.access import Access as Element
 from broker.core.clock import to_seconds
 from broker.core.grant import GrantState, state_at
 from broker.ledger.limits import Figures, figures
+from broker.ledger.overall_limits import above, bounded
 from broker.store import grants
 from broker.store.accesses import as_granted
 from broker.store.grant_tables import Access, Grant
@@ -17,14 +18,17 @@ async def grant_object(tx: AsyncSession, grant: Grant, now: int) -> Wire:
     """The JSON object that `broker grant show`, /proxy/status and /oauth/grants/{grant_id} share.
 
     Money in micro-dollars, instants in seconds; no limit is null, never absent; `used` includes running calls.
+    `remaining` is no more than a call can get of all that it is charged to, the limits above the grant too.
     """
     accesses = await grants.load_accesses(tx, grant.id)
+    limits = await above(tx, grant.id, now)
+    left = {each.id: bounded(await figures(tx, each, now), limits.get(each.id, ())) for each in accesses}
     return {
         "grant_id": grant.id,
         "state": grant_state(grant, accesses, now).value,
         "client_id": grant.client_id,
         "created_at": to_seconds(grant.created_at),
-        "access": [as_left(as_granted(access, ""), await figures(tx, access, now)) for access in accesses],
+        "access": [as_left(as_granted(access, ""), left[access.id]) for access in accesses],
         "authorization_details": [as_granted(access, grant.client_id).to_wire() for access in accesses],
     }
 

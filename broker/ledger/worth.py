@@ -13,6 +13,7 @@ from broker.core.grant import GrantState
 from broker.core.strict_json import JSONValue
 from broker.ledger.keys import money_key, requests_key, token_scope
 from broker.ledger.limits import Figure, Figures, figure, figures
+from broker.ledger.overall_limits import Used, bounded, used
 from broker.ledger.standing import intersection, read_standings
 from broker.ledger.view import Wire, as_left
 from broker.store import grants
@@ -38,9 +39,10 @@ async def worth_of(tx: AsyncSession, token: AccessToken, now: int) -> Worth | No
     if standing is None:
         return None
     caps = None if token.caps is None else json.loads(token.caps)
-    usable = {allowance.access_id for allowance in standing.allowances}
+    usable = {allowance.access_id: allowance.overall for allowance in standing.allowances}
     rows = [row for row in await grants.load_accesses(tx, token.grant_id) if row.id in usable]
-    every = [await _part(tx, token, row, None if caps is None else caps[row.id], now) for row in rows]
+    above = {row.id: [await used(tx, each, now) for each in usable[row.id]] for row in rows}
+    every = [await _part(tx, token, row, None if caps is None else caps[row.id], above[row.id], now) for row in rows]
     parts = [(element, left) for element, left in every if element.models and element.actions]
     return Worth(standing.state, tuple(element for element, _ in parts), tuple(left for _, left in parts))
 
@@ -64,8 +66,10 @@ def meet(granted: Element, cap: Element) -> Element:
     )
 
 
-async def _part(tx: AsyncSession, token: AccessToken, row: Access, cap: JSONValue, now: int) -> tuple[Element, Wire]:
-    granted, left = as_granted(row, token.client_id), await figures(tx, row, now)
+async def _part(
+    tx: AsyncSession, token: AccessToken, row: Access, cap: JSONValue, above: list[Used], now: int
+) -> tuple[Element, Wire]:
+    granted, left = as_granted(row, token.client_id), bounded(await figures(tx, row, now), above)
     if cap is None:
         return granted, as_left(granted, left)
     (own,) = parse_details([cap], "token")

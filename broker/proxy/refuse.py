@@ -36,6 +36,8 @@ STATUS = {
 }
 
 _LIMITS = {"budget_exhausted": "budget", "requests_exhausted": "requests"}
+_RAISED = frozenset(["budget", "requests", "key"])
+"""What the owner of a grant can raise: its own limits, and theirs on a key of their own."""
 _NOT_WORTH_RETRYING = frozenset(["grant_paused", "grant_frozen", "already_ran"])
 _INSUFFICIENT = frozenset(["provider_not_granted", "model_not_granted", "action_not_granted"])
 
@@ -63,8 +65,9 @@ class Refuser:
         return status, headers, dialect.error(refusal, status)
 
     def with_manage_url(self, refusal: CallRefused, grant_id: str) -> CallRefused:
-        """A used-up limit says where its owner can raise it; opening the page grants nothing."""
-        if limit := _LIMITS.get(refusal.code):
+        """A used-up limit says where its owner can raise it, if they can; opening the page grants nothing."""
+        limit = refusal.extra.get("limit", _LIMITS.get(refusal.code))
+        if limit in _RAISED:
             page = f"{self._issuer}/grants/{grant_id}/limits?raise={limit}"
             refusal.extra = refusal.extra | {"manage_url": page}
         return refusal

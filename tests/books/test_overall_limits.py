@@ -10,6 +10,9 @@ import pytest
 from broker.core.clock import DAY, SECOND
 from broker.ledger.keys import CounterKey
 from broker.ledger.overall import key_scope
+from broker.ledger.view import grant_object
+from broker.ledger.worth import worth_of
+from broker.store.grant_tables import Access, AccessToken, Grant
 from broker.store.ledger_tables import Counter
 from broker.store.tables import User
 from tests.books.world import ESTIMATED, NOT_RUN, Books, Lent, reported, standing
@@ -246,3 +249,31 @@ async def test_all_of_them_hold_together(books: Books) -> None:
         CounterKey("provider", "openai", "money", "month", MONTH),
         CounterKey("provider", "openai", "requests", "month", MONTH),
     }
+
+
+@EACH
+async def test_what_an_app_is_told_is_left_is_no_more_than_it_can_get(books: Books, kind: Kind) -> None:
+    lent, _ = await kind(books, budget=1_000)
+    await books.reserve(await books.lend(**WIDE, credential_id=await credential_of(books, lent)))
+    await books.settle(await books.reserve(lent), ESTIMATED)
+    grant = await books.db.read(lambda tx: tx.get_one(Grant, lent.grant_id))
+    told: Any = await books.db.read(lambda tx: grant_object(tx, grant, books.clock()))
+    assert told["access"][0]["budget"] == {
+        "limit": 10**6,
+        "settled": 200,
+        "held": 0,
+        "remaining": 600,
+        "overrun": 0,
+        "currency": "USD",
+        "unit": "micro",
+        "per": "grant",
+        "resets_at": None,
+    }
+    token = await books.db.read(lambda tx: tx.get_one(AccessToken, lent.jti))
+    worth = await books.db.read(lambda tx: worth_of(tx, token, books.clock()))
+    assert worth is not None
+    assert worth.usage == tuple(told["access"])
+
+
+async def credential_of(books: Books, lent: Lent) -> str:
+    return (await books.db.read(lambda tx: tx.get_one(Access, lent.access_id))).credential_id

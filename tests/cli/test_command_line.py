@@ -16,8 +16,9 @@ from tests.cli.conftest import Broker, refused
 
 COMMANDS = [
     *(["serve"], ["migrate"], ["demo"]),
-    *(["user", "add"], ["user", "list"], ["user", "disable"]),
-    *(["key", "add"], ["key", "list"], ["key", "check"], ["key", "remove"]),
+    *(["user", "add"], ["user", "list"], ["user", "set"], ["user", "disable"]),
+    *(["tier", "add"], ["tier", "list"], ["tier", "set"], ["tier", "remove"]),
+    *(["key", "add"], ["key", "list"], ["key", "limit"], ["key", "check"], ["key", "remove"]),
     *(["provider", "add"], ["provider", "list"], ["provider", "set"]),
     *(["client", "add"], ["client", "list"], ["client", "show"], ["client", "remove"]),
     *(["grant", "add"], ["grant", "list"], ["grant", "show"], ["grant", "pause"], ["grant", "resume"]),

@@ -34,6 +34,7 @@ def test_one_is_added_on_loopback_and_a_trailing_v1_means_the_same(broker: Broke
         "base_url": "http://127.0.0.1:9/api",
         "like": "",
         "allow_fields": "",
+        "limit": "",
     }
     assert rows(data, "SELECT event, object_id FROM audit_entry") == [("provider.added", "local")]
 
@@ -98,7 +99,10 @@ def test_an_address_that_can_be_read_in_two_ways_is_refused(broker: Broker, url:
             ["add", "local", "--dialect", "klingon", "--base-url", "http://127.0.0.1"],
             "The dialect must be one of: openai, anthropic, google, mistral, cohere, azure.",
         ),
-        (["set", "openai"], "Say what to change: --dialect, --base-url, --like or --allow-field."),
+        (
+            ["set", "openai"],
+            "Say what to change: --dialect, --base-url, --like, --allow-field, --budget, --requests or --per.",
+        ),
         (
             ["set", "other", "--dialect", "openai"],
             "No provider is called 'other'. Known: anthropic, cohere, google, mistral, openai.",

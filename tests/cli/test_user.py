@@ -56,10 +56,17 @@ def test_a_weak_password_is_the_operators_choice_but_not_silently(broker: Broker
 def test_users_are_listed_for_people_and_for_programs(broker: Broker) -> None:
     added = broker("user", "add", "mia@example.com", "--password-stdin", "--json", said=PASSWORD).json()
     titles, line = broker("user", "list").out.splitlines()
-    assert titles.split() == ["email", "role", "state", "user", "id"]
+    assert titles.split() == ["email", "role", "state", "user", "id", "tier", "anchor", "day"]
     assert line.split() == ["mia@example.com", "user", "active", added["user_id"]]
     assert json.loads(broker("user", "list", "--json").out) == [
-        {"email": "mia@example.com", "role": "user", "state": "active", "user_id": added["user_id"]}
+        {
+            "email": "mia@example.com",
+            "role": "user",
+            "state": "active",
+            "user_id": added["user_id"],
+            "tier": "",
+            "anchor_day": "",
+        }
     ]
 
 

@@ -8,11 +8,13 @@ from sqlmodel import select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.grant import GrantEvent
+from broker.ledger.overall import key_scope
+from broker.ledger.overall_limits import Terms, set_limit
 from broker.store import grants
 from broker.store.grant_tables import Grant
 from broker.store.ledger_tables import Counter, Refusal
 from broker.store.tables import Credential
-from tests.proxy.world import ASK, World
+from tests.proxy.world import ASK, GRANT_OF, World
 
 
 async def untouched(world: World) -> bool:
@@ -200,6 +202,22 @@ async def test_a_used_up_budget_says_what_is_needed_what_is_left_and_where_to_ra
     assert error["required"] > 20 == error["remaining"]
     assert error["manage_url"].startswith("http://127.0.0.1:8080/grants/grt_")
     assert "retry-after" not in answered.headers
+
+
+@pytest.mark.parametrize(("kind", "limit"), [("credential", "key"), ("provider", "provider")])
+async def test_a_limit_above_the_grant_says_which_it_is_and_where_its_owner_raises_it(
+    world: World, kind: str, limit: str
+) -> None:
+    scope = "openai" if kind == "provider" else key_scope(world.user_id, world.credential_id)
+    terms = Terms(20, None, "day")
+    await world.change(lambda tx: set_limit(tx, kind, scope, terms, world.clock()))
+    answered = await world.call(token := await world.token())
+    error = answered.json()["error"]
+    assert (answered.status, error["code"], error["limit"]) == (402, "budget_exhausted", limit)
+    assert error["required"] > 20 == error["remaining"]
+    raised = f"http://127.0.0.1:8080/grants/{GRANT_OF[token]}/limits?raise=key"
+    assert error.get("manage_url") == (raised if limit == "key" else None)
+    assert await untouched(world)
 
 
 async def test_a_model_without_a_price_is_refused(world: World) -> None:
