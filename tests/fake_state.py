@@ -1,6 +1,7 @@
 """A provider on loopback that keeps what it is asked to keep, as OpenAI does."""
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -43,12 +44,21 @@ class KeepingOpenAI:
             item = {"id": "msg_0", "type": "message", "role": "user", "content": []}
             ends = {"first_id": "msg_0", "last_id": "msg_0", "has_more": False}
             writer.write(whole({"object": "list", "data": [item]} | ends))
+        elif what == "cancel":
+            found |= {"status": "cancelled"}
+            writer.write(whole(found))
         else:
             writer.write(whole(found))
+
+    def end(self, response_id: str, **used: Any) -> None:
+        """What is worked on in the background is done."""
+        self.responses[response_id] = response(**used) | {"id": response_id}
 
     def _respond(self, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         self.made += 1
         answer = response() | {"id": f"resp_{self.made:04}"}
+        if body.get("background") and not body.get("stream"):
+            answer |= {"status": "queued", "output": [], "usage": None, "background": True}
         if body.get("store", True):
             self.responses[answer["id"]] = answer
         if not body.get("stream"):
@@ -59,3 +69,73 @@ class KeepingOpenAI:
             told = each | {"response": each["response"] | {"id": answer["id"]}} if "response" in each else each
             writer.write(chunk(named(told)))
         writer.write(LAST_CHUNK)
+
+
+@dataclass
+class BatchingAnthropic:
+    """Message batches that end when the test says so."""
+
+    batches: dict[str, dict[str, Any]] = field(default_factory=dict)
+    asked_with: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    results: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    url: str = "https://api.anthropic.com"
+
+    async def __call__(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
+        path = asked.target.partition("?")[0].removeprefix("/v1/messages/batches").strip("/")
+        batch_id, _, what = path.partition("/")
+        if not batch_id and asked.method == "POST":
+            writer.write(whole(self._made(asked.json()["requests"])))
+        elif not batch_id:
+            data = list(reversed(self.batches.values()))
+            ends = (
+                {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {"first_id": None, "last_id": None}
+            )
+            writer.write(whole({"data": data, "has_more": False} | ends))
+        elif batch_id not in self.batches:
+            writer.write(whole({"type": "error", "error": {"type": "not_found_error", "message": "Not found."}}, 404))
+        elif what == "results":
+            lines = b"".join(json.dumps(line).encode() + b"\n" for line in self.results[batch_id])
+            writer.write(head(200, "application/x-jsonl", len(lines)) + lines)
+        elif what == "cancel":
+            self.batches[batch_id]["processing_status"] = "canceling"
+            writer.write(whole(self.batches[batch_id]))
+        elif asked.method == "DELETE":
+            del self.batches[batch_id]
+            writer.write(whole({"id": batch_id, "type": "message_batch_deleted"}))
+        else:
+            writer.write(whole(self.batches[batch_id]))
+        await writer.drain()
+
+    def _made(self, requests: list[dict[str, Any]]) -> dict[str, Any]:
+        batch_id = f"msgbatch_{len(self.asked_with) + 1:04}"
+        counts = {"processing": len(requests), "succeeded": 0, "errored": 0, "canceled": 0, "expired": 0}
+        self.asked_with[batch_id] = requests
+        self.batches[batch_id] = {
+            "id": batch_id, "type": "message_batch", "processing_status": "in_progress", "request_counts": counts,
+            "ended_at": None, "created_at": "2026-11-30T13:00:00Z", "expires_at": "2026-12-01T13:00:00Z",
+            "archived_at": None, "cancel_initiated_at": None, "results_url": None,
+        }  # fmt: skip
+        return self.batches[batch_id]
+
+    def end(self, batch_id: str, *used: dict[str, Any] | None) -> None:
+        """One usage for each request; None for one that failed."""
+        lines = []
+        for request, usage in zip(self.asked_with[batch_id], used, strict=True):
+            error = {"type": "error", "error": {"type": "api_error", "message": "Broken."}}
+            result: dict[str, Any] = {"type": "errored", "error": error}
+            if usage is not None:
+                message = {"id": "msg_1", "type": "message", "role": "assistant", "model": request["params"]["model"]}
+                text = [{"type": "text", "text": "Hello."}]
+                ends = {"content": text, "stop_reason": "end_turn", "stop_sequence": None, "usage": usage}
+                result = {"type": "succeeded", "message": message | ends}
+            lines.append({"custom_id": request["custom_id"], "result": result})
+        self.results[batch_id] = lines
+        counts = {
+            "processing": 0,
+            "succeeded": sum(u is not None for u in used),
+            "errored": sum(u is None for u in used),
+        }
+        self.batches[batch_id] |= {
+            "processing_status": "ended", "request_counts": counts | {"canceled": 0, "expired": 0},
+            "ended_at": "2026-11-30T14:00:00Z", "results_url": f"{self.url}/v1/messages/batches/{batch_id}/results",
+        }  # fmt: skip

@@ -98,6 +98,8 @@ class Price:
     tiers: tuple[Tier, ...]
     writes_long: bool = False
     """Whether the call may keep input for an hour, which is the dearest of its side."""
+    is_batch: bool = False
+    """Whether it is of many requests together, none of which is above the first tier where a usage is told."""
 
     def __hash__(self) -> int:
         """Each call looks its price up: of what is alike only what mostly tells prices apart."""
@@ -120,7 +122,7 @@ class Price:
 
     def cost(self, usage: Usage) -> MicroUSD:
         """Rounded up once a call."""
-        if len(self.tiers) == 1:
+        if len(self.tiers) == 1 or self.is_batch:
             return self.tiers[0].rates.cost(usage)
         reached = [tier.rates for tier in self.tiers if usage.input_tokens > tier.start]
         return reached[-1].cost(usage)
@@ -161,4 +163,10 @@ class Price:
         if not isinstance(tiers, list):
             raise TypeError("a stored price has no tiers")
         read = tuple(Tier(tier["start"], Rates.from_dict(tier["rates"])) for tier in tiers)
-        return cls(str(stored["source"]), str(stored["version"]), read, bool(stored.get("writes_long")))
+        return cls(
+            str(stored["source"]),
+            str(stored["version"]),
+            read,
+            bool(stored.get("writes_long")),
+            bool(stored.get("is_batch")),
+        )

@@ -12,6 +12,7 @@ from broker.ledger.core_tables import BOOT, HELD, RESERVATION
 from broker.ledger.settle import Close, Ending
 from broker.ops.log import logger
 from broker.store.database import Database
+from broker.store.ledger_tables import LASTING
 
 log = logger("ledger")
 
@@ -58,5 +59,5 @@ async def _end_leases(connection: AsyncConnection, now: int) -> None:
 
 async def lapse_all(tx: AsyncSession, now: int) -> None:
     """To be called while no worker can be alive, so that the next sweep need not wait for the leases of the dead."""
-    lapsed = update(BOOT).where(BOOT.c.ended_at.is_(None)).values(lease_ends_at=now)
+    lapsed = update(BOOT).where(BOOT.c.ended_at.is_(None), BOOT.c.id != LASTING).values(lease_ends_at=now)
     await (await tx.connection()).execute(lapsed)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import lru_cache
 
@@ -45,6 +46,13 @@ class PriceBook:
         """
         own = self._find_own(provider, model, output=output)
         return own if own is not None else _packaged(provider, model, now // MINUTE, output)
+
+    def find_batch(self, provider: str, model: str, now: int) -> Price | None:
+        """The price of what is asked in a batch; an operator's own price counts as it is."""
+        own = self._find_own(provider, model, output=True)
+        if own is not None:
+            return replace(own, is_batch=True)
+        return _batch(provider, model, now)
 
     def _find_own(self, provider: str, model: str, *, output: bool) -> Price | None:
         own = self._own.get((provider, model))
@@ -91,6 +99,18 @@ def _packaged(provider: str, model: str, minute: int, output: bool) -> Price | N
         return None
     siblings = [name for name in listed if (match := _DATED.fullmatch(name)) and match["id"] == base]
     return _dearest(_price(provider, name, minute * MINUTE) for name in [base, *siblings])
+
+
+def _batch(provider: str, model: str, now: int) -> Price | None:
+    """By the same rule as any other price."""
+    listed = packaged.batch_models(provider)
+    dated = _DATED.fullmatch(model)
+    base = model if model in listed or dated is None else dated["id"]
+    if base not in listed:
+        return None
+    siblings = [name for name in listed if (match := _DATED.fullmatch(name)) and match["id"] == base]
+    found = _dearest(packaged.batch_price(provider, name, now) for name in [base, *siblings])
+    return found and replace(found, is_batch=True)
 
 
 def _listed(provider: str, output: bool) -> Iterable[str]:

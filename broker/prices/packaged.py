@@ -46,6 +46,8 @@ class Listed:
     inputs: dict[str, list[Spell]]
     """Of models that give no tokens: what goes in is all that is paid for."""
     limits: dict[str, int]
+    batches: dict[str, list[Spell]]
+    """Of models with a price for what is asked in a batch."""
 
 
 _given: list[bytes] = []
@@ -68,6 +70,19 @@ def price(provider: str, model: str, now: int) -> Price | None:
     if spells is None:
         return None
     return Price(_lists()["source"], _lists()["version"], dearest_tiers(active(spells, now)))
+
+
+def batch_models(provider: str) -> tuple[str, ...]:
+    return tuple(_listed(provider).batches)
+
+
+def batch_price(provider: str, model: str, now: int) -> Price | None:
+    """Of a model whose batch price is listed: a batch may run a day, so the dearest of its spells."""
+    spells = _listed(provider).batches.get(model)
+    if spells is None:
+        return None
+    tiers = dearest_tiers([spell.tiers for spell in spells])
+    return Price(_lists()["source"], _lists()["version"], tiers, is_batch=True)
 
 
 def since(provider: str, model: str, now: int) -> date | None:
@@ -112,8 +127,8 @@ def _at_instant(spells: list[Spell], instant: datetime) -> tuple[Tier, ...]:
 @cache
 def _listed(provider: str) -> Listed:
     text = _lists()["providers"].get(provider)
-    found = json.loads(text) if text else {"prices": {}, "inputs": {}, "limits": {}}
-    return Listed(_spells(found["prices"]), _spells(found["inputs"]), found["limits"])
+    found = json.loads(text) if text else {"prices": {}, "inputs": {}, "limits": {}, "batches": {}}
+    return Listed(_spells(found["prices"]), _spells(found["inputs"]), found["limits"], _spells(found["batches"]))
 
 
 def _spells(told: dict[str, list[list[Any]]]) -> dict[str, list[Spell]]:

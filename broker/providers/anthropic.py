@@ -5,9 +5,11 @@ import re
 from broker.core.errors import CallRefused
 from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
 from broker.core.usage import NO_USAGE, Usage
+from broker.providers import anthropic_batches
 from broker.providers.anthropic_request import read_count, read_messages
 from broker.providers.client import Headers
 from broker.providers.dialect import Body, Endpoint, Meter, Reading, Seen, counted
+from broker.providers.pursuit import Pursuit
 from broker.providers.registry import Provider
 from broker.providers.sse import data_of
 
@@ -69,10 +71,11 @@ class Anthropic:
     name = "anthropic"
 
     def endpoint(self, method: str, path: str) -> Endpoint | None:
-        return _ENDPOINTS.get(path) if method == "POST" else None
+        found = _ENDPOINTS.get(path) if method == "POST" else None
+        return found or anthropic_batches.endpoint(method, path)
 
     def methods(self, path: str) -> tuple[str, ...]:
-        return ("POST",) if path in _ENDPOINTS else ()
+        return ("POST",) if path in _ENDPOINTS else anthropic_batches.methods(path)
 
     def is_listing(self, path: str) -> bool:
         return path == "/v1/models"
@@ -171,6 +174,9 @@ def read_usage(usage: JSONValue) -> tuple[Usage | None, bool]:
         return None, True
     read = Usage(plain + cached + written, output, cached, written - an_hour, an_hour)
     return (None, True) if read.is_absurd() or read.input_tokens == 0 else (read, False)
+
+
+PURSUITS: dict[tuple[str, str], Pursuit] = {("anthropic", "batch"): anthropic_batches.Pursued(read_usage)}
 
 
 def _is_dearer(usage: Body) -> bool:

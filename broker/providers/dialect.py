@@ -29,6 +29,15 @@ class Kept(NamedTuple):
     """Of a response: the most input that it is for the one that follows it; None where that is not known."""
     ends_in: int | None = None
     """Seconds after which the provider deletes it; None where it does not by itself."""
+    work: int = 0
+    """How many requests go on at the provider after this answer; the hold stays until they have ended."""
+
+
+class Listed(NamedTuple):
+    """What a list at the provider is of, and how much of it the app wants; of it only the grant's own is shown."""
+
+    kind: str
+    most: int
 
 
 class Reading(NamedTuple):
@@ -70,6 +79,13 @@ class Reading(NamedTuple):
     render_kept: Callable[[int], bytes] | None = None
     deletes: bool = False
     """Whether what it names is gone once it has succeeded."""
+    lists: Listed | None = None
+    ended: Callable[[JSONValue], bool] | None = None
+    """Whether an answer says that the work which it names has ended."""
+    shown: Callable[[JSONValue, str], JSONValue] | None = None
+    """An answer with its addresses led through the broker, whose own for this provider is given."""
+    is_batch: bool = False
+    """Whether it is many requests that are answered later, at the price of those."""
 
 
 @dataclass(slots=True)

@@ -3,12 +3,13 @@
 from broker.core.errors import CallRefused
 from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
 from broker.core.usage import Usage
-from broker.providers import openai_state
+from broker.providers import openai_kept, openai_state
 from broker.providers.client import Headers
 from broker.providers.dialect import Body, Endpoint, Meter, Reading, Seen, counted
 from broker.providers.openai_request import read_chat
 from broker.providers.openai_responses import read_response
 from broker.providers.openai_texts import read_completion, read_embedding, read_moderation
+from broker.providers.pursuit import Pursuit
 from broker.providers.registry import Provider
 from broker.providers.sse import data_of
 
@@ -236,6 +237,9 @@ def read_response_usage(usage: JSONValue) -> tuple[Usage | None, bool]:
     same = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens"}
     told = {name: usage.get(other) for name, other in same.items()}
     return read_usage(told | {"prompt_tokens_details": usage.get("input_tokens_details")})
+
+
+PURSUITS: dict[tuple[str, str], Pursuit] = {("openai", "response"): openai_kept.Pursued(read_response_usage)}
 
 
 def _counted_or_none(value: JSONValue) -> int:

@@ -6,19 +6,21 @@ from typing import NamedTuple
 
 from broker.core.strict_json import JSONValue
 from broker.core.usage import Usage
-from broker.providers.body import text_of
+from broker.providers.body import flag_of, text_of
+from broker.providers.client import Headers
 from broker.providers.dialect import Body, Kept, Name, refuse_request
 from broker.providers.openai_request import MESSAGE_TOKENS
+from broker.providers.pursuit import Ended
 from broker.providers.registry import Provider
 
 KEPT_FOR = 30 * 86_400
 """Seconds: "Response objects are saved for 30 days by default", OpenAI, "Data controls", as of November 2026."""
 
-STORED = ("store", "previous_response_id")
+STORED = ("store", "previous_response_id", "background")
 RESPONSE_ID = re.compile(r"resp_[A-Za-z0-9_-]{1,128}", re.ASCII)
 
 _NOTHING: frozenset[str] = frozenset()
-_FILES = frozenset(["files"])
+_FILES, _BACKGROUND = frozenset(["files"]), frozenset(["background"])
 
 ReadKept = Callable[[JSONValue, Usage | None], Kept | None]
 
@@ -31,9 +33,13 @@ class Stored(NamedTuple):
     """`files` where the app says nothing: OpenAI keeps answers then, and so it is done where that is granted."""
     follows: tuple[Name, ...] = ()
     kept: ReadKept | None = None
+    goes_on: bool = False
+    """Whether it is worked on after it was answered, which OpenAI does only for what it keeps."""
 
     @property
     def actions(self) -> frozenset[str]:
+        if self.goes_on:
+            return _BACKGROUND | (_FILES if self.follows else _NOTHING)
         return _FILES if self.is_asked or self.follows else _NOTHING
 
 
@@ -44,16 +50,20 @@ def read_stored(body: Body, provider: Provider) -> Stored:
     store, previous = body.get("store"), body.get("previous_response_id")
     if store not in (None, True, False):
         raise refuse_request("store must be true or false.")
+    goes_on = flag_of(body, "background")
+    if goes_on and store is False:
+        raise refuse_request("What goes on in the background is kept: background goes with store.")
     follows = () if previous is None else (Name("response", text_of(body, "previous_response_id", 200)),)
     if store is False:
         return Stored(follows=follows)
     # What was cut from a context that was too long comes back in the next.
-    kept = kept_response(is_cut=body.get("truncation") not in (None, "disabled"))
-    return Stored(store is True, "" if store else "files", follows, kept)
+    is_cut = body.get("truncation") not in (None, "disabled")
+    kept = kept_response(is_cut=is_cut, goes_on=goes_on and not flag_of(body, "stream"))
+    return Stored(store is True or goes_on, "" if store or goes_on else "files", follows, kept, goes_on)
 
 
-def kept_response(*, is_cut: bool) -> ReadKept:
-    """`is_cut` is of one whose context may be more than it was itself asked with."""
+def kept_response(*, is_cut: bool, goes_on: bool = False) -> ReadKept:
+    """`is_cut` is of one whose context may be more than it was itself asked with; `goes_on` of one in the background."""
 
     def read(answer: JSONValue, usage: Usage | None) -> Kept | None:
         if not isinstance(answer, dict):
@@ -64,6 +74,32 @@ def kept_response(*, is_cut: bool) -> ReadKept:
         tokens = None
         if usage is not None and isinstance(output, list) and not is_cut:
             tokens = usage.input_tokens + usage.output_tokens + MESSAGE_TOKENS * len(output)
-        return Kept(Name("response", response_id), tokens, KEPT_FOR)
+        return Kept(Name("response", response_id), tokens, KEPT_FOR, int(goes_on and is_running(answer)))
 
     return read
+
+
+class Pursued:
+    """A response in the background after it was answered."""
+
+    def __init__(self, usage: Callable[[JSONValue], tuple[Usage | None, bool]]) -> None:
+        self.headers: Headers = []
+        self._usage = usage
+
+    def path(self, remote_id: str) -> str:
+        return f"/v1/responses/{remote_id}"
+
+    def cancel_path(self, remote_id: str) -> str:
+        return f"/v1/responses/{remote_id}/cancel"
+
+    def ended(self, answer: JSONValue, remote_id: str) -> Ended | None:
+        if not isinstance(answer, dict):
+            return Ended()
+        return None if is_running(answer) else Ended(self._usage(answer.get("usage"))[0])
+
+    def ran(self, line: JSONValue) -> tuple[Usage | None, bool] | None:
+        return None
+
+
+def is_running(response: Body) -> bool:
+    return response.get("status") in ("queued", "in_progress")

@@ -161,6 +161,9 @@ class Exchange:
 
     async def _finish(self, reservation: Reservation, reply: Reply) -> None:
         """Hands the ending to the books and answers: a read that comes after the answer waits for what was handed in."""
+        if reply.goes_on:
+            self._give(reply, [budget_header(reservation, None), *rate_headers(reservation)])
+            return
         ending = reply.ending
         if self.channel.left and ending.outcome == "ok":
             ending = Ending(ending.mark, "client_left", ending.usage, ending.status)
@@ -169,12 +172,16 @@ class Exchange:
         limits = [budget_header(reservation, settled), *rate_headers(reservation)]
         if reply.refusal is not None:
             await self._refuse(reply.refusal, limits)
-        elif reply.head is not None:
-            head = reply.head
-            self.channel.give_head(Head(head.status, [*head.headers, *limits], head.body))
+        else:
+            self._give(reply, limits)
         if self.channel.streams:
             await self.channel.give(None, self._means.silence)
         await self.settled(reservation, ending, settling)
+
+    def _give(self, reply: Reply, limits: Headers) -> None:
+        head = reply.head
+        if head is not None:
+            self.channel.give_head(Head(head.status, [*head.headers, *limits], head.body))
 
     async def _refuse(self, refusal: CallRefused, limits: Headers) -> None:
         if refusal.detail:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from broker.core.errors import CallRefused
 from broker.core.secret import Secret
 from broker.core.strict_json import JSONValue, NotStrict, loads_answer
-from broker.core.usage import Usage
+from broker.core.usage import NO_USAGE, Usage
 from broker.ledger.reserve import Reservation
 from broker.ledger.settle import Ending
 from broker.providers.check import credential_headers
@@ -132,9 +132,12 @@ class Forwarding:
 
     async def _whole(self, answer: Answer, raw: bytes, parsed: JSONValue, key: Secret) -> Reply:
         reply = read_whole(self._work.endpoint, answer, raw, parsed, key)
-        if reply.refusal or self._keeper is None or await self._keeper.note(parsed, reply.ending.usage):
+        if reply.refusal or reply.head is None or self._keeper is None:
             return reply
-        return Reply(reply.ending, refusal=not_noted())
+        if not await self._keeper.note(parsed, reply.ending.usage):
+            return Reply(reply.ending, refusal=not_noted())
+        shown = await self._keeper.shown(parsed) or raw
+        return reply._replace(head=reply.head._replace(body=shown), goes_on=self._keeper.goes_on)
 
     def _error(self, answer: Answer, parsed: JSONValue, key: Secret) -> Reply:
         """A provider's own error passes as it came, without keys; anything else is garbage."""
@@ -167,7 +170,7 @@ class Forwarding:
                 await self._channel.give(piece, self._patience)
         if late := guard.rest():
             await self._channel.give(late, self._patience)
-        return Reply(self._by_usage(None, "ok"))
+        return Reply(self._by_usage(NO_USAGE if self._work.reading.is_free else None, "ok"))
 
     def _begin(self, answer: Answer, kind: bytes, key: Secret) -> None:
         headers = [(b"content-type", kind), *passed_headers(answer.headers, key)]

@@ -1,17 +1,21 @@
 """What is kept at providers: a grant may name what its own calls made, and nothing else there is."""
 
+from collections.abc import Callable
+
+from sqlmodel.ext.asyncio.session import AsyncSession
+
 from broker.core.clock import SECOND, Clock
-from broker.core.errors import BrokerError
-from broker.core.strict_json import JSONValue
+from broker.core.errors import BrokerError, CallRefused
+from broker.core.strict_json import JSONValue, dumps
 from broker.core.usage import Usage
 from broker.ledger.judge import nothing_here
 from broker.ledger.reserve import Reservation
 from broker.ops.log import logger
-from broker.providers.dialect import Kept, Reading
+from broker.providers.dialect import Kept, Listed, Reading
 from broker.proxy.authenticate import Principal
-from broker.store import objects
+from broker.store import jobs, objects
 from broker.store.database import Database
-from broker.store.object_tables import ProviderObject
+from broker.store.object_tables import ProviderJob, ProviderObject
 
 log = logger("proxy")
 
@@ -19,10 +23,17 @@ _OTHER_MODEL = "What a response of another model comes to as input cannot be bou
 _UNKNOWN = "What this response comes to as input is not known here: previous_response_id."
 
 
+_FIRST_PAUSE = {"response": 2 * SECOND, "batch": 30 * SECOND}
+
+
 class KeptObjects:
-    def __init__(self, db: Database, clock: Clock) -> None:
+    """`hasten` tells whoever looks at what goes on that something has ended."""
+
+    def __init__(self, db: Database, clock: Clock, base: str, hasten: Callable[[], object]) -> None:
         self._db = db
         self._clock = clock
+        self._base = base
+        self._hasten = hasten
 
     async def found(self, principal: Principal, provider: str, reading: Reading) -> tuple[Reading, str]:
         """The request with the bounds of what it names, and the credential it has to go with; raises CallRefused."""
@@ -32,17 +43,50 @@ class KeptObjects:
         credentials = {row.credential_id for row in rows}
         if len(rows) != len(set(wanted)) or len(credentials) != 1:
             raise nothing_here()
+        if reading.deletes and await self.hurry(wanted):
+            raise CallRefused("in_progress", "What this is about still goes on, or is not booked yet.", retry_after=1)
         if reading.follows:
             reading = _following(reading, rows[0])
         return reading._replace(model=reading.model or rows[0].model), credentials.pop()
 
+    def base_of(self, provider: str) -> str:
+        return f"{self._base}/proxy/{provider}"
+
     def keeper(self, reservation: Reservation, provider: str, reading: Reading) -> "Keeper | None":
         """Of a call that may leave something at the provider, or take something away there."""
         keeps = reading.kept is not None and (not reading.wish or reservation.has_wish)
-        return Keeper(self, reservation, provider, reading) if keeps or reading.deletes else None
+        changes = reading.lists is not None or reading.shown is not None
+        if keeps or changes or reading.deletes or reading.ended is not None:
+            return Keeper(self, reservation, provider, reading)
+        return None
 
-    async def keep(self, reservation: Reservation, provider: str, model: str, kept: Kept) -> None:
-        """Raises Unavailable."""
+    async def hurry(self, digests: list[str]) -> bool:
+        """Has work looked at that somebody asks about; whether there is any that is not settled. Raises Unavailable."""
+        now = self._clock()
+        if not await self._db.read(lambda tx: jobs.are_open(tx, digests)):
+            return False
+        await self._db.write(lambda tx: jobs.hasten(tx, digests, now))
+        self._hasten()
+        return True
+
+    async def own(self, reservation: Reservation, provider: str, listed: Listed, answer: JSONValue) -> JSONValue:
+        """Of a list what this grant made; raises Unavailable."""
+        data = answer.get("data") if isinstance(answer, dict) else None
+        if not isinstance(answer, dict) or not isinstance(data, list):
+            return answer
+        digests = [_digest(provider, listed.kind, each) for each in data]
+        now = self._clock()
+        wanted = [digest for digest in digests if digest]
+        rows = await self._db.read(lambda tx: objects.load(tx, wanted, reservation.grant_id, now))
+        known = {row.digest for row in rows}
+        mine = [each for each, digest in zip(data, digests, strict=True) if digest in known]
+        page = mine[: listed.most]
+        ids = [each["id"] for each in page if isinstance(each, dict)]
+        ends: dict[str, JSONValue] = {"first_id": ids[0] if ids else None, "last_id": ids[-1] if ids else None}
+        return answer | {"data": page, "has_more": len(mine) > len(page)} | ends
+
+    async def keep(self, reservation: Reservation, provider: str, model: str, kept: Kept) -> bool:
+        """Whether the hold stays for what goes on; raises Unavailable."""
         now = self._clock()
         made = ProviderObject(
             digest=objects.digest_of(provider, *kept.name),
@@ -56,7 +100,14 @@ class KeptObjects:
             created_at=now,
             ends_at=None if kept.ends_in is None else now + kept.ends_in * SECOND,
         )
-        await self._db.write(lambda tx: objects.keep(tx, made))
+        job = _job(reservation, made, kept) if kept.work else None
+
+        async def work(tx: AsyncSession) -> bool:
+            is_ours = await objects.keep(tx, made)
+            await tx.flush()
+            return job is not None and is_ours and await jobs.adopt(tx, job)
+
+        return await self._db.write(work)
 
     async def forget(self, reservation: Reservation, provider: str, reading: Reading) -> None:
         """Raises Unavailable."""
@@ -72,6 +123,8 @@ class Keeper:
         self._reservation = reservation
         self._provider = provider
         self._reading = reading
+        self.goes_on = False
+        """Whether the hold stays for work that goes on after this answer."""
 
     async def note(self, answer: JSONValue, usage: Usage | None) -> bool:
         """False where it could not be written down: then the app must not have the answer."""
@@ -80,11 +133,46 @@ class Keeper:
                 await self._kept.forget(self._reservation, self._provider, self._reading)
             made = self._reading.kept and self._reading.kept(answer, usage)
             if made:
-                await self._kept.keep(self._reservation, self._provider, self._reading.model, made)
+                self.goes_on = await self._kept.keep(self._reservation, self._provider, self._reading.model, made)
+            if self._reading.ended is not None and self._reading.ended(answer):
+                await self._kept.hurry([objects.digest_of(self._provider, *name) for name in self._reading.names])
         except BrokerError as error:
             log.warning("kept.not_noted", reservation=self._reservation.id, detail=error.detail)
             return False
         return True
+
+    async def shown(self, answer: JSONValue) -> bytes | None:
+        """The answer as the app may see it, where that is not as it came; raises Unavailable."""
+        reading, as_it_came = self._reading, answer
+        if reading.lists is not None:
+            answer = await self._kept.own(self._reservation, self._provider, reading.lists, answer)
+        if reading.shown is not None:
+            answer = reading.shown(answer, self._kept.base_of(self._provider))
+        return None if answer is as_it_came else dumps(answer)
+
+
+def _digest(provider: str, kind: str, item: JSONValue) -> str:
+    found = item.get("id") if isinstance(item, dict) else None
+    return objects.digest_of(provider, kind, found) if isinstance(found, str) else ""
+
+
+def _job(reservation: Reservation, made: ProviderObject, kept: Kept) -> ProviderJob:
+    tiers, pause = reservation.price.tiers, _FIRST_PAUSE[made.kind]
+    return ProviderJob(
+        reservation_id=reservation.id,
+        digest=made.digest,
+        kind=made.kind,
+        provider=made.provider,
+        remote_id=kept.name.id,
+        grant_id=made.grant_id,
+        access_id=made.access_id,
+        credential_id=made.credential_id,
+        most=kept.work,
+        most_input=tiers[1].start if reservation.price.is_batch and len(tiers) > 1 else None,
+        created_at=made.created_at,
+        due_at=made.created_at + pause,
+        pause=pause,
+    )
 
 
 def _following(reading: Reading, row: ProviderObject) -> Reading:

@@ -21,6 +21,7 @@ from broker.providers.client import ProviderClient
 from broker.providers.registry import Registry
 from broker.proxy.authenticate import Verify
 from broker.proxy.exchange import Means
+from broker.proxy.jobs import Jobs
 from broker.proxy.kept import KeptObjects
 from broker.proxy.listing import Listing
 from broker.proxy.noted import Noted
@@ -37,7 +38,7 @@ from broker.vault.vault import Vault
 
 log = logger("proxy")
 
-SWEEP_SECONDS = 5.0
+SWEEP_SECONDS = JOB_SECONDS = 5.0
 _STOP_PATIENCE = 20.0
 
 
@@ -66,6 +67,7 @@ class ProxyService:
         self._marking: set[asyncio.Task[None]] = set()
         self._opened = OpenedKeys(lambda row: open_credential(vault, row, registry.environment_key))
         self._reserve = Reserver(books, clock, self._lease)
+        self.jobs = Jobs(db, books, client, registry, self._opened, clock)
         means = Means(
             reserve=self._reserve,
             books=books,
@@ -74,7 +76,7 @@ class ProxyService:
             key_judged=self._key_judged,
             refuser=Refuser(settings.public_url, prover.algorithms),
             running=self._running,
-            kept=KeptObjects(db, clock),
+            kept=KeptObjects(db, clock, settings.public_url, self.jobs.hastened.set),
             clock=clock,
             silence=settings.upstream_silence_seconds,
         )
@@ -92,6 +94,7 @@ class ProxyService:
         beats = ((self._heartbeat, self._renew), (SWEEP_SECONDS, self._sweep))
         self._loops = [asyncio.create_task(_every(seconds, work)) for seconds, work in beats]
         self._loops.append(asyncio.create_task(_every(LOOK_SECONDS, self._look, self._told)))
+        self._loops.append(asyncio.create_task(_every(JOB_SECONDS, self.jobs.tend, self.jobs.hastened)))
         if self._listener is not None:
             self._listener.start()
 

@@ -180,7 +180,11 @@ class Proxy:
     def _price(self, provider: str, reading: Reading) -> Price:
         if reading.is_free:
             return FREE
-        found = self._prices.find(provider, reading.model, self._means.clock(), output=reading.own_output != 0)
+        now = self._means.clock()
+        if reading.is_batch:
+            found = self._prices.find_batch(provider, reading.model, now)
+        else:
+            found = self._prices.find(provider, reading.model, now, output=reading.own_output != 0)
         if found is None:
             return NO_PRICE
         return replace(found, writes_long=True) if reading.writes_long else found

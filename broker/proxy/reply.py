@@ -20,6 +20,8 @@ class Reply(NamedTuple):
     head: Head | None = None
     refusal: CallRefused | None = None
     key_refused: bool = False
+    goes_on: bool = False
+    """Whether the provider works on after its answer: the hold is settled when that has ended."""
 
 
 def read_whole(endpoint: Endpoint, answer: Answer, raw: bytes, parsed: JSONValue, key: Secret) -> Reply:

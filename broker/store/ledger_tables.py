@@ -18,6 +18,9 @@ BY_KEY = STRICT | {"sqlite_with_rowid": False}
 NO_LIMIT = 2**62
 """The limit of a counter that only counts; above every sum of MAX_MONEY."""
 
+LASTING = "boot_lasting"
+"""The lease that never ends, of holds for work that goes on at a provider whatever becomes of our processes."""
+
 RUNNING = "state = 'held'"
 FAILED = "outcome <> '' AND outcome <> 'ok' AND outcome <> 'client_left'"
 """Of a call that began and did not end well: neither runs, nor ended well, nor was given up by the app itself."""

@@ -34,3 +34,32 @@ class ProviderObject(SQLModel, table=True):
     created_at: int = number()
     ends_at: int | None = number(default=None, nullable=True)
     """When the provider will have deleted it; null where it does not by itself."""
+
+
+class ProviderJob(SQLModel, table=True):
+    """Work that goes on at a provider after its call was answered: its hold stays until this ends."""
+
+    __tablename__ = "provider_job"
+    __table_args__ = (one_of("kind", OBJECT_KINDS), STRICT)
+
+    reservation_id: str = text(primary_key=True, foreign_key="reservation.id")
+    digest: str = text(index=True)
+    """Of the object that it makes."""
+    kind: str = text()
+    provider: str = text()
+    remote_id: str = text()
+    """Its id at the provider, which only the provider's key makes use of; gone with the row when the work has ended."""
+    grant_id: str = text(foreign_key="grant.id")
+    access_id: str = text(foreign_key="access.id")
+    credential_id: str = text(foreign_key="credential.id")
+    most: int = number()
+    """Requests that are in it."""
+    most_input: int | None = number(default=None, nullable=True)
+    """Input tokens of one request above which it has another price; null where there is one price."""
+    created_at: int = number()
+    due_at: int = number()
+    """When somebody looks next; whoever looks moves it on first."""
+    pause: int = number()
+    """Microseconds until the look after that."""
+    cancelled_at: int | None = number(default=None, nullable=True)
+    """When the provider was asked to end it."""

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from broker.store.ledger_tables import LASTING
+
 if TYPE_CHECKING:
     from broker.store.database import Database
     from broker.store.postgresql import Connection
 
-HEAD = "0013"
+HEAD = "0014"
 """The revision this code is written for: the last of the migrations."""
 
 _QUESTION = "SELECT version_num FROM alembic_version"
@@ -45,8 +47,8 @@ async def revision_at(url: str) -> str | None:
 async def is_served(url: str, now: int) -> bool:
     """Whether a broker is alive on a PostgreSQL database that has a schema. Raises Unavailable."""
     async with _asking(url) as connection:
-        live = "SELECT EXISTS (SELECT 1 FROM boot WHERE ended_at IS NULL AND lease_ends_at > $1)"
-        return bool(await connection.fetchval(live, now))
+        live = "SELECT EXISTS (SELECT 1 FROM boot WHERE id <> $2 AND ended_at IS NULL AND lease_ends_at > $1)"
+        return bool(await connection.fetchval(live, now, LASTING))
 
 
 @asynccontextmanager
