@@ -8,10 +8,10 @@ INSTALLED := .venv/.installed
 NODE_MODULES := $(if $(shell command -v npm),docs/examples/node_modules/.package-lock.json)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test test-stock prove bench bench-peers check lint types format screenshots wheel lock clean
+.PHONY: help install demo run test test-stock upstreams test-upstreams prove bench bench-peers check lint types format screenshots wheel lock clean
 
 help: ## List these commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 $(INSTALLED): pyproject.toml requirements-dev.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Broker needs Python 3.11 or newer: make PYTHON=/path/to/python3.11")'
@@ -37,6 +37,19 @@ test: $(INSTALLED) $(NODE_MODULES) ## Run the tests (T=tests/core for some of th
 
 test-stock: $(INSTALLED) ## Run the tests of the server on hypercorn's own parser
 	BROKER_HTTP_PARSER=h11 $(BIN)/python -m pytest -n 2 tests/serve tests/attacks tests/sdk
+
+UPSTREAMS := build/upstreams/.installed
+$(UPSTREAMS): tests/upstreams/requirements.lock tests/upstreams/package-lock.json
+	$(PYTHON) -m venv build/upstreams/venv
+	build/upstreams/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tests/upstreams/requirements.lock
+	cp tests/upstreams/package.json tests/upstreams/package-lock.json tests/upstreams/.npmrc build/upstreams/
+	if command -v npm >/dev/null; then npm ci --silent --prefix build/upstreams; else echo "no npm here: the tests with aimock and the SDKs in JavaScript will be skipped"; fi
+	@touch $@
+
+upstreams: $(UPSTREAMS) ## Install providers and SDKs that others wrote into build/upstreams: make test then uses them, too
+
+test-upstreams: $(INSTALLED) $(UPSTREAMS) ## Run the tests with them: llama.cpp's server and a real model, llmock, aimock (half a gigabyte)
+	$(BIN)/python -m pytest -n 2 tests/upstreams
 
 prove: $(INSTALLED) ## Prove the books at length: 50 seeds of overspending, 50 of the books' machine, 8 rounds of kills, the promised seconds
 	PROOF=1 PROOF_SEEDS=50 PROOF_ROUNDS=8 $(BIN)/python -m pytest -n 0 tests/races tests/books/test_machine.py tests/oauth/test_never_more.py tests/proxy/test_cut.py
@@ -76,6 +89,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 lock: ## Lock the newest versions that pyproject.toml allows (needs uv)
 	$(COMPILE) --upgrade --extra build --extra postgres pyproject.toml -o requirements.lock
 	$(COMPILE) --upgrade --extra build --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	$(COMPILE) --upgrade --override tests/upstreams/overrides.txt tests/upstreams/requirements.in -o tests/upstreams/requirements.lock
 
 clean: ## Remove what was built and installed here; data/ stays
 	rm -rf .venv dist build docs/examples/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -15,6 +15,8 @@ class Sharing(LoadScopeScheduling):  # type: ignore[misc]
         path = nodeid.partition("::")[0]
         if path.startswith(BROWSER):
             return "browser"
+        if path.startswith("tests/upstreams/"):
+            return "upstreams"
         return "servers" if path.startswith(SERVERS) else path
 
 
