@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -56,9 +56,8 @@ def started(words: list[str], port: int, folder: Path) -> Iterator[str]:
 def _wait_for(address: str, process: subprocess.Popen[bytes], folder: Path) -> None:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until and process.poll() is None:
-        try:
+        with suppress(httpx.TransportError):
             if httpx.get(f"{address}/health", trust_env=False, timeout=PATIENCE).status_code < 500:
                 return
-        except httpx.TransportError:
-            time.sleep(0.05)
+        time.sleep(0.05)
     raise AssertionError(f"{process.args!r} did not start: {(folder / 'upstream.log').read_text()}")

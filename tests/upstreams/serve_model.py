@@ -17,6 +17,8 @@ def main(port: int) -> None:
     params.hostnames, params.port = ["127.0.0.1"], port
     params.n_ctx, params.n_parallel = 8192, 2
     params.embedding, params.pooling_type = True, xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+    # Several threads wait for each other with each token, and for long where other tests want the processor, too.
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = 1
     params.endpoint_metrics = True
     serving = xllamacpp.Server(params)
     sys.stdin.read()
