@@ -1,8 +1,10 @@
 """One HTTP/1.1 connection to a provider: asks one thing at a time, and is free again when its answer has ended."""
 
 import asyncio
+import re
 import select
 from collections.abc import Callable
+from math import inf
 from typing import Protocol, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
@@ -19,6 +21,10 @@ _LOOKED_AT = 0.5
 """Seconds of rest after which a connection is looked at before it is used: the loop may not have heard of its end yet."""
 
 
+_TIMEOUT = re.compile(rb"(?:^|[ ,])timeout=([0-9]{1,6})(?:$|[ ,;])", re.IGNORECASE)
+"""Of the header Keep-Alive, which servers on small programs send (RFC 2068 §19.7.1.1): llama.cpp and Node say five seconds."""
+
+
 class Home(Protocol):
     """Where connections come back to."""
 
@@ -32,7 +38,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_answer", "_bare", "_bodiless", "_closed", "_complete", "_deadline", "_fed", "_home", "_interim", "_keep",
-        "_loop", "_now", "_parser", "_paused", "_timer", "_timer_at", "_transport", "_unsent", "_waits", "idle_since",
+        "_loop", "_now", "_parser", "_paused", "_rest", "_timer", "_timer_at", "_transport", "_unsent", "_waits",
+        "idle_since",
     )  # fmt: skip
 
     def __init__(self, loop: asyncio.AbstractEventLoop, home: Home) -> None:
@@ -46,6 +53,7 @@ class Connection(asyncio.Protocol):
         self._bodiless = self._interim = self._complete = self._keep = self._paused = self._closed = False
         self._bare = self._fed = self._unsent = 0
         self._deadline = self._timer_at = self.idle_since = 0.0
+        self._rest = inf
         self._timer: asyncio.TimerHandle | None = None
 
     # What the pool and the answers do with it.
@@ -55,10 +63,11 @@ class Connection(asyncio.Protocol):
         return not self._closed and not self._transport.is_closing()
 
     def is_fit(self) -> bool:
-        """Whether nothing has come, and no end, since its last answer."""
+        """Whether nothing has come, and no end, since its last answer, and none is about to by what the provider said."""
         if not self.is_open:
             return False
-        if self._now() - self.idle_since > _LOOKED_AT and self._has_news():
+        rested = self._now() - self.idle_since
+        if rested > _LOOKED_AT and (rested > self._rest or self._has_news()):
             self.hang_up()
             return False
         return True
@@ -198,6 +207,7 @@ class Connection(asyncio.Protocol):
                 self._paused = False
                 self._transport.resume_reading()
             self.idle_since = self._now()
+            self._rest = _rest_told(answer.headers)
             self._home.free(self)
         else:
             self.hang_up()
@@ -257,3 +267,11 @@ def _check_head(headers: Headers, fed: int) -> None:
 
 def _is_framed(headers: Headers) -> bool:
     return any(name in (b"content-length", b"transfer-encoding") for name, _ in headers)
+
+
+def _rest_told(headers: Headers) -> float:
+    """Seconds that the provider lets a connection rest, a little less than it says: a request must not cross its end."""
+    for name, value in headers:
+        if name == b"keep-alive" and (told := _TIMEOUT.search(value)):
+            return int(told[1]) * 0.8
+    return inf

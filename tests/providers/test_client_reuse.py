@@ -59,6 +59,22 @@ async def test_a_connection_at_rest_is_closed_in_time(waits: Waits, monkeypatch:
         await until(lambda: wire.open == 0 and connected(client) == 0)
 
 
+@pytest.mark.parametrize(
+    ("said", "opened"),
+    [("timeout=5, max=100", 1), ("TIMEOUT=0", 2), ("max=5,timeout=0", 2), ("timeout=0x", 1), ("other=0", 1), ("", 1)],
+)
+async def test_a_connection_is_not_used_at_the_end_of_the_rest_that_the_provider_gives_it(
+    waits: Waits, monkeypatch: pytest.MonkeyPatch, said: str, opened: int
+) -> None:
+    monkeypatch.setattr(http1, "_LOOKED_AT", 0.0)
+    answer = OK.replace(b"\r\n\r\n", f"\r\nKeep-Alive: {said}\r\n\r\n".encode())
+    async with serving(saying(answer)) as wire, client_of(waits) as client:
+        for _ in range(2):
+            assert await get(client, wire.url) == b"hi"
+            await asyncio.sleep(0.001)
+        assert wire.opened == opened
+
+
 async def test_an_answer_to_head_is_only_a_head(waits: Waits) -> None:
     async with serving(saying(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n")) as wire, client_of(waits) as client:
         answer = await client.send("HEAD", wire.url, [])
