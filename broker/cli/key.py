@@ -11,8 +11,9 @@ from broker.cli.command import AsJson, group, read_secret, say, say_json, say_ro
 from broker.cli.desk import Desk, at_desk
 from broker.cli.key_limit import limit
 from broker.cli.limit_options import in_words
-from broker.core.credential import key_problem, masked
+from broker.core.credential import NO_KEY, key_problem, masked
 from broker.core.errors import BrokerError
+from broker.core.handle import new_handle
 from broker.core.secret import Secret
 from broker.ledger import overall_limits
 from broker.ledger.overall import key_scope
@@ -47,10 +48,13 @@ def add(
     no_check: Annotated[
         bool, typer.Option("--no-check", help="Do not ask the provider whether it takes the key.")
     ] = False,
+    no_key: Annotated[
+        bool, typer.Option("--no-key", help="For a server that wants none: it gets a word that means nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Seal a provider's key, read from standard input or a prompt."""
-    secret = read_secret("Key")
+    secret = Secret(new_handle(NO_KEY)) if no_key else read_secret("Key")
     added = at_desk(
         lambda desk: _add(desk, _Wanted(provider, user, name, not no_check), Secret(secret.reveal().strip()))
     )

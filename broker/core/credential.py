@@ -6,7 +6,10 @@ from broker.core.secret import Secret
 
 SHORTEST, LONGEST = 8, 4096
 
-_SHOWN_PREFIXES = ("sk-ant-", "sk-", "AIza", "gsk_", "xai-", "hf_")
+NO_KEY = "no-key"
+"""Begins what stands for the key of a server that wants none. It goes on at random: no answer may hold a key by chance."""
+
+_SHOWN_PREFIXES = (f"{NO_KEY}_", "sk-ant-", "sk-", "AIza", "gsk_", "xai-", "hf_")
 
 _TELLING = {"sk-ant-": "anthropic", "AIza": "google", "sk-": "openai"}
 """Prefixes by which a key of the best known providers is recognised, the longest first."""

@@ -147,7 +147,9 @@ def test_what_is_no_list_of_details_is_refused(stage: Stage, raw: str | bytes, l
 
 
 def test_an_unknown_provider_client_or_user_is_refused(stage: Stage) -> None:
-    assert refused(stage.add(provider="other"), "No provider is called 'other'. Known: anthropic, google, openai.")
+    assert refused(
+        stage.add(provider="other"), "No provider is called 'other'. Known: anthropic, cohere, google, mistral, openai."
+    )
     stranger = ("grant", "add", "--user", "mia@example.com", "--client", "cli_x", "--details", "-")
     assert refused(stage.broker(*stranger, said=json.dumps([WHOLE])), "There is no client 'cli_x'.")
     nobody = ("grant", "add", "--user", "x@y.z", "--client", stage.client_id, "--details", "-")

@@ -88,7 +88,11 @@ def test_a_removed_key_is_erased(broker: Broker, data: Path) -> None:
     ("words", "key", "line"),
     [
         (["--provider", "openai"], "", "No key was given on standard input."),
-        (["--provider", "nobody"], KEY, "No provider is called 'nobody'. Known: anthropic, google, openai."),
+        (
+            ["--provider", "nobody"],
+            KEY,
+            "No provider is called 'nobody'. Known: anthropic, cohere, google, mistral, openai.",
+        ),
         (["--provider", "openai", "--user", "x@y.z"], KEY, "No user has the email 'x@y.z'."),
         (
             ["--provider", "openai"],
@@ -102,3 +106,17 @@ def test_a_removed_key_is_erased(broker: Broker, data: Path) -> None:
 def test_what_is_wrong_is_said(broker: Broker, words: list[str], key: str, line: str) -> None:
     assert refused(broker("key", "add", "--no-check", *words, said=key), line)
     assert broker("key", "list", "--json").json() == []
+
+
+def test_a_server_that_wants_no_key_gets_a_word_that_nobody_knows(broker: Broker) -> None:
+    broker("provider", "add", "ollama", "--base-url", "http://127.0.0.1:9")
+    told = [broker("key", "add", "--provider", "ollama", "--no-key", "--no-check") for _ in range(2)]
+    assert [each.status for each in told] == [0, 0]
+    first, second = (row["key"] for row in broker("key", "list", "--json").json())
+    assert first.startswith("no-key_…")
+    assert first != second
+
+
+def test_that_the_server_is_there_is_checked_all_the_same(broker: Broker, local: str) -> None:
+    told = broker("key", "add", "--provider", local, "--no-key")
+    assert refused(told, "Local refused this key, so it was not saved.")

@@ -52,7 +52,7 @@ def test_what_is_no_model_is_refused(broker: Broker, model: str) -> None:
 
 def test_prices_belong_to_providers_that_are_known(broker: Broker) -> None:
     told = broker("price", "set", "other", "mine", "--input", "1", "--output", "1")
-    assert refused(told, "No provider is called 'other'. Known: anthropic, google, openai.")
+    assert refused(told, "No provider is called 'other'. Known: anthropic, cohere, google, mistral, openai.")
 
 
 def test_what_is_cached_may_have_a_price_of_its_own(broker: Broker) -> None:
