@@ -2,11 +2,14 @@
 
 import typer
 
-from broker.cli.command import group, say
+from broker.cli.command import AsJson, group, say, say_json, say_rows
 from broker.cli.desk import Desk, at_desk
-from broker.ledger import sweep, verify
+from broker.core.clock import to_seconds
+from broker.core.money import MicroUSD, to_decimal
+from broker.ledger import sweep, thresholds, verify
 from broker.ledger.books import OwnBooks
 from broker.start import system_clock
+from broker.store.limit_tables import Threshold
 
 ledger = group()
 
@@ -27,3 +30,25 @@ def settle_the_held() -> None:
         return await sweep.sweep(desk.db, OwnBooks(desk.db, system_clock), system_clock)
 
     say(f"Settled {at_desk(work)} calls.")
+
+
+@ledger.command("thresholds")
+def listed(as_json: AsJson = False) -> None:
+    """List which limits came to 50, 80 or 100 per cent, the newest first."""
+    rows = at_desk(lambda desk: desk.db.read(thresholds.newest))
+    if as_json:
+        say_json([row.model_dump() | {"at": to_seconds(row.at), "period_start": _start(row)} for row in rows])
+        return
+    told = [
+        (str(to_seconds(row.at)), row.scope_kind, row.scope_id, row.measure, f"{row.percent}%", _figure(row))
+        for row in rows
+    ]
+    say_rows(("at", "limit_of", "id", "measure", "reached", "limit"), told, as_json=False)
+
+
+def _start(row: Threshold) -> int | None:
+    return to_seconds(row.period_start) if row.period_start else None
+
+
+def _figure(row: Threshold) -> str:
+    return f"${to_decimal(MicroUSD(row.limit))}" if row.measure == "money" else f"{row.limit:,}"

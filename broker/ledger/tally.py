@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from broker.ledger.crossed import NOTE, Crossed, crossings
 from broker.ledger.keys import CounterKey
 from broker.ledger.settle import Settled
 from broker.ledger.statements import COUNTERS, MOVE_COUNTER, NEW_COUNTER
@@ -56,6 +57,7 @@ class Tallies:
         self._kept: dict[CounterKey, Tally] = {}
         self.touched: dict[CounterKey, Tally] = {}
         """What the transaction that is open has moved."""
+        self._crossed: list[Crossed] = []
 
     def __getitem__(self, key: CounterKey) -> Tally:
         return self._kept[key]
@@ -125,12 +127,16 @@ class Tallies:
     def book(self, charged: Iterable[CounterKey], hold: int, settled: Settled, *, ran: bool) -> None:
         for key in charged:
             tally = self.touched[key] = self._kept[key]
+            before = tally.settled + tally.overrun
             if key[2] == MONEY:
                 tally.end(hold, settled.cost, settled.overrun)
             else:
                 tally.end(1, int(ran), 0)
+            used = tally.settled + tally.overrun
+            if used != before and used * 2 >= tally.target:
+                self._crossed += crossings(key, tally.target, before, used)
 
-    def write(self) -> Steps[None]:
+    def write(self, now: int) -> Steps[None]:
         """What was taken and booked. Raises Stale when a row is not what it was when it was judged."""
         new, moved = [], []
         for key, tally in self.touched.items():
@@ -144,8 +150,13 @@ class Tallies:
         for statement, rows in ((MOVE_COUNTER, moved), (NEW_COUNTER, sorted(new))):
             if rows and len((yield statement, rows)) != len(rows):
                 raise Stale
+        if self._crossed:
+            yield NOTE, sorted(each.row(now) for each in self._crossed)
 
     def committed(self) -> None:
+        for crossed in self._crossed:
+            crossed.tell()
+        self._crossed.clear()
         for tally in self.touched.values():
             tally.stored = tally.figures
         self.touched.clear()
@@ -155,3 +166,4 @@ class Tallies:
     def undone(self) -> None:
         self.forget(self.touched)
         self.touched.clear()
+        self._crossed.clear()

@@ -72,7 +72,7 @@ class Transaction:
         yield from self._book()
         yield from self._end_late(late)
         yield from self._admit(known, wishes)
-        yield from self._tallies.write()
+        yield from self._tallies.write(self._now)
         if self._rows:
             yield HOLD, self._rows
         yield from self._repeats.write()

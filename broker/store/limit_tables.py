@@ -1,5 +1,6 @@
-"""Limits above the grants: what all that share a key, a tier's allocation or a provider may come to together."""
+"""Limits above the grants, and how near to its limit whatever is limited has come."""
 
+from sqlalchemy import Index
 from sqlmodel import SQLModel
 
 from broker.store.columns import STRICT, check, number, one_of, text
@@ -41,3 +42,27 @@ class UserTier(SQLModel, table=True):
     user_id: str = text(primary_key=True, foreign_key="user.id")
     tier: str = text(index=True)
     anchor_day: int = number(default=1)
+
+
+class Threshold(SQLModel, table=True):
+    """A counter came to 50, 80 or 100 per cent of its limit: one row each, written with the settlement that brought it there.
+
+    It is named by the counter's key and the figure typed: another limit in the same period is another one to come near to.
+    """
+
+    __table_args__ = (
+        check("percent IN (50, 80, 100)", "percent_known"),
+        Index("ix_threshold_at", "at"),
+        STRICT,
+    )
+
+    scope_kind: str = text(primary_key=True)
+    scope_id: str = text(primary_key=True)
+    measure: str = text(primary_key=True)
+    period_kind: str = text(primary_key=True)
+    period_start: int = number(primary_key=True)
+    limit: int = number(primary_key=True)
+    percent: int = number(primary_key=True)
+    used: int = number()
+    """What was settled then, overruns included."""
+    at: int = number()

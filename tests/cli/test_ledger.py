@@ -32,3 +32,23 @@ def test_books_that_are_not_name_the_first_fault_and_the_status_is_1(broker: Bro
 
 def test_the_sweep_says_how_many_calls_it_settled(broker: Broker) -> None:
     assert broker("ledger", "sweep").out == "Settled 0 calls.\n"
+
+
+def test_what_came_near_to_its_limit_is_listed_for_people_and_for_programs(broker: Broker, data: Path) -> None:
+    assert broker("ledger", "thresholds", "--json").json() == []
+    rows(
+        data,
+        "INSERT INTO threshold VALUES ('provider', 'openai', 'money', 'day', 86400000000, 20000000, 80, 16100000, 90000000000),"
+        " ('access', 'acc_1', 'requests', 'grant', 0, 1000, 50, 500, 80000000000)",
+    )
+    near, half = broker("ledger", "thresholds", "--json").json()
+    assert near == {
+        "scope_kind": "provider", "scope_id": "openai", "measure": "money", "period_kind": "day", "period_start": 86400,
+        "limit": 20_000_000, "percent": 80, "used": 16_100_000, "at": 90_000,
+    }  # fmt: skip
+    assert (half["period_start"], half["percent"]) == (None, 50)
+    lines = [line.split() for line in broker("ledger", "thresholds").out.splitlines()[1:]]
+    assert lines == [
+        ["90000", "provider", "openai", "money", "80%", "$20.00"],
+        ["80000", "access", "acc_1", "requests", "50%", "1,000"],
+    ]
