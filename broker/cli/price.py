@@ -43,7 +43,7 @@ async def _every(desk: Desk) -> list[tuple[str, ...]]:
     found: list[tuple[str, ...]] = []
     for provider in desk.registry.names():
         for name in book.models(provider):
-            known = book.find(provider, name, desk.now(), output=False)
+            known = book.find(provider, name, desk.now(), "any")
             if known is not None:
                 rates = known.tiers[0].rates
                 figures = (_shown(rates.input), _shown(rates.output))
@@ -57,7 +57,7 @@ async def _of(desk: Desk, model: str) -> list[tuple[str, ...]]:
     await book.refresh(desk.db)
     found: list[tuple[str, ...]] = []
     for provider in desk.registry.names():
-        known = book.find(provider, model, desk.now(), output=False)
+        known = book.find(provider, model, desk.now(), "any")
         if known is not None:
             since = book.since(provider, model, desk.now())
             day = since.isoformat() if since else ""

@@ -1,11 +1,13 @@
 """What a call costs by how it ended, and the row that says so."""
 
+import json
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from broker.core.errors import BrokerError
+from broker.core.extras import NO_EXTRAS, Extras
 from broker.core.money import MicroUSD
-from broker.core.strict_json import loads
+from broker.core.strict_json import dumps, loads
 from broker.core.usage import NO_USAGE, Price, Usage
 from broker.ledger.keys import CounterKey
 
@@ -41,7 +43,7 @@ def price_of(ending: Ending, price: Price, hold: int) -> Settled:
 def _cost(ending: Ending, price: Price, hold: int) -> Settled:
     if ending.mark == "not_run":
         return FREE
-    if ending.usage is None:
+    if ending.usage is None or not price.can_price(ending.usage):
         return Settled(MicroUSD(hold), _NOTHING)
     true_cost = price.cost(ending.usage)
     return Settled(true_cost, _NOTHING) if true_cost <= hold else Settled(MicroUSD(hold), MicroUSD(true_cost - hold))
@@ -77,12 +79,12 @@ class Held(NamedTuple):
         mark, outcome, usage, status, reached = ending
         settled = _cost(ending, self.price, self.hold)
         ran = mark != "not_run"
-        read, written, cached, kept, kept_long = usage or NO_USAGE
+        read, written, cached, kept, kept_long, extras = usage or NO_USAGE
         tokens = self.rate_tokens if usage is None else read + written
         state = "settled" if ran else "released"
         row = (
-            state, mark, now, settled.cost, settled.overrun, read, written, cached, kept, kept_long, tokens,
-            status, outcome, int(reached), close.reservation_id,
+            state, mark, now, settled.cost, settled.overrun, read, written, cached, kept, kept_long,
+            written_extras(extras), tokens, status, outcome, int(reached), close.reservation_id,
         )  # fmt: skip
         return Ended(settled, ran, ran or reached, tokens, row)
 
@@ -98,6 +100,16 @@ class Ended(NamedTuple):
     """What tokens a minute count from now on."""
     row: tuple[object, ...]
     """The parameters of the statement that says so."""
+
+
+def written_extras(extras: Extras) -> str:
+    """As a row keeps them: JSON, or nothing where there are none."""
+    return "" if extras is NO_EXTRAS else dumps(extras.named()).decode()
+
+
+@lru_cache(maxsize=4096)
+def read_extras(stored: str) -> Extras:
+    return Extras(**json.loads(stored)) if stored else NO_EXTRAS
 
 
 @lru_cache(maxsize=4096)

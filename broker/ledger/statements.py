@@ -126,7 +126,7 @@ HOLD = inserting(
     "reservation",
     _HOLD_COLUMNS,
     "tttttttttnnttnnntn",
-    always={"state": "'held'", "mark": "''", "outcome": "''"} | dict.fromkeys(_NOTHING_YET, "0"),
+    always={"state": "'held'", "mark": "''", "outcome": "''", "extras": "''"} | dict.fromkeys(_NOTHING_YET, "0"),
 )
 
 HELD_COLUMNS = (
@@ -137,11 +137,11 @@ RESERVATIONS = reading(f"SELECT {', '.join(HELD_COLUMNS)} FROM reservation WHERE
 END = updating(
     "reservation",
     "state = ?, mark = ?, ended_at = ?, cost = ?, overrun = ?, input_tokens = ?, output_tokens = ?, "
-    "cached_input_tokens = ?, cache_write_tokens = ?, cache_write_long_tokens = ?, rate_tokens = ?, status = ?, "
+    "cached_input_tokens = ?, cache_write_tokens = ?, cache_write_long_tokens = ?, extras = ?, rate_tokens = ?, status = ?, "
     "outcome = ?, reached = ?",
     "id = ? AND state = 'held'",
-    "ttnnnnnnnnnntnt",
-    echo=14,
+    "ttnnnnnnnntnntnt",
+    echo=15,
 )
 TRUTH = updating("reservation", "mark = ?, overrun = ?, outcome = ?", "id = ? AND mark = 'unresolved'", "tntt", echo=3)
 """What is learnt of a call that the sweep has ended."""

@@ -16,7 +16,7 @@ from broker.core.usage import Price, Usage
 from broker.ledger.core_tables import COUNTER, RESERVATION
 from broker.ledger.keys import CounterKey, load_keys
 from broker.ledger.rollup import used_by_access
-from broker.ledger.settle import read_price
+from broker.ledger.settle import read_extras, read_price
 from broker.store.database import Database
 
 ARCHIVED = SQLModel.metadata.tables["archived_sum"]
@@ -112,6 +112,7 @@ async def _add_up(tx: AsyncSession, verdict: Verdict) -> None:
     query = (
         select(r.id, r.state, r.charged, r.price, r.mark, r.hold, r.cost, r.overrun)
         .add_columns(r.input_tokens, r.output_tokens, r.cached_input_tokens, r.cache_write_tokens, r.cache_write_long_tokens)
+        .add_columns(r.extras)
     )  # fmt: skip
     async for rows in _parts(tx, query):
         verdict.calls += len(rows)
@@ -150,15 +151,16 @@ def _price(stored: str) -> Price | None:
         return None
 
 
-def _agrees(price: Price | None, mark: str, hold: int, cost: int, overrun: int, counts: list[int]) -> bool:
+def _agrees(price: Price | None, mark: str, hold: int, cost: int, overrun: int, counts: list[Any]) -> bool:
     """Whether a call costs what its ending, its usage and its own prices say."""
     if price is None:
         return False
     if mark in ("", "not_run"):
         return cost == 0 and overrun == 0
     if mark == "reported" and any(counts):
-        usage = Usage(*counts)
-        true_cost = hold if usage.is_absurd() else price.cost(usage)
+        *tokens, extras = counts
+        usage = Usage._make((*tokens, read_extras(extras)))
+        true_cost = hold if usage.is_absurd() or not price.can_price(usage) else price.cost(usage)
         return cost + overrun == true_cost and (cost == hold if overrun else 0 <= cost <= hold)
     # The bound; a truth that came after the sweep adds an overrun to it at most. A report of nothing costs nothing.
     return cost == hold or (mark == "reported" and cost == overrun == 0)

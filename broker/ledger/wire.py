@@ -4,6 +4,7 @@ from typing import Any
 
 from broker.core.credential import SealedKey
 from broker.core.errors import BrokerError, CallRefused, Unavailable
+from broker.core.extras import NO_EXTRAS, Extras
 from broker.core.usage import Usage
 from broker.ledger.ask import Ask, IdempotencyKey, Reservation
 from broker.ledger.judge import Demand
@@ -12,6 +13,8 @@ from broker.ledger.settle import Close, Ending, Settled, read_price
 from broker.ledger.transaction import Answer, Operation
 
 Plain = tuple[Any, ...]
+
+_TOKENS = len(Usage._fields) - 1
 
 RESERVED, SETTLED, REFUSED, UNAVAILABLE, BROKE = range(5)
 
@@ -33,12 +36,22 @@ def ask_of(plain: Plain) -> Ask:
 
 def close_to_plain(close: Close) -> Plain:
     mark, outcome, usage, status, reached = close.ending
-    return close.reservation_id, mark, outcome, None if usage is None else tuple(usage), status, reached
+    return close.reservation_id, mark, outcome, None if usage is None else _plain_usage(usage), status, reached
+
+
+def _plain_usage(usage: Usage) -> Plain:
+    *tokens, extras = usage
+    return (*tokens, *(() if extras is NO_EXTRAS else extras))
+
+
+def _usage_of(plain: Plain) -> Usage:
+    tokens, extras = plain[:_TOKENS], plain[_TOKENS:]
+    return Usage._make((*tokens, Extras._make(extras) if extras else NO_EXTRAS))
 
 
 def close_of(plain: Plain) -> Close:
     reservation_id, mark, outcome, usage, status, reached = plain
-    return Close(reservation_id, Ending(mark, outcome, None if usage is None else Usage._make(usage), status, reached))
+    return Close(reservation_id, Ending(mark, outcome, None if usage is None else _usage_of(usage), status, reached))
 
 
 def answer_to_plain(answer: Answer) -> Plain:

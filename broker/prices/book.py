@@ -1,7 +1,7 @@
 """The price book: the operator's own prices, then the packaged ones; exact ids only, each with its provenance."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -9,6 +9,7 @@ from functools import lru_cache
 from broker.core.clock import MINUTE, SECOND
 from broker.core.usage import Price, Rates, Tier
 from broker.prices import packaged
+from broker.prices.packaged import Kind
 from broker.store import own_prices
 from broker.store.database import Database
 from broker.store.tables import OwnPrice
@@ -38,41 +39,41 @@ class PriceBook:
             self.models(provider)
             output_limit(provider, "")
 
-    def find(self, provider: str, model: str, now: int, *, output: bool = True) -> Price | None:
+    def find(self, provider: str, model: str, now: int, kind: Kind = "output", tier: str = "") -> Price | None:
         """The price of a call that starts now, at the dearest of what may hold while it runs.
 
         An exact id, or that id with a date suffix; where the book lists dated siblings of the id, the dearest of all.
-        Without `output` also a price that says nothing of it, for a call that gives none.
+        A service tier of its own has the packaged price alone: of it, an operator's price says nothing.
         """
-        own = self._find_own(provider, model, output=output)
-        return own if own is not None else _packaged(provider, model, now // MINUTE, output)
+        own = None if tier or kind == "units" else self._find_own(provider, model, kind)
+        return own if own is not None else _packaged(provider, model, now // MINUTE, kind, tier)
 
     def find_batch(self, provider: str, model: str, now: int) -> Price | None:
         """The price of what is asked in a batch; an operator's own price counts as it is."""
-        own = self._find_own(provider, model, output=True)
+        own = self._find_own(provider, model, "output")
         if own is not None:
             return replace(own, is_batch=True)
         return _batch(provider, model, now)
 
-    def _find_own(self, provider: str, model: str, *, output: bool) -> Price | None:
+    def _find_own(self, provider: str, model: str, kind: Kind) -> Price | None:
         own = self._own.get((provider, model))
-        if own is None and self._own and (dated := _DATED.fullmatch(model)) and model not in _listed(provider, output):
+        if own is None and self._own and (dated := _DATED.fullmatch(model)) and model not in _listed(provider, kind):
             own = self._own.get((provider, dated["id"]))
         return own
 
     def since(self, provider: str, model: str, now: int) -> date | None:
         """From when on the price that holds now has held; None where nothing says so."""
-        own = self._find_own(provider, model, output=False)
+        own = self._find_own(provider, model, "any")
         if own is not None:
             return datetime.fromtimestamp(int(own.version) / SECOND, UTC).date()
         dated = _DATED.fullmatch(model)
-        base = model if dated is None or model in _listed(provider, False) else dated["id"]
+        base = model if dated is None or model in _listed(provider, "any") else dated["id"]
         return packaged.since(provider, base, now)
 
     def models(self, provider: str) -> list[str]:
         """Every id with a price, in order."""
         own = {model for name, model in self._own if name == provider}
-        return sorted(own.union(_listed(provider, False)))
+        return sorted(own.union(_listed(provider, "any")))
 
 
 @lru_cache(maxsize=1024)
@@ -84,21 +85,23 @@ def output_limit(provider: str, model: str) -> int | None:
 
 
 def own_price(row: OwnPrice) -> Price:
-    kept = {"cached": row.cached_input, "written": row.cache_write, "written_long": row.cache_write_long}
-    rates = Rates.of(row.input, row.output, **kept)
+    cached, written, written_long = row.cached_input, row.cache_write, row.cache_write_long
+    rates = Rates.of(row.input, row.output, cached=cached, written=written, written_long=written_long)
     return Price("operator", str(row.created_at), (Tier(-1, rates),))
 
 
 @lru_cache(maxsize=1024)
-def _packaged(provider: str, model: str, minute: int, output: bool) -> Price | None:
+def _packaged(provider: str, model: str, minute: int, kind: Kind, tier: str) -> Price | None:
     """Prices change by the day; looking one up takes as long as the rest of a call's judging."""
-    listed = _listed(provider, output)
+    listed = _listed(provider, kind)
     dated = _DATED.fullmatch(model)
     base = model if model in listed or dated is None else dated["id"]
     if base not in listed:
         return None
     siblings = [name for name in listed if (match := _DATED.fullmatch(name)) and match["id"] == base]
-    return _dearest(_price(provider, name, minute * MINUTE) for name in [base, *siblings])
+    found = [_price(provider, name, minute * MINUTE, tier) for name in [base, *siblings]]
+    # Where an id of theirs has no price in this tier, nobody knows what that one costs in it.
+    return None if tier and None in found else _dearest(found)
 
 
 def _batch(provider: str, model: str, now: int) -> Price | None:
@@ -113,13 +116,15 @@ def _batch(provider: str, model: str, now: int) -> Price | None:
     return found and replace(found, is_batch=True)
 
 
-def _listed(provider: str, output: bool) -> Iterable[str]:
-    return _SANDBOX_RATES if provider == SANDBOX else packaged.models(provider, output=output)
+def _listed(provider: str, kind: Kind) -> Collection[str]:
+    return _SANDBOX_RATES if provider == SANDBOX else packaged.models(provider, kind)
 
 
-def _price(provider: str, model: str, now: int) -> Price | None:
+def _price(provider: str, model: str, now: int, tier: str) -> Price | None:
     if provider != SANDBOX:
-        return packaged.price(provider, model, now)
+        return packaged.price(provider, model, now, tier)
+    if tier:
+        return None
     rate_in, rate_out = _SANDBOX_RATES[model]
     return Price("broker", "sandbox", (Tier(-1, Rates.of(rate_in, rate_out)),))
 

@@ -1,13 +1,21 @@
 """The packaged lists of prices and output limits: exact ids and integers, kept as text until a provider is asked for."""
 
 import json
-from dataclasses import astuple, dataclass
+from collections.abc import Collection
+from dataclasses import astuple, dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
-from functools import cache
-from typing import Any, Self
+from functools import cache, reduce
+from typing import Any, Literal, Self
 
 from broker.core.clock import SECOND
+from broker.core.extras import ExtraRates
 from broker.core.usage import Price, Rates, Tier
+
+Kind = Literal["output", "input", "units", "any"]
+"""What a price says: what comes out, too; at least what goes in; characters or seconds; anything."""
+
+PLAIN = 5
+"""Rates of plain tokens, which stand before those of extras."""
 
 LONGEST_CALL = timedelta(hours=1)
 """Price dates and hours are looked at this far ahead: a call is priced at the dearest while it can run."""
@@ -24,7 +32,7 @@ class Spell:
 
     @classmethod
     def read(cls, since: str | None, begins: str | None, ends: str | None, rows: list[list[int]]) -> Self:
-        tiers = tuple(Tier(start, Rates(*numbers)) for start, *numbers in rows)
+        tiers = tuple(Tier(start, _rates(numbers)) for start, *numbers in rows)
         return cls(date.fromisoformat(since) if since else None, _hour(begins), _hour(ends), tiers)
 
     def holds(self, instant: datetime) -> bool:
@@ -45,6 +53,10 @@ class Listed:
     spells: dict[str, list[Spell]]
     inputs: dict[str, list[Spell]]
     """Of models that give no tokens: what goes in is all that is paid for."""
+    units: dict[str, list[Spell]]
+    """Of models whose calls are paid for by characters or seconds."""
+    tiers: dict[str, list[Spell]]
+    """Prices by token in a service tier of its own, by tier/model."""
     limits: dict[str, int]
     batches: dict[str, list[Spell]]
     """Of models with a price for what is asked in a batch."""
@@ -58,15 +70,25 @@ def give(lists: bytes) -> None:
     _given[:] = [lists]
 
 
-def models(provider: str, *, output: bool = True) -> tuple[str, ...]:
-    """The exact ids that have a price by token; without `output` also those that have one for what goes in alone."""
+def models(provider: str, kind: Kind = "output") -> Collection[str]:
+    """The exact ids that have a price of that kind."""
     listed = _listed(provider)
-    return tuple(listed.spells) if output else (*listed.spells, *listed.inputs)
+    match kind:
+        case "output":
+            return listed.spells.keys()
+        case "units":
+            return listed.units.keys()
+        case "input":
+            return listed.spells.keys() | listed.inputs.keys()
+        case _:
+            return listed.spells.keys() | listed.inputs.keys() | listed.units.keys()
 
 
-def price(provider: str, model: str, now: int) -> Price | None:
+def price(provider: str, model: str, now: int, tier: str = "") -> Price | None:
     listed = _listed(provider)
-    spells = listed.spells.get(model) or listed.inputs.get(model)
+    spells = listed.spells.get(model) or listed.inputs.get(model) or listed.units.get(model)
+    if tier:
+        spells = listed.tiers.get(f"{tier}/{model}")
     if spells is None:
         return None
     return Price(_lists()["source"], _lists()["version"], dearest_tiers(active(spells, now)))
@@ -89,7 +111,7 @@ def since(provider: str, model: str, now: int) -> date | None:
     """The first day of the price that holds now, where its list has days."""
     listed = _listed(provider)
     instant = datetime.fromtimestamp(now / SECOND, UTC)
-    spells = listed.spells.get(model) or listed.inputs.get(model) or []
+    spells = listed.spells.get(model) or listed.inputs.get(model) or listed.units.get(model) or []
     return ([spell.since for spell in spells if spell.holds(instant)] or [None])[-1]
 
 
@@ -109,7 +131,13 @@ def _at(tiers: tuple[Tier, ...], start: int) -> Rates:
 
 
 def _maximum(rates: list[Rates]) -> Rates:
-    return Rates(*(max(values) for values in zip(*(astuple(each) for each in rates), strict=True)))
+    plain = (max(values) for values in zip(*(astuple(each)[:PLAIN] for each in rates), strict=True))
+    return replace(Rates(*plain), extras=reduce(ExtraRates.dearest, (each.extras for each in rates)))
+
+
+def _rates(numbers: list[Any]) -> Rates:
+    plain = Rates(*numbers[:PLAIN])
+    return plain if len(numbers) == PLAIN else replace(plain, extras=ExtraRates._make(numbers[PLAIN]))
 
 
 def active(spells: list[Spell], now: int) -> list[tuple[Tier, ...]]:
@@ -127,8 +155,10 @@ def _at_instant(spells: list[Spell], instant: datetime) -> tuple[Tier, ...]:
 @cache
 def _listed(provider: str) -> Listed:
     text = _lists()["providers"].get(provider)
-    found = json.loads(text) if text else {"prices": {}, "inputs": {}, "limits": {}, "batches": {}}
-    return Listed(_spells(found["prices"]), _spells(found["inputs"]), found["limits"], _spells(found["batches"]))
+    lists = ("prices", "inputs", "units", "tiers", "batches")
+    found = json.loads(text) if text else {key: {} for key in (*lists, "limits")}
+    prices, inputs, units, tiers, batches = (_spells(found[name]) for name in lists)
+    return Listed(prices, inputs, units, tiers, found["limits"], batches)
 
 
 def _spells(told: dict[str, list[list[Any]]]) -> dict[str, list[Spell]]:

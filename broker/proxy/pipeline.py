@@ -7,6 +7,7 @@ from dataclasses import replace
 from starlette.types import Receive, Scope, Send
 
 from broker.core.errors import BrokerError, CallRefused, Unavailable
+from broker.core.extras import NO_EXTRAS
 from broker.core.usage import Price
 from broker.ledger.ask import IdempotencyKey
 from broker.ledger.judge import NO_PRICE, Demand
@@ -184,7 +185,9 @@ class Proxy:
         if reading.is_batch:
             found = self._prices.find_batch(provider, reading.model, now)
         else:
-            found = self._prices.find(provider, reading.model, now, output=reading.own_output != 0)
+            found = self._prices.find(provider, reading.model, now, reading.priced_by, reading.tier)
+        if found is not None and reading.most is not NO_EXTRAS:
+            found = found.using(reading.most)
         if found is None:
             return NO_PRICE
         return replace(found, writes_long=True) if reading.writes_long else found

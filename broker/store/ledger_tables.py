@@ -107,6 +107,8 @@ class Reservation(SQLModel, table=True):
     cached_input_tokens: int = number(default=0)
     cache_write_tokens: int = number(default=0)
     cache_write_long_tokens: int = number(default=0)
+    extras: str = text(default="")
+    """JSON: what else was counted, by the names of Extras; empty of most calls."""
     status: int = number(default=0)
     """The provider's HTTP status; 0 when none came."""
     outcome: str = text(default="")

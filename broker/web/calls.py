@@ -1,9 +1,10 @@
 """Recent requests as lines for their owner: when, which model, how much, and how each ended in words."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from broker.core.extras import ExtraRates
 from broker.core.usage import Price
 from broker.ledger.history import instant_of
 from broker.store.ledger_tables import Refusal, Reservation
@@ -79,6 +80,30 @@ def prices(rows: Sequence[Reservation | Refusal]) -> list[str]:
 
 def rate_words(price: Price) -> str:
     """$0.40 in, $1.60 out per million tokens: of the first tier, and whether there are more."""
+    extras = price.tiers[0].rates.extras
+    if extras.characters is not None:
+        return f"{_dollars(extras.characters)} per million characters"
+    if extras.seconds is not None:
+        return f"{_dollars(-(-extras.seconds * 60 // 1_000_000))} per minute of sound"
+    return "; ".join([_token_words(price), *_extra_words(extras)])
+
+
+def _dollars(rate: int) -> str:
+    return money(rate, "fine")
+
+
+def _extra_words(extras: ExtraRates) -> Iterator[str]:
+    for word, read, written in (
+        ("sound", extras.input_audio, extras.output_audio),
+        ("pictures", extras.input_image, extras.output_image),
+    ):
+        ways = [(read, "in"), (written, "out")]
+        told = [f"{_dollars(rate)} {way}" for rate, way in ways if rate is not None]
+        if told:
+            yield f"{word} {', '.join(told)}"
+
+
+def _token_words(price: Price) -> str:
     rates = price.tiers[0].rates
     more = "" if len(price.tiers) == 1 else ", more for long requests"
     if not rates.output:

@@ -157,7 +157,7 @@ def _models(offer: Offer, typed: Typed, prices: PriceBook, now: int) -> list[tup
 def _price(pattern: str, offer: Offer, prices: PriceBook, now: int) -> str:
     if pattern.endswith("*"):
         return "Prices differ from model to model; calls to a model without a known price are refused"
-    price = prices.find(offer.asked.provider, pattern, now, output=False)
+    price = prices.find(offer.asked.provider, pattern, now, "any")
     return "No price known here, so calls to it are refused" if price is None else rate_words(price)
 
 

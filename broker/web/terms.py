@@ -78,5 +78,5 @@ def _model(pattern: str, provider: str, provider_label: str, prices: PriceBook, 
     name = model_words(pattern, provider_label)
     if pattern.endswith("*"):
         return Model(name, "", is_unknown=False)
-    price = prices.find(provider, pattern, now, output=False)
+    price = prices.find(provider, pattern, now, "any")
     return Model(name, rate_words(price) if price else "", is_unknown=price is None)

@@ -57,7 +57,7 @@ NOT_RUN = Ending("not_run", "unreachable", reached=False)
 REFUSED_THERE = Ending("not_run", "provider_refused", status=429)
 
 
-def reported(read: int, written: int, **more: int) -> Ending:
+def reported(read: int, written: int, **more: Any) -> Ending:
     return Ending("reported", "ok", Usage(read, written, **more), 200)
 
 

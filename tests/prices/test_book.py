@@ -7,7 +7,8 @@ import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.clock import SECOND
-from broker.core.usage import Price
+from broker.core.extras import ExtraRates, Extras
+from broker.core.usage import Price, Usage
 from broker.prices import packaged
 from broker.prices.book import PriceBook, output_limit
 from broker.store import own_prices
@@ -92,9 +93,46 @@ def test_a_price_belongs_to_its_provider() -> None:
     assert book.find("nobody", "gpt-4o-mini", NOON) is None
 
 
-@pytest.mark.parametrize("model", ["gpt-4o-realtime-preview", "gpt-image-1.5", "whisper-1", "tts-1"])
-def test_models_that_more_than_text_is_paid_for_have_no_price(model: str) -> None:
+@pytest.mark.parametrize("model", ["whisper-1", "tts-1", "dall-e-3", "gpt-live-1"])
+def test_models_that_no_token_is_paid_for_have_no_price_by_token(model: str) -> None:
     assert PriceBook().find("openai", model, NOON) is None
+    assert PriceBook().find("openai", model, NOON, "input") is None
+
+
+def test_models_that_no_token_is_paid_for_have_a_price_by_what_is() -> None:
+    heard, spoken = (PriceBook().find("openai", model, NOON, "units") for model in ("whisper-1", "tts-1"))
+    assert heard is not None
+    assert spoken is not None
+    # $0.36 an hour, $15 a million characters.
+    assert heard.cost(Usage(0, 0, extras=Extras(seconds=3_600))) == 360_000
+    assert spoken.cost(Usage(0, 0, extras=Extras(characters=1_000_000))) == 15_000_000
+    assert PriceBook().find("openai", "gpt-4o", NOON, "units") is None
+
+
+def test_sound_pictures_and_searches_have_prices_of_their_own() -> None:
+    speaking, drawing = found(PriceBook(), "gpt-audio"), found(PriceBook(), "gpt-image-1.5")
+    assert speaking.tiers[0].rates.extras == ExtraRates(input_audio=32_000_000, output_audio=64_000_000)
+    assert drawing.tiers[0].rates.extras == ExtraRates(
+        input_image=8_000_000, cached_image=2_000_000, output_image=32_000_000
+    )
+    # $10 a thousand.
+    assert found(PriceBook(), "gpt-4o-mini").tiers[0].rates.extras.searches == 10_000 * 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("tier", "rate_in", "rate_out"), [("flex", 550_000, 2_200_000), ("priority", 2_000_000, 8_000_000)]
+)
+def test_a_service_tier_has_a_price_of_its_own(tier: str, rate_in: int, rate_out: int) -> None:
+    price = PriceBook().find("openai", "o4-mini", NOON, tier=tier)
+    assert price is not None
+    assert rates(price) == (rate_in, rate_out)
+
+
+@pytest.mark.parametrize(
+    ("model", "tier"), [("gpt-4o-search-preview", "flex"), ("o4-mini", "scale"), ("o4-mini", "default")]
+)
+def test_a_service_tier_without_a_price_of_its_own_is_not_sold(model: str, tier: str) -> None:
+    assert PriceBook().find("openai", model, NOON, tier=tier) is None
 
 
 def test_every_listed_model_has_a_price_and_is_in_order() -> None:
@@ -103,7 +141,7 @@ def test_every_listed_model_has_a_price_and_is_in_order() -> None:
         listed = book.models(provider)
         assert len(listed) > 1
         assert listed == sorted(listed)
-        assert [model for model in listed if book.find(provider, model, NOON, output=False) is None] == []
+        assert [model for model in listed if book.find(provider, model, NOON, "any") is None] == []
 
 
 def test_the_sandbox_has_a_price() -> None:
@@ -145,10 +183,10 @@ def test_the_output_a_model_gives_is_known_with_and_without_a_date() -> None:
 def test_a_model_that_gives_no_tokens_has_a_price_for_calls_that_ask_for_none() -> None:
     book = PriceBook()
     assert book.find("openai", "text-embedding-3-small", NOON) is None
-    price = book.find("openai", "text-embedding-3-small", NOON, output=False)
+    price = book.find("openai", "text-embedding-3-small", NOON, "any")
     assert price is not None
     assert rates(price) == (20_000, 0)
-    assert book.find("openai", "gpt-4o-mini", NOON, output=False) == found(book, "gpt-4o-mini")
+    assert book.find("openai", "gpt-4o-mini", NOON, "any") == found(book, "gpt-4o-mini")
     assert "text-embedding-3-small" in book.models("openai")
 
 

@@ -107,7 +107,8 @@ def test_of_alternatives_each_rate_is_the_dearest_at_each_size() -> None:
         (model(price("1", "1", web_searches_kcount=MONEY(10))), True),
         (model(price("1", "1", input_audio_mtok=MONEY(10))), True),
         (model(price("1", "1", requests_kcount=MONEY(5))), False),
-        (model(price("1", "1", output_audio_mtok=MONEY(10))), False),
+        (model(price("1", "1", output_audio_mtok=MONEY(10))), True),
+        (model(price("1", "1", output_video_mtok=MONEY(10))), False),
         (model(ModelPrice(input_mtok=MONEY(1))), False),
         (
             model(
@@ -119,7 +120,7 @@ def test_of_alternatives_each_rate_is_the_dearest_at_each_size() -> None:
             False,
         ),
     ],
-    ids=["text", "a tool", "audio in", "a request", "audio out", "no output", "no price once"],
+    ids=["text", "a tool", "audio in", "a request", "audio out", "video out", "no output", "no price once"],
 )
 def test_only_models_whose_text_alone_says_the_cost_are_sold(info: ModelInfo, by_token: bool) -> None:
     assert snapshot.is_by_token(info) is by_token
