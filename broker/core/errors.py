@@ -14,6 +14,8 @@ BrokerError
 
 from typing import ClassVar
 
+from broker.core.left import Left
+
 
 class BrokerError(Exception):
     description: str = "Something broke on our side."
@@ -54,6 +56,8 @@ class CallRefused(BrokerError):
         self.code = code
         self.retry_after = retry_after
         self.extra = extra or {}
+        self.left: Left | None = None
+        """Of the limits that it was judged by, if it came to that."""
 
 
 class PageError(BrokerError):

@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 from broker.core.credential import SealedKey
+from broker.core.left import RateLeft
 from broker.core.money import MicroUSD
 from broker.core.usage import Price
 from broker.ledger.judge import Demand
-from broker.ledger.rates import RateLeft
 
 
 class IdempotencyKey(NamedTuple):

@@ -47,6 +47,13 @@ def tightest(charges: list[Charge]) -> Charge:
     return min((charge for charge in charges if charge.key.is_money()), key=lambda charge: charge.tally.left)
 
 
+def figures_of(charges: list[Charge]) -> tuple[int, int]:
+    """What is left of money, and what is held of it, as an app may know it."""
+    # What others hold at a provider is not this app's to know.
+    theirs = [charge for charge in charges if charge.key.scope_kind != PROVIDER]
+    return max(0, tightest(charges).tally.left), tightest(theirs).tally.held
+
+
 def exhausted(full: Charge, charges: list[Charge], planned: Plan, demand: Demand) -> CallRefused:
     """The refusal of a call that did not fit into `full`; its figures are those of the tightest money counter."""
     money = [other for other in charges if other.key.is_money()]
@@ -55,13 +62,8 @@ def exhausted(full: Charge, charges: list[Charge], planned: Plan, demand: Demand
         least = demand.price.worst_case(demand.input_bound, LEAST_OUTPUT * demand.choices)
         required = min(required, least)
     least_left = tightest(money)
-    theirs = tightest([other for other in money if other.key.scope_kind != PROVIDER])
-    extra: dict[str, int | str] = {
-        "required": required,
-        "remaining": max(0, least_left.tally.left),
-        # What others hold at a provider is not this app's to know.
-        "held": theirs.tally.held,
-    }
+    remaining, held = figures_of(charges)
+    extra: dict[str, int | str] = {"required": required, "remaining": remaining, "held": held}
     if not full.key.is_money():
         # A call that runs stays counted, so waiting for it would be in vain.
         whose = _whose(full.key, planned.allowance)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from broker.core.access import RateLimit
 from broker.core.clock import MINUTE, SECOND
 from broker.core.errors import CallRefused
+from broker.core.left import RateLeft
 from broker.ledger.keys import CounterKey
 from broker.ledger.standing import Allowance
 from broker.ledger.statements import (
@@ -82,14 +83,6 @@ def fits(limits: RateLimit, tokens: int, calls: int, used: int, running: int) ->
     return limits.concurrent is None or running < limits.concurrent
 
 
-class RateLeft(NamedTuple):
-    """Requests a minute as an app may plan by them; `reset` in seconds, when the next one leaves the window."""
-
-    limit: int
-    remaining: int
-    reset: int
-
-
 @dataclass(slots=True)
 class Kept:
     """The windows of the transactions before, for as long as nobody else has written; and whose calls are in them."""
@@ -161,12 +154,13 @@ class Rates:
         self._kept.entries[reservation_id] = scopes, entry
 
     def left(self, allowance: Allowance) -> RateLeft | None:
-        """After a call was admitted; None where requests a minute are not limited."""
+        """Once a call was judged; None where requests a minute are not limited."""
         limit = allowance.rate_limit.requests_per_minute
         if limit is None:
             return None
         window = self._kept.windows[Scope(allowance.access_id)]
-        reset = max(1, -(-(window.entries[0].at + MINUTE - self._now) // SECOND))
+        oldest = window.entries[0].at if window.entries else self._now
+        reset = max(1, -(-(oldest + MINUTE - self._now) // SECOND))
         return RateLeft(limit, max(0, limit - window.calls), reset)
 
     def too_fast(self, scopes: Iterable[Limited], tokens: int) -> Steps[CallRefused]:

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from broker.core.errors import BrokerError, CallRefused, Unavailable
+from broker.core.left import Left
 from broker.core.money import MAX_MONEY, MicroUSD
 from broker.ledger.ask import Ask, Reservation
-from broker.ledger.charges import Charge, counters_of, exhausted, tightest
+from broker.ledger.charges import Charge, counters_of, exhausted, figures_of, tightest
 from broker.ledger.frozen import freeze
 from broker.ledger.idempotency import Repeats
 from broker.ledger.judge import Demand, Plan, check_state, covering, foremost, plan
@@ -216,7 +217,15 @@ class Transaction:
         keys = [key for _, keys in wish.found for key in keys]
         # What was read anew is locked; but a row that was not there then may be there by now.
         yield from tallies.confirm([key for key in keys if tallies[key].stored is None] if self._anew else keys)
-        return foremost(refusal for refusal in refusals.values() if refusal is not None)
+        return self._with_what_is_left(found, refusals)
+
+    def _with_what_is_left(
+        self, found: list[tuple[Allowance, list[Charge]]], refusals: dict[str, CallRefused | None]
+    ) -> CallRefused:
+        refusal = foremost(refusal for refusal in refusals.values() if refusal is not None)
+        allowance, charges = next(pair for pair in found if refusals[pair[0].access_id] is refusal)
+        refusal.left = Left(*figures_of(charges), self._rates.left(allowance))
+        return refusal
 
     def _made_ready(self, wish: _Wish, allowance: Allowance, charges: list[Charge]) -> Ready:
         charged = [charge.key for charge in charges]

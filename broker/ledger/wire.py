@@ -5,10 +5,10 @@ from typing import Any
 from broker.core.credential import SealedKey
 from broker.core.errors import BrokerError, CallRefused, Unavailable
 from broker.core.extras import NO_EXTRAS, Extras
+from broker.core.left import Left, RateLeft
 from broker.core.usage import Usage
 from broker.ledger.ask import Ask, IdempotencyKey, Reservation
 from broker.ledger.judge import Demand
-from broker.ledger.rates import RateLeft
 from broker.ledger.settle import Close, Ending, Settled, read_price
 from broker.ledger.transaction import Answer, Operation
 
@@ -58,12 +58,12 @@ def answer_to_plain(answer: Answer) -> Plain:
     if isinstance(answer, Reservation):
         # Who asked knows its id, its token and its price.
         _, _, _, grant_id, access_id, credential, *figures, rate, has_wish = answer
-        left = None if rate is None else tuple(rate)
-        return RESERVED, grant_id, access_id, tuple(credential), *figures, left, has_wish
+        return RESERVED, grant_id, access_id, tuple(credential), *figures, _plain(rate), has_wish
     if isinstance(answer, Settled):
         return SETTLED, *answer
     if isinstance(answer, CallRefused):
-        return REFUSED, answer.code, answer.description, answer.retry_after, answer.extra, answer.detail
+        left = None if answer.left is None else (*answer.left[:2], _plain(answer.left.rate))
+        return REFUSED, answer.code, answer.description, answer.retry_after, answer.extra, answer.detail, left
     if isinstance(answer, BrokerError):
         return UNAVAILABLE if isinstance(answer, Unavailable) else BROKE, answer.detail
     return BROKE, type(answer).__name__
@@ -77,13 +77,30 @@ def answer_of(plain: Plain, operation: Operation) -> Answer:
     if kind == SETTLED:
         return Settled(*parts)
     if kind == REFUSED:
-        code, description, retry_after, extra, detail = parts
-        return CallRefused(code, description, retry_after=retry_after, extra=extra, detail=detail)
+        return _refusal_of(*parts)
     return Unavailable(detail=parts[0]) if kind == UNAVAILABLE else BrokerError(detail=str(parts[0]))
+
+
+def _refusal_of(
+    code: str, description: str, retry_after: int | None, extra: dict[str, int | str], detail: str, left: Plain | None
+) -> CallRefused:
+    refusal = CallRefused(code, description, retry_after=retry_after, extra=extra, detail=detail)
+    if left is not None:
+        money, held, rate = left
+        refusal.left = Left(money, held, _rate_of(rate))
+    return refusal
+
+
+def _plain(rate: RateLeft | None) -> Plain | None:
+    return None if rate is None else tuple(rate)
+
+
+def _rate_of(plain: Plain | None) -> RateLeft | None:
+    return None if plain is None else RateLeft._make(plain)
 
 
 def _reservation_of(ask: Ask, grant_id: str, access_id: str, credential: Plain, *figures: Any) -> Reservation:
     *rest, rate, has_wish = figures
-    left = None if rate is None else RateLeft._make(rate)
     ours = (ask.id, ask.jti, ask.demand.price)
+    left = _rate_of(rate)
     return Reservation._make((*ours, grant_id, access_id, SealedKey._make(credential), *rest, left, has_wish))

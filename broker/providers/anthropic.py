@@ -112,9 +112,6 @@ class Anthropic:
         error: dict[str, object] = {"type": kind, "message": refusal.description, "code": refusal.code}
         return dumps({"type": "error", "error": error | refusal.extra})
 
-    def error_event(self, refusal: CallRefused, status: int) -> bytes:
-        return b"event: error\ndata: " + self.error(refusal, status) + b"\n\n"
-
 
 class MessageMeter:
     """Puts the usage together from the first event and the last but one; only the latter makes it final."""
@@ -132,6 +129,9 @@ class MessageMeter:
             if isinstance(said, dict):
                 self._take(said)
         return True
+
+    def ending(self, error: bytes) -> bytes:
+        return b"event: error\ndata: " + error + b"\n\n"
 
     def _take(self, said: Body) -> None:
         match said.get("type"):

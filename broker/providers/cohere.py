@@ -68,11 +68,6 @@ class Cohere:
         error: dict[str, object] = {"message": refusal.description, "code": refusal.code}
         return dumps(error | refusal.extra)
 
-    def error_event(self, refusal: CallRefused, status: int) -> bytes:
-        """Its streams say what went wrong in their last event."""
-        delta = {"finish_reason": "ERROR", "error": refusal.description, "code": refusal.code} | refusal.extra
-        return b"event: message-end\ndata: " + dumps({"type": "message-end", "delta": delta}) + b"\n\n"
-
 
 class EventMeter:
     """The last event has the usage, and says whether the model ended as it should."""
@@ -89,6 +84,13 @@ class EventMeter:
             if isinstance(said, dict) and said.get("type") == "message-end":
                 self._take(said.get("delta"))
         return True
+
+    def ending(self, error: bytes) -> bytes:
+        """Its streams say what went wrong in their last event."""
+        told = loads(error)
+        said = dict(told) if isinstance(told, dict) else {}
+        delta = {"finish_reason": "ERROR", "error": said.pop("message", None)} | said
+        return b"event: message-end\ndata: " + dumps({"type": "message-end", "delta": delta}) + b"\n\n"
 
     def _take(self, delta: JSONValue) -> None:
         if not isinstance(delta, dict):

@@ -123,6 +123,9 @@ class Meter(Protocol):
     def read(self, event: bytes) -> bool:
         """Notes what an event says; False when the app did not ask for this event and must not get it."""
 
+    def ending(self, error: bytes) -> bytes:
+        """The event that ends a broken stream, with an error of its dialect."""
+
 
 class Endpoint(Protocol):
     """One kind of call: how a request is read, and where its answer says what was used."""
@@ -174,9 +177,6 @@ class Dialect(Protocol):
 
     def error(self, refusal: CallRefused, status: int) -> bytes:
         """A refusal of ours as a body of this dialect."""
-
-    def error_event(self, refusal: CallRefused, status: int) -> bytes:
-        """The event that ends a broken stream."""
 
 
 def counted(value: JSONValue) -> int:

@@ -138,9 +138,6 @@ class Google:
         error: dict[str, object] = {"code": status, "message": refusal.description, "status": kind, "details": [info]}
         return dumps({"error": error | refusal.extra})
 
-    def error_event(self, refusal: CallRefused, status: int) -> bytes:
-        return b"data: " + self.error(refusal, status) + b"\n\n"
-
 
 class ChunkMeter:
     """Each chunk counts the whole answer so far; it is final with the reason why the model stopped."""
@@ -157,6 +154,9 @@ class ChunkMeter:
             if isinstance(said, dict):
                 self._take(said)
         return True
+
+    def ending(self, error: bytes) -> bytes:
+        return b"data: " + error + b"\n\n"
 
     def _take(self, said: Body) -> None:
         if isinstance(said.get("error"), dict):

@@ -19,6 +19,9 @@ class NoMeter:
     def read(self, event: bytes) -> bool:
         return True
 
+    def ending(self, error: bytes) -> bytes:
+        return error
+
 
 class About:
     """A request that is read without its body, which it does not have."""

@@ -1,5 +1,7 @@
 """OpenAI's dialect: chat completions, their usage, their stream, their errors."""
 
+import re
+
 from broker.core.errors import CallRefused
 from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
 from broker.core.usage import Usage
@@ -84,6 +86,7 @@ _ENDPOINTS: dict[str, Endpoint] = {
 }
 
 _ENDINGS = ("response.completed", "response.incomplete", "response.failed")
+_NUMBER = re.compile(rb'"sequence_number" ?: ?([0-9]{1,9})\b')
 _LAST_EVENTS = (b"response.completed", b"response.incomplete", b"response.failed", b'"error"')
 
 
@@ -121,9 +124,6 @@ class OpenAI:
         error: dict[str, object] = {"message": told, "type": kind, "param": None, "code": refusal.code}
         return dumps({"error": error | refusal.extra})
 
-    def error_event(self, refusal: CallRefused, status: int) -> bytes:
-        return b"data: " + self.error(refusal, status) + b"\n\n"
-
 
 def error_type(status: int) -> str:
     return _TYPES.get(status, "server_error" if status >= 500 else "invalid_request_error")
@@ -157,14 +157,19 @@ class ChatMeter:
             self.seen.usage, self.seen.is_absurd = read_usage(chunk["usage"])
         return self._wants_usage or chunk.get("choices") != []
 
+    def ending(self, error: bytes) -> bytes:
+        return b"data: " + error + b"\n\n"
+
 
 class ResponseMeter:
     """The last event of a response has its usage; text that looks like it stands in other events."""
 
     def __init__(self) -> None:
         self.seen = Seen()
+        self._last = b""
 
     def read(self, event: bytes) -> bool:
+        self._last = event
         if self.seen.is_complete or not (b'"response.' in event or b'"error"' in event):
             return True
         if self.seen.made is not None and not any(word in event for word in _LAST_EVENTS):
@@ -176,6 +181,20 @@ class ResponseMeter:
         if isinstance(said, dict):
             self._take(said)
         return True
+
+    def ending(self, error: bytes) -> bytes:
+        """An `error` event as it is described, and with an `error` member, by which the official SDKs know that it failed."""
+        found = _NUMBER.search(self._last)
+        told = loads(error)
+        inner = told.get("error") if isinstance(told, dict) else None
+        said = dict(inner) if isinstance(inner, dict) else {}
+        number = int(found[1]) + 1 if found else 0
+        flat = {"code": said.get("code"), "message": said.get("message"), "param": None}
+        return (
+            b"event: error\ndata: "
+            + dumps({"type": "error", "sequence_number": number, **flat, "error": said})
+            + b"\n\n"
+        )
 
     def _take(self, said: Body) -> None:
         kind, response = said.get("type"), said.get("response")

@@ -11,6 +11,11 @@ _AS_THEY_ARE = [b"retry-after", b"x-should-retry", b"openai-processing-ms"] + [
 ]
 _PASSED = {name: name for name in _AS_THEY_ARE} | {b"x-request-id": b"x-provider-request-id"}
 _ACCOUNT = re.compile(r"\b(?:sk|pk|rk|org|proj|user|key)[-_][A-Za-z0-9*_.-]{4,}|\bAIza[A-Za-z0-9_-]{10,}")
+_IN_ERRORS = re.compile(
+    _ACCOUNT.pattern
+    # Anthropic names an organisation by a UUID, Google a project by its number.
+    + r"|\b[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\b|\bproject(?:s/|_number:)[0-9]{4,}"
+)
 _REMOVED = "[removed]"
 _PLAIN = re.compile(rb"[ -~]{0,256}")
 
@@ -30,6 +35,11 @@ def is_media_type(headers: Headers, wanted: bytes) -> bool:
 def scrub(answer: JSONValue, key: Secret) -> bytes:
     """A provider's error without keys and account ids."""
     return dumps(_scrubbed(answer, key.reveal()))
+
+
+def scrub_event(event: bytes) -> bytes:
+    """As `scrub`, of an error in a stream, which the key was looked for in before."""
+    return _IN_ERRORS.sub(_REMOVED, event.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 class KeyGuard:
@@ -61,12 +71,12 @@ class KeyGuard:
 
 def _scrubbed(value: JSONValue, key: str) -> JSONValue:
     if isinstance(value, str):
-        return _ACCOUNT.sub(_REMOVED, value.replace(key, _REMOVED))
+        return _IN_ERRORS.sub(_REMOVED, value.replace(key, _REMOVED))
     if isinstance(value, list):
         return [_scrubbed(each, key) for each in value]
     if isinstance(value, dict):
         return {
-            _ACCOUNT.sub(_REMOVED, name.replace(key, _REMOVED)): _scrubbed(each, key) for name, each in value.items()
+            _IN_ERRORS.sub(_REMOVED, name.replace(key, _REMOVED)): _scrubbed(each, key) for name, each in value.items()
         }
     return value
 

@@ -1,6 +1,7 @@
 """Between a call, which always runs to its settlement, and the app, which may leave at any moment."""
 
 import asyncio
+from collections.abc import Callable
 from typing import NamedTuple
 
 from broker.providers.client import Headers
@@ -30,6 +31,8 @@ class Channel:
         """Whether what is given are bytes of no shape that could hold an error."""
         self.broke = False
         """Whether the answer ended before it was whole, where nothing in it can say so."""
+        self.ending: Callable[[bytes], bytes] = bytes
+        """Makes an error the last event of the stream that began."""
         self._head: asyncio.Future[Head] = asyncio.get_running_loop().create_future()
         self._pieces: asyncio.Queue[bytes | None] | None = None
         """Made for the answers that come in pieces."""

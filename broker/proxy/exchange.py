@@ -19,7 +19,7 @@ from broker.proxy.authenticate import Principal
 from broker.proxy.channel import Channel, Head
 from broker.proxy.forward import Forwarding, Sent, Work
 from broker.proxy.kept import KeptObjects
-from broker.proxy.left import budget_header, rate_headers
+from broker.proxy.left import budget_header, left_headers, rate_headers
 from broker.proxy.refuse import Refuser, refused
 from broker.proxy.reply import Reply, no_key, no_vault
 from broker.proxy.running import Running
@@ -93,7 +93,7 @@ class Exchange:
                 log.exception("reserve.broke", exc_info=error)
                 error = Unavailable()
             refusal = self._means.refuser.with_manage_url(refused(error), self._principal.grant_id)
-            self._answer(refusal, [])
+            self._answer(refusal, left_headers(refusal))
             return refusal
         await self.go_on(reservation)
         return None
@@ -193,8 +193,8 @@ class Exchange:
             self.channel.broke = True
             return
         # A broken stream ends with the dialect's own error event, never with a clean end.
-        status = self._means.refuser.answer(refusal, self._work.dialect)[0]
-        await self.channel.give(self._work.dialect.error_event(refusal, status), self._means.silence)
+        error = self._means.refuser.answer(refusal, self._work.dialect)[2]
+        await self.channel.give(self.channel.ending(error), self._means.silence)
 
     def _answer(self, refusal: CallRefused, more: Headers) -> None:
         bound = bool(self._principal.jkt)

@@ -14,7 +14,7 @@ from broker.providers.client import Answer, Broken, Headers, NotReached, Progres
 from broker.providers.dialect import Dialect, Endpoint, Meter, Reading
 from broker.providers.registry import Provider
 from broker.providers.sse import EventSplitter, TooLong
-from broker.proxy.answer import KeyGuard, is_media_type, passed_headers, scrub
+from broker.proxy.answer import KeyGuard, is_media_type, passed_headers, scrub, scrub_event
 from broker.proxy.channel import Channel, Head
 from broker.proxy.kept import Keeper
 from broker.proxy.left import budget_header, rate_headers
@@ -175,32 +175,36 @@ class Forwarding:
     def _begin(self, answer: Answer, kind: bytes, key: Secret) -> None:
         headers = [(b"content-type", kind), *passed_headers(answer.headers, key)]
         limits = [budget_header(self._reservation, None), *rate_headers(self._reservation)]
+        self._channel.ending = self._meter.ending
         self._channel.give_head(Head(200, [*headers, *limits]))
 
     async def _stream(self, answer: Answer, key: Secret) -> Reply:
         self._begin(answer, b"text/event-stream; charset=utf-8", key)
         guard, splitter = KeyGuard(key), EventSplitter()
-        # Half an event may have an id in it that is not written down yet.
-        as_it_comes = self._work.reading.wants_usage and self._keeper is None
         async for arrived in answer.chunks():
             chunk = guard.feed(arrived)
             if guard.found:
                 return failed(self.ending_if_cut("garbage"), "provider_error")
             self._drain(arrived)
+            # Whole events alone: a stream that breaks within one can still end with an event of ours, and half an event may
+            # have an id in it that is not written down yet.
             passing = [event for event in splitter.feed(chunk) if self._meter.read(event)]
             if not await self._has_noted():
                 return Reply(self.ending_if_cut("broker_error"), refusal=not_noted())
-            piece = chunk if as_it_comes else b"".join(passing)
-            if piece:
-                await self._channel.give(piece, self._patience)
-        late = guard.rest()
-        rest = b"".join(splitter.feed(late)) + splitter.rest()
+            if passing:
+                await self._channel.give(self._shown(passing), self._patience)
+        rest = b"".join(splitter.feed(guard.rest())) + splitter.rest()
         passes = bool(rest) and self._meter.read(rest)
         if not await self._has_noted():
             return Reply(self.ending_if_cut("broker_error"), refusal=not_noted())
-        if piece := late if as_it_comes else rest if passes else b"":
-            await self._channel.give(piece, self._patience)
+        if passes and (self._meter.seen.is_complete or self._meter.seen.failed):
+            await self._channel.give(self._shown([rest]), self._patience)
         return self._ended(self._meter)
+
+    def _shown(self, events: list[bytes]) -> bytes:
+        """As they came; an error of the provider's own loses what names an account."""
+        whole = b"".join(events)
+        return scrub_event(whole) if self._meter.seen.failed else whole
 
     async def _has_noted(self) -> bool:
         """Whether all that the stream has said is kept is written down: once when it names it, once more with its usage."""

@@ -1,5 +1,7 @@
 """What is left, in the headers of an answer."""
 
+from broker.core.errors import CallRefused
+from broker.core.left import RateLeft
 from broker.ledger.reserve import Reservation
 from broker.ledger.settle import Settled
 from broker.providers.client import Headers
@@ -21,9 +23,21 @@ def budget_header(reservation: Reservation, settled: Settled | None) -> tuple[by
     return b"aauth-budget", f'remaining={max(0, remaining)}, reserved={reserved}, unit="micro-usd"{cost}'.encode()
 
 
+def left_headers(refusal: CallRefused) -> Headers:
+    """The same of a call that its limits refused: they are as they were."""
+    left = refusal.left
+    if left is None:
+        return []
+    budget = f'remaining={left.money}, reserved={left.held}, unit="micro-usd"'
+    return [(b"aauth-budget", budget.encode()), *_rate_headers(left.rate)]
+
+
 def rate_headers(reservation: Reservation) -> Headers:
     """RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers), where requests a minute are limited."""
-    rate = reservation.rate
+    return _rate_headers(reservation.rate)
+
+
+def _rate_headers(rate: RateLeft | None) -> Headers:
     if rate is None:
         return []
     return [

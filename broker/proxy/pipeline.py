@@ -32,7 +32,7 @@ from broker.proxy.listing import Listing
 from broker.proxy.noted import Noted
 from broker.proxy.proven import NONCE, Prover, giving, require_proof
 from broker.proxy.read import ClientLeft, Route, check_framing, form_reader, parse_body, read_body, read_route
-from broker.proxy.refuse import refused
+from broker.proxy.refuse import NotAllowed, refused
 from broker.proxy.repeat import key_in, read_key
 from broker.proxy.respond import relay, send_whole
 from broker.proxy.straight import Rest
@@ -204,7 +204,7 @@ class Proxy:
 
 def _require(scope: Scope, *methods: str) -> None:
     if scope["method"] not in methods:
-        raise CallRefused("method_not_allowed", f"This path takes {' or '.join(methods)} only.")
+        raise NotAllowed(methods)
 
 
 def not_found() -> CallRefused:

@@ -35,6 +35,15 @@ STATUS = {
     "unavailable": 503,
 }
 
+
+class NotAllowed(CallRefused):
+    """A path that is there, asked by another method."""
+
+    def __init__(self, methods: Sequence[str]) -> None:
+        super().__init__("method_not_allowed", f"This path takes {' or '.join(methods)} only.")
+        self.methods = methods
+
+
 _LIMITS = {"budget_exhausted": "budget", "requests_exhausted": "requests"}
 _RAISED = frozenset(["budget", "requests", "key"])
 """What the owner of a grant can raise: its own limits, and theirs on a key of their own."""
@@ -60,6 +69,9 @@ class Refuser:
             headers.append(self._challenge("DPoP" if bound else "Bearer", "insufficient_scope"))
         if refusal.code in _NOT_WORTH_RETRYING:
             headers.append((b"x-should-retry", b"false"))
+        if isinstance(refusal, NotAllowed):
+            # RFC 9110 §15.5.6: "MUST generate an Allow header field".
+            headers.append((b"allow", ", ".join(refusal.methods).encode()))
         if refusal.retry_after is not None:
             headers.append((b"retry-after", str(refusal.retry_after).encode()))
         return status, headers, dialect.error(refusal, status)

@@ -137,7 +137,7 @@ def test_a_refusal_has_anthropics_shape(status: int, kind: str) -> None:
     said = loads(Anthropic().error(refusal, status))
     error = {"type": kind, "message": "Nothing is left.", "code": "budget_exhausted", "remaining": 5}
     assert said == {"type": "error", "error": error}
-    assert Anthropic().error_event(refusal, status) == b"event: error\ndata: " + dumps(said) + b"\n\n"
+    assert MessageMeter().ending(dumps(said)) == b"event: error\ndata: " + dumps(said) + b"\n\n"
 
 
 @pytest.mark.parametrize(

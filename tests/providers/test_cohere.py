@@ -187,9 +187,10 @@ def test_a_refusal_has_coheres_shape_whole_and_in_a_stream() -> None:
     refusal = CallRefused("budget_exhausted", "Nothing is left.", extra={"remaining": 5})
     told = {"message": "Nothing is left.", "code": "budget_exhausted", "remaining": 5}
     assert loads(Cohere().error(refusal, 402)) == told
-    event = Cohere().error_event(refusal, 402)
-    assert event.startswith(b"event: message-end\ndata: ")
     meter = EventMeter()
+    event = meter.ending(Cohere().error(refusal, 402))
+    assert event.startswith(b"event: message-end\ndata: ")
+    assert b'"error":"Nothing is left.","code":"budget_exhausted","remaining":5' in event
     meter.read(event)
     assert meter.seen.failed
 

@@ -127,7 +127,7 @@ def test_a_refusal_has_googles_shape(status: int, kind: str) -> None:
     }
     error = {"code": status, "message": "Nothing is left.", "status": kind, "details": [info], "remaining": 5}
     assert said == {"error": error}
-    assert Google().error_event(refusal, status) == b"data: " + dumps(said) + b"\n\n"
+    assert ChunkMeter().ending(dumps(said)) == b"data: " + dumps(said) + b"\n\n"
 
 
 @pytest.mark.parametrize(

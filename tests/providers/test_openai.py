@@ -165,4 +165,4 @@ def test_a_refusal_of_ours_is_said_in_the_dialect(status: int, kind: str) -> Non
     assert said == {
         "error": {"message": "What happened.", "type": kind, "param": None, "code": "some_code", "required": 5}
     }
-    assert OpenAI().error_event(refusal, status) == b"data: " + dumps(said) + b"\n\n"
+    assert ChatMeter(wants_usage=False).ending(dumps(said)) == b"data: " + dumps(said) + b"\n\n"

@@ -188,6 +188,14 @@ def test_a_stream_that_failed_says_what_it_used() -> None:
     assert metered(said("response.other", 1, error={"message": "x"})).seen.failed is False
 
 
+def test_a_stream_that_breaks_ends_with_an_error_event_that_goes_on_counting() -> None:
+    error = {"message": "Cut.", "type": "server_error", "param": None, "code": "grant_paused"}
+    told = {"code": "grant_paused", "message": "Cut.", "param": None, "error": error}
+    for events, number in ((STREAM[:4], 4), ([], 0), ([{"type": "response.other"}], 0)):
+        said = {"type": "error", "sequence_number": number} | told
+        assert metered(*events).ending(dumps({"error": error})) == b"event: error\ndata: " + dumps(said) + b"\n\n"
+
+
 @pytest.mark.parametrize(
     "raw",
     [

@@ -15,6 +15,7 @@ from broker.providers.registry import Registry
 from broker.proxy.lifecycle import ProxyService
 from broker.settings import Settings
 from broker.vault.vault import Vault
+from tests.canary import KEYS
 from tests.fake_provider import answer_chat, fake_provider
 from tests.proxy.world import World, running, verify_by_name
 from tests.stores import Store
@@ -38,7 +39,7 @@ async def world(page_store: Store, settings: Settings, waits: Waits) -> AsyncIte
     client = ProviderClient(waits)
     books = OwnBooks(db, clock)
     async with fake_provider(answer_chat) as provider:
-        registry = Registry({"BROKER_PROVIDER_OPENAI_BASE_URL": f"{provider.url}/v1"})
+        registry = Registry({f"BROKER_PROVIDER_{name.upper()}_BASE_URL": provider.url for name in KEYS})
         prover = ResourceProofs(db, clock, ProofReader.build(settings, clock, vault.derive("nonces")))
         service = ProxyService(
             db, books, clock, time.monotonic, settings, vault, client, registry, PriceBook(), verify_by_name, prover

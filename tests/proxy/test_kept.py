@@ -47,7 +47,7 @@ async def test_what_is_written_down_names_no_id(world: World, kept: KeepingOpenA
     response_id = await ask(world, token)
     (row,) = await rows(world)
     assert response_id not in repr(row)
-    assert (row.grant_id, row.credential_id, row.model) == (GRANT_OF[token], world.credential_id, "gpt-4o-mini")
+    assert (row.grant_id, row.credential_id, row.model) == (GRANT_OF[token], world.credentials["openai"], "gpt-4o-mini")
     assert row.ends_at == world.clock() + KEPT_FOR * SECOND
 
 

@@ -25,7 +25,7 @@ from broker.store.ledger_tables import Reservation
 from broker.store.tables import Client, User
 from broker.vault.credentials import add_credential
 from broker.vault.vault import Vault
-from tests.canary import KEY
+from tests.canary import KEYS
 from tests.fake_provider import FakeProvider
 from tests.turned_clock import TurnedClock
 
@@ -70,10 +70,17 @@ class World:
     provider: FakeProvider
     user_id: str = ""
     client_id: str = ""
-    credential_id: str = ""
+    credentials: dict[str, str] = field(default_factory=dict)
+    """By provider."""
+
+    @property
+    def credential_id(self) -> str:
+        return self.credentials["openai"]
 
     async def people(self) -> None:
-        async def work(tx: AsyncSession) -> str:
+        """Somebody with a key for each provider, and an app."""
+
+        async def work(tx: AsyncSession) -> None:
             now = self.clock()
             self.user_id, self.client_id = new_id("usr"), new_id("cli")
             tx.add(
@@ -81,19 +88,12 @@ class World:
             )
             tx.add(Client(id=self.client_id, name="App", public=1, redirect_uris="[]", verified=1, created_at=now))
             await tx.flush()
-            row = await add_credential(
-                tx,
-                self.vault,
-                provider="openai",
-                key=Secret(KEY),
-                name="Personal",
-                user_id=self.user_id,
-                now=now,
-                by="x",
-            )
-            return row.id
+            for name, key in KEYS.items():
+                seal: dict[str, Any] = {"name": "Personal", "user_id": self.user_id, "now": now, "by": "x"}
+                row = await add_credential(tx, self.vault, provider=name, key=Secret(key), **seal)
+                self.credentials[name] = row.id
 
-        self.credential_id = await self.db.write(work)
+        await self.db.write(work)
 
     async def token(self, *, caps: dict[str, Any] | None = None, accesses: int = 1, **limits: Any) -> str:
         """A token for a new grant; the token's text is its jti, which the verifier of this world takes as it is."""
@@ -129,9 +129,10 @@ class World:
         given: dict[str, Any] = {
             "models": '["gpt-4o-mini"]', "actions": '["chat"]', "budget": 1_000_000, "ends_at": now + DAY, "provider": "openai",
         }  # fmt: skip
+        given |= limits
         return Access(
-            id=new_id("acc"), grant_id=grant_id, position=position, credential_id=self.credential_id, created_at=now,
-            **(given | limits),
+            id=new_id("acc"), grant_id=grant_id, position=position, credential_id=self.credentials[given["provider"]],
+            created_at=now, **given,
         )  # fmt: skip
 
     async def call(
