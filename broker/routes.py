@@ -17,12 +17,15 @@ from broker.oauth.resource_proofs import ResourceProofs
 from broker.oauth.server import AuthorizationServer
 from broker.oauth.signing import Signer
 from broker.oauth.user_code import UserCodes
+from broker.openapi.document import PATH as OPENAPI
+from broker.openapi.document import Document, document
 from broker.ops.health import Health
 from broker.prices.book import PriceBook
 from broker.providers.check import KeyCheck
 from broker.providers.client import ProviderClient
 from broker.providers.fetch import Fetch
 from broker.providers.registry import Registry
+from broker.proxy.pipeline import DIALECTS
 from broker.settings import Settings
 from broker.store import changes
 from broker.store.database import Database
@@ -72,7 +75,10 @@ Route = tuple[str, str, Endpoint, str]
 def table(parts: Parts) -> list[Route]:
     """Everything that is answered, but for the calls under /proxy, which the proxy has a table of its own for."""
     addresses = Addresses(parts.settings.trusted_proxies)
-    return [*_for_programs(parts, addresses), *_for_people(parts, addresses)]
+    programs = _for_programs(parts, addresses)
+    told = [*((method, path) for path, method, _, _ in programs), ("GET", OPENAPI)]
+    described = Document(document(parts.settings, told, DIALECTS))
+    return [*programs, (OPENAPI, "GET", described.endpoint, "anyone"), *_for_people(parts, addresses)]
 
 
 # fmt: off

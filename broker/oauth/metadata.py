@@ -19,7 +19,7 @@ from broker.oauth.signing import Signer
 from broker.oauth.signing_keys import CACHED_SECONDS
 from broker.settings import Settings
 
-_PUBLIC = {"cache-control": f"public, max-age={CACHED_SECONDS}", "access-control-allow-origin": "*"}
+PUBLIC = {"cache-control": f"public, max-age={CACHED_SECONDS}", "access-control-allow-origin": "*"}
 
 
 def server_metadata(settings: Settings) -> dict[str, object]:
@@ -80,16 +80,16 @@ class Discovery:
     clock: Clock
 
     async def server(self, request: Request) -> Response:
-        return JSONResponse(server_metadata(self.settings), headers=_PUBLIC)
+        return JSONResponse(server_metadata(self.settings), headers=PUBLIC)
 
     async def resource(self, request: Request) -> Response:
-        return JSONResponse(resource_metadata(self.settings), headers=_PUBLIC)
+        return JSONResponse(resource_metadata(self.settings), headers=PUBLIC)
 
     async def keys(self, request: Request) -> Response:
-        return JSONResponse(self.signer.jwks(self.clock()), headers=_PUBLIC, media_type="application/jwk-set+json")
+        return JSONResponse(self.signer.jwks(self.clock()), headers=PUBLIC, media_type="application/jwk-set+json")
 
     async def details_schema(self, request: Request) -> Response:
-        return JSONResponse(SCHEMA, headers=_PUBLIC, media_type="application/schema+json")
+        return JSONResponse(SCHEMA, headers=PUBLIC, media_type="application/schema+json")
 
     async def receipt_schema(self, request: Request) -> Response:
-        return JSONResponse(receipt_schema.SCHEMA, headers=_PUBLIC, media_type="application/schema+json")
+        return JSONResponse(receipt_schema.SCHEMA, headers=PUBLIC, media_type="application/schema+json")

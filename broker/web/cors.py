@@ -44,6 +44,7 @@ _RULES = {
     "/.well-known/oauth-authorization-server": _DISCOVERY,
     "/.well-known/oauth-protected-resource/proxy": _DISCOVERY,
     "/.well-known/jwks.json": _DISCOVERY,
+    "/openapi.json": _DISCOVERY,
     "/oauth/token": _POST,
     "/oauth/par": _POST,
     "/oauth/revoke": _POST,

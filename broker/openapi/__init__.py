@@ -1,0 +1,1 @@
+"""What programs can call here, as an OpenAPI document."""

@@ -1,0 +1,95 @@
+"""What the proxy answers: paths of the providers' own, each asked of its dialect, and what is left of a grant."""
+
+from broker.openapi.operation import JSON, TOKEN, Operation, Schema, record, ref, text
+from broker.providers.dialect import Dialect
+
+EXAMPLES = {"model": "m", "response_id": "resp_1", "batch_id": "msgbatch_1", "deployment": "d"}
+"""What stands for a template when a dialect is asked about its path."""
+
+PATHS: dict[str, tuple[str, ...]] = {
+    "openai": (
+        "/v1/chat/completions", "/v1/responses", "/v1/responses/{response_id}", "/v1/responses/{response_id}/input_items",
+        "/v1/responses/{response_id}/cancel", "/v1/completions", "/v1/embeddings", "/v1/moderations", "/v1/models",
+    ),
+    "anthropic": (
+        "/v1/messages", "/v1/messages/count_tokens", "/v1/messages/batches", "/v1/messages/batches/{batch_id}",
+        "/v1/messages/batches/{batch_id}/cancel", "/v1/messages/batches/{batch_id}/results", "/v1/models",
+    ),
+    "google": tuple(
+        f"/{version}/models{call}"
+        for version in ("v1", "v1beta")
+        for call in (
+            "", "/{model}:generateContent", "/{model}:streamGenerateContent", "/{model}:countTokens",
+            "/{model}:embedContent", "/{model}:batchEmbedContents",
+        )
+    ),
+    "mistral": ("/v1/chat/completions", "/v1/embeddings", "/v1/models"),
+    "cohere": ("/v2/chat", "/v2/embed", "/v1/models"),
+}  # fmt: skip
+"""By dialect, whose name is that of the provider that it comes from; a server of another name takes them under its own."""
+
+_REFUSALS = {
+    400: "The body is not strict JSON, or not what the provider takes.",
+    401: "No access token, or one that is worth nothing.",
+    402: "The money or the requests that were granted do not reach.",
+    403: "Not granted, paused, frozen, without a price, or without a bound; nothing was forwarded.",
+    409: "A request of this Idempotency-Key runs, or has run.",
+    413: "The body is larger than this server accepts.",
+    415: "The body is of another media type, or compressed.",
+    422: "The Idempotency-Key stands for another body.",
+    429: "Too many at once or a minute; `Retry-After` says when.",
+    502: "The provider did not give a whole answer.",
+    503: "The provider's key, or the broker itself, is not available.",
+    504: "The provider did not answer in time.",
+}
+_OWN: Schema = {"type": "object", "description": "In the provider's own format."}
+_STREAM: Schema = text("Events, where the request asks for a stream.")
+
+
+def operations(dialects: dict[str, Dialect]) -> dict[tuple[str, str], Operation]:
+    """By method and path."""
+    told = {("GET", "/proxy/status"): _status()}
+    for name, paths in PATHS.items():
+        for path in paths:
+            for method in _methods(dialects[name], path):
+                told[method, f"/proxy/{name}{path}"] = _operation(dialects[name], path, method)
+    return told
+
+
+def filled(path: str) -> str:
+    for name, example in EXAMPLES.items():
+        path = path.replace(f"{{{name}}}", example)
+    return path
+
+
+def _methods(dialect: Dialect, path: str) -> tuple[str, ...]:
+    return ("GET",) if dialect.is_listing(path) else dialect.methods(filled(path))
+
+
+def _operation(dialect: Dialect, path: str, method: str) -> Operation:
+    if dialect.is_listing(path):
+        summary = "The models that are granted and have a price; answered by the broker."
+        return Operation(
+            summary,
+            dialect.name,
+            TOKEN,
+            answers={200: ("They.", {JSON: _OWN})},
+            errors=_few(401, 403),
+            error="ProxyError",
+        )
+    body = {JSON: _OWN} if method == "POST" and not path.endswith("/cancel") else {}
+    answer = {JSON: _OWN, "text/event-stream": _STREAM} if body else {JSON: _OWN}
+    query = record("alt", alt={"const": "sse"}) if path.endswith(":streamGenerateContent") else {}
+    return Operation(
+        "Forwarded to the provider, within what is granted.", dialect.name, TOKEN, body, query,
+        answers={200: ("The provider's own answer.", answer)}, errors=_REFUSALS, error="ProxyError",
+    )  # fmt: skip
+
+
+def _status() -> Operation:
+    answers = {200: ("The grant of the token that is shown.", {JSON: ref("Grant")})}
+    return Operation("What is left.", "proxy", TOKEN, answers=answers, errors=_few(401), error="ProxyError")
+
+
+def _few(*statuses: int) -> dict[int, str]:
+    return {status: _REFUSALS[status] for status in statuses}
