@@ -84,10 +84,20 @@ async def test_a_whole_answer_and_a_stream_in_async_code(place: Place, granted: 
     assert "".join(words) == "Hello there."
 
 
-def test_the_older_way_to_show_a_key(place: Place, granted: Granted) -> None:
-    headers: Any = {"x-api-key": granted.token, "authorization": anthropic.Omit(), "anthropic-version": "2023-06-01"}
+@pytest.mark.parametrize("version", ["2023-06-01", "2026-10-21"])
+@pytest.mark.parametrize("bearer", [True, False], ids=["bearer", "x-api-key"])
+def test_both_ways_to_show_a_key_with_both_versions(
+    place: Place, granted: Granted, version: str, *, bearer: bool
+) -> None:
+    older = {"x-api-key": granted.token, "authorization": anthropic.Omit()}
+    headers: Any = {"anthropic-version": version} | ({} if bearer else older)
     with place.client(granted) as client:
         assert client.messages.create(**ASK, extra_headers=headers).stop_reason == "end_turn"
+        with client.messages.stream(**ASK, extra_headers=headers) as stream:
+            assert "".join(stream.text_stream) == "Hello there."
+    asked = place.provider.asked[-1]
+    assert asked.header("anthropic-version") == version
+    assert (asked.header("x-api-key").startswith("sk-ant-"), asked.header("authorization")) == (True, "")
 
 
 def test_only_the_real_key_and_listed_headers_arrive(place: Place, granted: Granted) -> None:
