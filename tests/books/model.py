@@ -47,6 +47,19 @@ class Call:
         return any(key[0] == "token" for key in self.keys)
 
 
+@dataclass
+class Above:
+    """A limit above the grant: of a key, of a tier from its anchor day, of a provider."""
+
+    budget: int | None
+    requests: int | None
+    per: str
+    anchor_day: int = 1
+
+
+ABOVE = ("credential", "tier", "provider")
+
+
 def cost(usage: Usage) -> int:
     """At one micro-dollar for each token read and two for each written."""
     return usage.input_tokens + 2 * usage.output_tokens
@@ -70,6 +83,7 @@ class Model:
     state: GrantState = GrantState.ACTIVE
     lines: dict[Key, Line] = field(default_factory=dict)
     calls: dict[str, Call] = field(default_factory=dict)
+    above: dict[str, Above] = field(default_factory=dict)
 
     def limits(self, now: int, *, capped: bool) -> dict[Key, int]:
         """What a call is charged to, in the order in which it is judged, each with the limit it would begin with."""
@@ -80,7 +94,24 @@ class Model:
         if capped:
             limits["token", "money", "day", period.start("day", now)] = self.cap_budget
             limits["token", "requests", "grant", 0] = self.cap_requests
+        for scope in ABOVE:
+            limits |= self._limits_above(scope, now)
         return limits
+
+    def _limits_above(self, scope: str, now: int) -> dict[Key, int]:
+        if scope not in self.above:
+            return {}
+        given = self.above[scope]
+        start = period.start(given.per, now, given.anchor_day)
+        figures = {"money": given.budget, "requests": given.requests}
+        return {(scope, name, given.per, start): figure for name, figure in figures.items() if figure is not None}
+
+    def set_above(self, scope: str, given: Above, now: int) -> None:
+        self.above[scope] = given
+        for key, figure in self._limits_above(scope, now).items():
+            line = self.lines.setdefault(key, Line(figure, figure))
+            line.target = figure
+            line.sink()
 
     def open(self, now: int, *, capped: bool = False) -> list[Line]:
         """The lines of a call, which come into being when they are first needed."""
@@ -179,7 +210,11 @@ class Model:
 
     def change(self, now: int) -> None:
         """The limits have been set to what `budget`, `max_requests` and `per` now say."""
-        for line, figure in zip(self.open(now), (self.budget, self.max_requests), strict=True):
+        own = [
+            self.lines.setdefault(key, Line(limit, limit))
+            for key, limit in [*self.limits(now, capped=False).items()][:2]
+        ]
+        for line, figure in zip(own, (self.budget, self.max_requests), strict=True):
             line.target = figure
             line.sink()
 

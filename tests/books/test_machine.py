@@ -5,6 +5,7 @@ import json
 import os
 from collections import Counter as Bag
 from collections.abc import Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from hypothesis import settings
@@ -28,7 +29,7 @@ from broker.ledger.books import OwnBooks
 from broker.ledger.judge import Demand
 from broker.ledger.reserve import Reservation, Reserver
 from broker.ledger.settle import Close, Ending
-from tests.books.model import Line, Model
+from tests.books.model import ABOVE, Above, Line, Model
 from tests.books.world import ESTIMATED, NOT_RUN, REFUSED_THERE, Books, demand, reported
 from tests.stores import Store
 from tests.turned_clock import TurnedClock
@@ -52,6 +53,13 @@ RATES = st.builds(
     tokens_per_minute=st.none() | st.integers(100, 900),
     concurrent=st.none() | st.integers(1, 4),
 )
+ABOVE_IT = st.builds(
+    Above,
+    budget=st.integers(0, 2_000),
+    requests=st.none() | st.integers(0, 12),
+    per=st.sampled_from(["grant", "day", "week", "month"]),
+    anchor_day=st.integers(1, 31),
+) | st.builds(Above, st.none(), st.integers(0, 12), st.sampled_from(["grant", "day", "week", "month"]))
 ANY_OF_THEM = st.integers(0, PROCESSES - 1)
 
 
@@ -79,7 +87,9 @@ class Ledger(RuleBasedStateMachine):
     def lend(self, budget: int, requests: int, rates: RateLimit, cap: tuple[int, int], cap_rates: RateLimit) -> None:
         self.books = self.run(self._open())
         self.model = Model(budget, requests, *cap, cap_rates, rates)
-        self.lent = self.run(self.books.lend(budget=budget, max_requests=requests, **_columns(rates)))
+        self.key = self.run(self.books.lent_key())
+        terms: dict[str, Any] = {"budget": budget, "max_requests": requests, **_columns(rates)}
+        self.lent = self.run(self.books.lend(credential_id=self.key, **terms))
         self.capped = self.run(
             self.books.token(self.lent.grant_id, caps=json.dumps({self.lent.access_id: self._cap()}))
         )
@@ -196,6 +206,27 @@ class Ledger(RuleBasedStateMachine):
     def type_another_period(self, per: str) -> None:
         self.model.per = per
         self._change(budget_per=per)
+
+    @rule(scope=st.sampled_from(ABOVE), given=ABOVE_IT)
+    def limit_what_is_above_the_grant(self, scope: str, given: Above) -> None:
+        if scope == "tier":
+            given = replace(given, per="tier")
+        self.run(self._limit(scope, given))
+        self.model.set_above(scope, given, self.books.clock())
+
+    async def _limit(self, scope: str, given: Above) -> None:
+        figures = {"budget": given.budget, "max_requests": given.requests}
+        await self.books.limit(scope, self._named(scope), given.per, **figures)
+        if scope == "tier":
+            await self.books.tier("plus", given.anchor_day)
+
+    def _named(self, scope: str) -> str:
+        return {"credential": f"/{self.key}", "tier": "plus", "provider": "openai"}[scope]
+
+    @rule(scope=st.sampled_from(ABOVE))
+    def take_a_limit_above_the_grant_away(self, scope: str) -> None:
+        there = self.model.above.pop(scope, None) is not None
+        assert self.run(self.books.unlimit(scope, self._named(scope))) == there
 
     @rule(rates=RATES)
     def type_other_rates(self, rates: RateLimit) -> None:

@@ -6,7 +6,7 @@ import sys
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from tests import rooms
 from tests.books.world import LONG_LEASE, Books, Lent, standing
@@ -54,6 +54,20 @@ async def test_a_budget_for_ten_admits_exactly_ten_of_forty_over_two_processes(b
         admitted = [int(await said(one)), int(await said(other))]
         assert sum(admitted) == 10
         assert standing(await books.money(lent.access_id)) == (0, 10 * 200, 0)
+
+
+async def test_ten_on_one_key_are_exactly_ten_however_many_apps_and_processes_there_are(
+    books: Books, store: Store
+) -> None:
+    books.clock.now = time.time_ns() // 1_000
+    await books.limit("credential", books.own_key, "grant", budget=10 * 200)
+    async with AsyncExitStack() as stack:
+        apps = [await books.lend(budget=10**6) for _ in range(2)]
+        workers = [await stack.enter_async_context(worker(store, lent, LONG_LEASE, "hold", 20)) for lent in apps]
+        go(*workers)
+        assert sum([int(await said(each)) for each in workers]) == 10
+    [row] = [row for row in await books.counters() if row.scope_kind == "credential"]
+    assert standing(row) == (0, 10 * 200, 0)
 
 
 async def test_a_process_killed_in_the_middle_leaves_books_that_the_sweep_makes_right(
