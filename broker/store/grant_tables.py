@@ -1,12 +1,11 @@
 """Grant requests, grants and their accesses, and the tokens that carry them."""
 
 from sqlalchemy import Index, UniqueConstraint
-from sqlalchemy import text as sql
 from sqlmodel import SQLModel
 
 from broker.core.access import DETAILS_TYPES, PERIODS, TYPE
 from broker.core.grant import GrantState, RequestState
-from broker.store.columns import STRICT, check, flag, number, one_of, text
+from broker.store.columns import STRICT, check, flag, number, one_of, partial, text
 
 ORIGINS = ("consent", "operator")
 REQUEST_KINDS = ("code", "device")
@@ -27,7 +26,7 @@ class GrantRequest(SQLModel, table=True):
         one_of("details_type", DETAILS_TYPES),
         check("(state = 'approved') = (grant_id IS NOT NULL)", "approved_has_grant"),
         # Looked for every few seconds, and never more than the codes of one minute.
-        Index("ix_grant_request_sealed", "id", sqlite_where=sql(SEALED), postgresql_where=sql(SEALED)),
+        partial("ix_grant_request_sealed", "id", where=SEALED),
         STRICT,
     )
 
