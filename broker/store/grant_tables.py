@@ -10,6 +10,8 @@ from broker.store.columns import STRICT, check, flag, number, one_of, partial, t
 ORIGINS = ("consent", "operator")
 REQUEST_KINDS = ("code", "device")
 MANAGEMENT_ACTIONS = ("", "create", "replace", "merge")
+STRATEGIES = ("priority", "round_robin", "least_used", "affinity")
+"""By which of its keys an access goes on where it has several."""
 
 SEALED = "sealed_code <> ''"
 """Of a grant request with a copy of its code that the done page may still show."""
@@ -98,6 +100,7 @@ class Access(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("grant_id", "position"),
         one_of("budget_per", PERIODS),
+        one_of("strategy", ["", *STRATEGIES]),
         check("budget >= 0 AND position >= 0", "not_negative"),
         STRICT,
     )
@@ -124,6 +127,8 @@ class Access(SQLModel, table=True):
     purpose: str = text(default="")
     created_at: int = number()
     ended_at: int | None = number(default=None, nullable=True)
+    strategy: str = text(default="", sa_column_kwargs={"server_default": ""})
+    """One of STRATEGIES where it has spare keys; empty while its credential is the only one."""
 
 
 class Code(SQLModel, table=True):
