@@ -14,17 +14,28 @@ def absent(what: str) -> bytes:
     return whole({"error": error}, 404)
 
 
+def _listed(data: list[dict[str, Any]]) -> dict[str, Any]:
+    ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {"first_id": None, "last_id": None}
+    return {"object": "list", "data": data, "has_more": False} | ends
+
+
 @dataclass
 class KeepingOpenAI:
     """Its ids count up; what was not to be kept is not found again."""
 
     responses: dict[str, dict[str, Any]] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    batches: dict[str, dict[str, Any]] = field(default_factory=dict)
     made: int = 0
 
     async def __call__(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
         path = asked.target.partition("?")[0]
         if path.startswith("/v1/responses"):
             self._response(asked, path, writer)
+        elif path.startswith("/v1/files"):
+            self._file(asked, path.removeprefix("/v1/files").strip("/"), writer)
+        elif path.startswith("/v1/batches"):
+            self._batch(asked, path.removeprefix("/v1/batches").strip("/"), writer)
         else:
             writer.write(absent(path))
         await writer.drain()
@@ -53,6 +64,64 @@ class KeepingOpenAI:
     def end(self, response_id: str, **used: Any) -> None:
         """What is worked on in the background is done."""
         self.responses[response_id] = response(**used) | {"id": response_id}
+
+    def _file(self, asked: Asked, path: str, writer: asyncio.StreamWriter) -> None:
+        file_id, _, what = path.partition("/")
+        if not file_id and asked.method == "POST":
+            writer.write(whole(self._shown(self.add_file(asked.body.split(b"\r\n\r\n")[-1].rpartition(b"\r\n--")[0]))))
+        elif not file_id:
+            writer.write(whole(_listed([self._shown(each) for each in reversed(self.files)])))
+        elif file_id not in self.files:
+            writer.write(absent("File"))
+        elif what:
+            data = self.files[file_id]
+            writer.write(head(200, "application/octet-stream", len(data)) + data)
+        elif asked.method == "DELETE":
+            del self.files[file_id]
+            writer.write(whole({"id": file_id, "object": "file", "deleted": True}))
+        else:
+            writer.write(whole(self._shown(file_id)))
+
+    def add_file(self, data: bytes) -> str:
+        self.made += 1
+        file_id = f"file-{self.made:04}"
+        self.files[file_id] = data
+        return file_id
+
+    def _shown(self, file_id: str) -> dict[str, Any]:
+        told = {"id": file_id, "object": "file", "bytes": len(self.files[file_id]), "created_at": 1}
+        return told | {"filename": "lines.jsonl", "purpose": "batch", "status": "processed"}
+
+    def _batch(self, asked: Asked, path: str, writer: asyncio.StreamWriter) -> None:
+        batch_id, _, what = path.partition("/")
+        if not batch_id and asked.method == "POST":
+            self.made += 1
+            made = {
+                "id": f"batch_{self.made:04}", "object": "batch", "status": "in_progress", "created_at": 1,
+                "request_counts": {"total": 2, "completed": 0, "failed": 0}, "output_file_id": None,
+            }  # fmt: skip
+            self.batches[made["id"]] = made | asked.json()  # type: ignore[index]
+            writer.write(whole(self.batches[made["id"]]))  # type: ignore[index]
+        elif not batch_id:
+            writer.write(whole(_listed(list(reversed(self.batches.values())))))
+        elif batch_id not in self.batches:
+            writer.write(absent("Batch"))
+        else:
+            if what:
+                self.batches[batch_id]["status"] = "cancelling"
+            writer.write(whole(self.batches[batch_id]))
+
+    def end_batch(self, batch_id: str, *bodies: dict[str, Any] | None, status: str = "completed") -> None:
+        """One answer for each request of its file; None for one that failed."""
+        asked = [json.loads(line) for line in self.files[self.batches[batch_id]["input_file_id"]].splitlines()]
+        lines = [
+            {"id": "batch_req_1", "custom_id": each["custom_id"], "response": {"status_code": 200, "body": body}, "error": None}
+            for each, body in zip(asked, bodies, strict=True)
+            if body is not None
+        ]  # fmt: skip
+        output = self.add_file(b"".join(json.dumps(line).encode() + b"\n" for line in lines)) if lines else None
+        counts = {"total": len(asked), "completed": len(lines), "failed": len(asked) - len(lines)}
+        self.batches[batch_id] |= {"status": status, "request_counts": counts, "output_file_id": output}
 
     def _respond(self, body: dict[str, Any], writer: asyncio.StreamWriter) -> None:
         self.made += 1

@@ -125,12 +125,12 @@ def _render(names: list[str], lines: list[Reading], most: int) -> bytes:
     return b'{"requests":[%b]}' % b",".join(requests)
 
 
-def _kept(count: int) -> Callable[[JSONValue, Usage | None], Kept | None]:
-    def read(answer: JSONValue, usage: Usage | None) -> Kept | None:
+def _kept(count: int) -> Callable[[JSONValue, Usage | None], tuple[Kept, ...]]:
+    def read(answer: JSONValue, usage: Usage | None) -> tuple[Kept, ...]:
         batch_id = answer.get("id") if isinstance(answer, dict) else None
         if not isinstance(batch_id, str) or not _ID.fullmatch(batch_id):
-            return None
-        return Kept(Name("batch", batch_id), None, KEPT_FOR, count)
+            return ()
+        return (Kept(Name("batch", batch_id), None, KEPT_FOR, work=count),)
 
     return read
 

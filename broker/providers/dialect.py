@@ -31,6 +31,8 @@ class Kept(NamedTuple):
     """Of a response: the most input that it is for the one that follows it; None where that is not known."""
     ends_in: int | None = None
     """Seconds after which the provider deletes it; None where it does not by itself."""
+    facts: str = "{}"
+    """JSON: what was learnt of it when it was made."""
     work: int = 0
     """How many requests go on at the provider after this answer; the hold stays until they have ended."""
 
@@ -86,7 +88,7 @@ class Reading(NamedTuple):
     """What it names of what is kept at the provider; all of it must be of the grant's own making."""
     follows: bool = False
     """Whether the context of the response that it names is input of this call, too."""
-    kept: Callable[[JSONValue, Usage | None], Kept | None] | None = None
+    kept: Callable[[JSONValue, Usage | None], tuple[Kept, ...]] | None = None
     """What an answer and its usage say is kept at the provider; None of a call that leaves nothing there."""
     wish: str = ""
     """The action without which nothing is kept, and with which it is sent as `render_kept` says."""
@@ -98,6 +100,8 @@ class Reading(NamedTuple):
     """Whether an answer says that the work which it names has ended."""
     shown: Callable[[JSONValue, str], JSONValue] | None = None
     """An answer with its addresses led through the broker, whose own for this provider is given."""
+    informed: "Callable[[JSONValue], Reading] | None" = None
+    """The request once the facts are told that are known of what it names; raises CallRefused."""
     is_batch: bool = False
     """Whether it is many requests that are answered later, at the price of those."""
 

@@ -5,7 +5,7 @@ import re
 from broker.core.errors import CallRefused
 from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
 from broker.core.usage import Usage
-from broker.providers import openai_kept, openai_state
+from broker.providers import openai_batches, openai_kept, openai_state
 from broker.providers.client import Headers
 from broker.providers.dialect import Body, Endpoint, Meter, Reading, Seen, counted
 from broker.providers.openai_request import read_chat
@@ -258,7 +258,10 @@ def read_response_usage(usage: JSONValue) -> tuple[Usage | None, bool]:
     return read_usage(told | {"prompt_tokens_details": usage.get("input_tokens_details")})
 
 
-PURSUITS: dict[tuple[str, str], Pursuit] = {("openai", "response"): openai_kept.Pursued(read_response_usage)}
+PURSUITS: dict[tuple[str, str], Pursuit] = {
+    ("openai", "response"): openai_kept.Pursued(read_response_usage),
+    ("openai", "batch"): openai_batches.Pursued(read_usage, read_response_usage),
+}
 
 
 def _counted_or_none(value: JSONValue) -> int:

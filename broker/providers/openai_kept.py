@@ -22,7 +22,7 @@ RESPONSE_ID = re.compile(r"resp_[A-Za-z0-9_-]{1,128}", re.ASCII)
 _NOTHING: frozenset[str] = frozenset()
 _FILES, _BACKGROUND = frozenset(["files"]), frozenset(["background"])
 
-ReadKept = Callable[[JSONValue, Usage | None], Kept | None]
+ReadKept = Callable[[JSONValue, Usage | None], tuple[Kept, ...]]
 
 
 class Stored(NamedTuple):
@@ -65,16 +65,16 @@ def read_stored(body: Body, provider: Provider) -> Stored:
 def kept_response(*, is_cut: bool, goes_on: bool = False) -> ReadKept:
     """`is_cut` is of one whose context may be more than it was itself asked with; `goes_on` of one in the background."""
 
-    def read(answer: JSONValue, usage: Usage | None) -> Kept | None:
+    def read(answer: JSONValue, usage: Usage | None) -> tuple[Kept, ...]:
         if not isinstance(answer, dict):
-            return None
+            return ()
         response_id, output = answer.get("id"), answer.get("output")
         if not isinstance(response_id, str) or not RESPONSE_ID.fullmatch(response_id):
-            return None
+            return ()
         tokens = None
         if usage is not None and isinstance(output, list) and not is_cut:
             tokens = usage.input_tokens + usage.output_tokens + MESSAGE_TOKENS * len(output)
-        return Kept(Name("response", response_id), tokens, KEPT_FOR, int(goes_on and is_running(answer)))
+        return (Kept(Name("response", response_id), tokens, KEPT_FOR, work=int(goes_on and is_running(answer))),)
 
     return read
 
@@ -95,7 +95,11 @@ class Pursued:
     def ended(self, answer: JSONValue, remote_id: str) -> Ended | None:
         if not isinstance(answer, dict):
             return Ended()
-        return None if is_running(answer) else Ended(self._usage(answer.get("usage"))[0])
+        if is_running(answer):
+            return None
+        usage, _ = self._usage(answer.get("usage"))
+        is_cut = answer.get("truncation") not in (None, "disabled")
+        return Ended(usage, made=kept_response(is_cut=is_cut)(answer, usage))
 
     def ran(self, line: JSONValue) -> tuple[Usage | None, bool] | None:
         return None

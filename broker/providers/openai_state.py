@@ -1,8 +1,9 @@
-"""Requests about responses that OpenAI keeps."""
+"""Requests about what OpenAI keeps: responses, files, batches."""
 
 import re
 
 from broker.core.strict_json import JSONValue
+from broker.providers import openai_batches, openai_files
 from broker.providers.dialect import Endpoint, Name
 from broker.providers.kept_requests import About, asking
 from broker.providers.openai_kept import RESPONSE_ID, is_running
@@ -13,7 +14,9 @@ _METHODS = {None: ("GET", "DELETE"), "/input_items": ("GET",), "/cancel": ("POST
 
 def endpoint(method: str, path: str) -> Endpoint | None:
     match = _RESPONSE.fullmatch(path)
-    if match is None or method not in _METHODS[match[2]]:
+    if match is None:
+        return openai_files.endpoint(method, path) or openai_batches.endpoint(method, path)
+    if method not in _METHODS[match[2]]:
         return None
     reading = asking(method, "files", Name("response", match[1]))
     return About(reading._replace(ended=None if match[2] == "/input_items" else _has_ended), "openai")
@@ -21,7 +24,7 @@ def endpoint(method: str, path: str) -> Endpoint | None:
 
 def methods(path: str) -> tuple[str, ...]:
     match = _RESPONSE.fullmatch(path)
-    return _METHODS[match[2]] if match else ()
+    return _METHODS[match[2]] if match else openai_files.methods(path) or openai_batches.methods(path)
 
 
 def _has_ended(answer: JSONValue) -> bool:

@@ -2,9 +2,11 @@
 
 from typing import NamedTuple, Protocol
 
+from broker.core.extras import NO_EXTRAS, Extras
 from broker.core.strict_json import JSONValue
 from broker.core.usage import NO_USAGE, Usage
 from broker.providers.client import Headers
+from broker.providers.dialect import Kept
 
 
 class Ended(NamedTuple):
@@ -16,6 +18,8 @@ class Ended(NamedTuple):
     """Paths of files with a line for each request, whose usages together are that of the work."""
     ran: int = 0
     """How many of these lines must tell of a request that ran."""
+    made: tuple[Kept, ...] = ()
+    """What it left at the provider, which is whose the work is."""
     is_sum: bool = False
     """Whether the usage is that of the results, of which there may be none."""
 
@@ -54,8 +58,22 @@ class Sum:
         if self._total is None or usage is None or usage.is_absurd() or dearer or self.count > self._most:
             self._total = None
         else:
-            self._total = Usage._make(map(sum, zip(self._total, usage, strict=True)))
+            self._total = _added(self._total, usage)
 
     def of(self, ran: int) -> Usage | None:
         """None where it is not the sum of so many."""
         return self._total if self.count == ran else None
+
+
+def _added(one: Usage, other: Usage) -> Usage:
+    extras = NO_EXTRAS
+    if one.extras is not NO_EXTRAS or other.extras is not NO_EXTRAS:
+        extras = Extras(*(a + b for a, b in zip(one.extras, other.extras, strict=True)))
+    return Usage(
+        one.input_tokens + other.input_tokens,
+        one.output_tokens + other.output_tokens,
+        one.cached_input_tokens + other.cached_input_tokens,
+        one.cache_write_tokens + other.cache_write_tokens,
+        one.cache_write_long_tokens + other.cache_write_long_tokens,
+        extras,
+    )

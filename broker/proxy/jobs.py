@@ -18,12 +18,13 @@ from broker.ops.log import logger
 from broker.providers import anthropic, openai
 from broker.providers.check import credential_headers
 from broker.providers.client import Answer, Broken, NotReached, ProviderClient, TooLarge, Waits
+from broker.providers.dialect import Kept
 from broker.providers.pursuit import Ended, Pursuit, Sum
 from broker.providers.registry import Provider, Registry
 from broker.proxy.exchange import OpenKey
-from broker.store import credentials, jobs
+from broker.store import credentials, jobs, objects
 from broker.store.database import Database
-from broker.store.object_tables import ProviderJob
+from broker.store.object_tables import ProviderJob, ProviderObject
 
 log = logger("proxy")
 
@@ -81,6 +82,9 @@ class Jobs:
             ending = None
         except _Gone:
             ending = Ending("estimated", "broken")
+        except Exception as error:  # whatever it is, the end of it all must come
+            log.exception("job.broke", reservation=job.reservation_id, exc_info=error)
+            ending = None
         if ending is None and job.created_at + LONGEST[job.kind] <= self._clock():
             ending = Ending("estimated", "timed_out")
         if ending is not None:
@@ -97,8 +101,13 @@ class Jobs:
         if ended is None:
             await self._end_if_taken_away(job, way)
             return None
+        for kept in ended.made:
+            await self._keep(_made(job, kept, self._clock()))
         usage = await self._sum(job, way, ended) if ended.is_sum else ended.usage
         return Ending("estimated" if usage is None else "reported", "ok", usage, 200)
+
+    async def _keep(self, made: ProviderObject) -> None:
+        await self._db.write(lambda tx: objects.keep(tx, made))
 
     async def _end_if_taken_away(self, job: ProviderJob, way: _Way) -> None:
         """What the person has taken away ends here, too, as far as the provider ends it."""
@@ -142,6 +151,20 @@ class Jobs:
             finally:
                 await answer.close()
         return total.of(ended.ran)
+
+
+def _made(job: ProviderJob, kept: Kept, now: int) -> ProviderObject:
+    return ProviderObject(
+        digest=objects.digest_of(job.provider, *kept.name),
+        provider=job.provider,
+        kind=kept.name.kind,
+        grant_id=job.grant_id,
+        access_id=job.access_id,
+        credential_id=job.credential_id,
+        model="",
+        tokens=kept.tokens,
+        created_at=now,
+    )
 
 
 async def _lines(answer: Answer) -> AsyncIterator[bytes]:

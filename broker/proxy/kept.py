@@ -6,7 +6,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.clock import SECOND, Clock
 from broker.core.errors import BrokerError, CallRefused
-from broker.core.strict_json import JSONValue, dumps
+from broker.core.strict_json import JSONValue, dumps, loads
 from broker.core.usage import Usage
 from broker.ledger.judge import nothing_here
 from broker.ledger.reserve import Reservation
@@ -45,6 +45,8 @@ class KeptObjects:
             raise nothing_here()
         if reading.deletes and await self.hurry(wanted):
             raise CallRefused("in_progress", "What this is about still goes on, or is not booked yet.", retry_after=1)
+        if reading.informed is not None:
+            reading = reading.informed(loads(rows[0].facts.encode()))._replace(names=reading.names)
         if reading.follows:
             reading = _following(reading, rows[0])
         return reading._replace(model=reading.model or rows[0].model), credentials.pop()
@@ -97,6 +99,7 @@ class KeptObjects:
             credential_id=reservation.credential.id,
             model=model,
             tokens=kept.tokens,
+            facts=kept.facts,
             created_at=now,
             ends_at=None if kept.ends_in is None else now + kept.ends_in * SECOND,
         )
@@ -131,8 +134,7 @@ class Keeper:
         try:
             if self._reading.deletes:
                 await self._kept.forget(self._reservation, self._provider, self._reading)
-            made = self._reading.kept and self._reading.kept(answer, usage)
-            if made:
+            for made in self._reading.kept(answer, usage) if self._reading.kept else ():
                 self.goes_on = await self._kept.keep(self._reservation, self._provider, self._reading.model, made)
             if self._reading.ended is not None and self._reading.ended(answer):
                 await self._kept.hurry([objects.digest_of(self._provider, *name) for name in self._reading.names])

@@ -46,6 +46,7 @@ _ENDED = {
     "provider_failed": "Provider broke off",
     "garbage": "Provider’s answer not readable",
     "no_key": "Key not available",
+    "not_boundable": "Its cost has no upper bound",
     "invalid_token": "Cut: access ended",
     "grant_paused": "Cut: paused",
     "grant_frozen": "Cut: stopped",

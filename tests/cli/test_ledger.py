@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from tests.cli.conftest import Broker, rows
-from tests.cli.stage import WHOLE
+from tests.cli.test_grant import WHOLE
 
 
 def _grant(broker: Broker) -> None:

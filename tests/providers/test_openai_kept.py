@@ -74,16 +74,16 @@ def test_what_has_a_wrong_type_is_refused(changes: dict[str, Any]) -> None:
 def test_what_follows_a_response_takes_its_input_and_its_output_as_input() -> None:
     kept = read(store=True).kept
     assert kept is not None
-    assert kept(response(), Usage(10, 5)) == Kept(Name("response", "resp_1"), 15 + MESSAGE_TOKENS, KEPT_FOR)
-    assert kept(response(), None) == Kept(Name("response", "resp_1"), None, KEPT_FOR)
-    assert kept({"id": "../x", "output": []}, Usage(10, 5)) is None
-    assert kept([], None) is None
+    assert kept(response(), Usage(10, 5)) == (Kept(Name("response", "resp_1"), 15 + MESSAGE_TOKENS, KEPT_FOR),)
+    assert kept(response(), None) == (Kept(Name("response", "resp_1"), None, KEPT_FOR),)
+    assert kept({"id": "../x", "output": []}, Usage(10, 5)) == ()
+    assert kept([], None) == ()
 
 
 def test_of_a_context_that_may_have_been_cut_nothing_is_known() -> None:
     kept = read(store=True, truncation="auto").kept
     assert kept is not None
-    assert kept(response(), Usage(10, 5)) == Kept(Name("response", "resp_1"), None, KEPT_FOR)
+    assert kept(response(), Usage(10, 5)) == (Kept(Name("response", "resp_1"), None, KEPT_FOR),)
 
 
 @pytest.mark.parametrize(

@@ -211,6 +211,16 @@ async def test_what_goes_on_is_not_deleted_and_no_response_follows_it(world: Wor
     assert refused.code == "not_boundable"
 
 
+async def test_once_it_has_ended_another_response_may_follow_it(world: World, kept: KeepingOpenAI) -> None:
+    token, response_id = await begin(world)
+    kept.end(response_id)
+    await tend(world)
+    answered = await world.call(token, ASK | {"previous_response_id": response_id}, path=RESPONSES)
+    assert answered.status == 200
+    first, second = sorted(await calls(world), key=lambda call: call.id)
+    assert second.input_bound > first.input_bound + 15
+
+
 async def test_it_needs_its_action_and_is_kept(world: World, kept: KeepingOpenAI) -> None:
     token = await world.token()
     assert (await world.call(token, ASK, path=RESPONSES)).code == "action_not_granted"

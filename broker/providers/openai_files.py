@@ -1,0 +1,187 @@
+"""Files that OpenAI keeps: free of charge, and of those for batches it is read what their requests can cost at most."""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from broker.core.errors import CallRefused
+from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
+from broker.core.usage import Usage
+from broker.prices.book import output_limit
+from broker.providers.body import not_bounded, shown, text_of
+from broker.providers.dialect import Body, Endpoint, Kept, Listed, Meter, Name, Reading, refuse_request
+from broker.providers.form import File, Form, FormRule, rendered_form
+from broker.providers.kept_requests import About, AboutMany, NoMeter, asking
+from broker.providers.openai_request import read_chat
+from broker.providers.openai_responses import read_response
+from broker.providers.registry import Provider
+
+FILES = "/v1/files"
+FILE_ID = re.compile(r"file[-_][A-Za-z0-9_-]{1,128}", re.ASCII)
+KEPT_FOR = 30 * 86_400
+"""Seconds: "files with purpose=batch expire after 30 days and all other files are persisted", OpenAI, as of November 2026."""
+PURPOSES = ("batch", "user_data", "vision")
+MOST_LINES = 50_000
+USUAL_OUTPUT = 4_096
+"""Tokens of a line without a maximum, where the model's own is not known."""
+
+_LONGEST_LIST = 10_000
+_PATH = re.compile(rf"{FILES}(?:/({FILE_ID.pattern})(/content)?)?", re.ASCII)
+_METHODS = {None: ("GET", "DELETE"), "/content": ("GET",)}
+_CONTENTS = frozenset(
+    [b"application/octet-stream", b"application/binary", b"application/jsonl", b"application/x-ndjson", b"text/plain"]
+)
+_FORM = FormRule(files={"file": 1})
+
+LINES: dict[str, Callable[[Body, int, Provider, str], Reading]] = {
+    "/v1/chat/completions": read_chat,
+    "/v1/responses": read_response,
+}
+"""What a batch may ask for."""
+
+
+class Lines(NamedTuple):
+    """What all requests of a file for a batch come to."""
+
+    url: str
+    model: str
+    action: str
+    actions: tuple[str, ...]
+    requests: int
+    choices: int
+    input_bound: int
+    output: int
+    """The most of any of them."""
+    covers_reasoning: bool
+
+
+class MakeFile:
+    """POST /v1/files."""
+
+    form = _FORM
+
+    def read(self, body: Body, size: int, provider: Provider, path: str) -> Reading:
+        raise CallRefused("unsupported_media_type", "The body must be multipart/form-data.")
+
+    def read_form(self, form: Form, size: int, provider: Provider, path: str) -> Reading:
+        files = form.files.get("file", ())
+        purpose = text_of(dict(form.body), "purpose", 40)
+        if len(files) != 1:
+            raise refuse_request("file must be a file.")
+        unknown = [shown(name) for name in (form.body.keys() - {"purpose"}) | (form.files.keys() - {"file"})]
+        if purpose not in PURPOSES:
+            unknown.append("purpose")
+        if provider.name != "openai":
+            unknown.append("files at this provider")
+        file, lines = files[0], None
+        if purpose == "batch" and not unknown:
+            file, lines = read_lines(file, provider)
+        kind, sent = rendered_form({"purpose": purpose}, {"file": (file,)})
+        return asking("POST", "files")._replace(
+            content_type=kind, render=lambda _: sent, target=path, unbounded=not_bounded(unknown), kept=_kept(lines)
+        )
+
+    def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
+        return Usage(0, 0), False
+
+    def meter(self, *, wants_usage: bool) -> Meter:
+        return NoMeter()
+
+
+def endpoint(method: str, path: str) -> Endpoint | None:
+    if method not in methods(path):
+        return None
+    if path == FILES:
+        listing = asking("GET", "files")._replace(lists=Listed("file", 0))
+        return MakeFile() if method == "POST" else AboutMany(listing, "openai", ("after",), _LONGEST_LIST)
+    match = _PATH.fullmatch(path)
+    reading = asking(method, "files", Name("file", match[1] if match else ""))
+    return About(reading._replace(gives=_CONTENTS) if path.endswith("/content") else reading, "openai")
+
+
+def methods(path: str) -> tuple[str, ...]:
+    match = _PATH.fullmatch(path)
+    if match is None:
+        return ()
+    return _METHODS[match[2]] if match[1] else ("GET", "POST")
+
+
+def read_lines(file: File, provider: Provider) -> tuple[File, Lines]:
+    """The file as it is sent, each line with its output maximum; raises CallRefused for one that may not be in it."""
+    raws = [raw for raw in file.data.split(b"\n") if raw.strip()]
+    if not 0 < len(raws) <= MOST_LINES:
+        raise refuse_request(f"A file for a batch has 1 to {MOST_LINES} lines.")
+    read = [_line(raw, provider) for raw in raws]
+    url, first = read[0].url, read[0].reading
+    if any(line.url != url or line.reading.model != first.model for line in read):
+        raise CallRefused("not_boundable", "The requests of a batch are for one model and one path here.")
+    lines = Lines(
+        url,
+        first.model,
+        first.action,
+        tuple(sorted(frozenset().union(*(line.reading.extra_actions for line in read)))),
+        len(read),
+        sum(line.reading.choices for line in read),
+        sum(line.reading.input_bound for line in read),
+        max(line.output for line in read),
+        all(line.reading.covers_reasoning for line in read),
+    )
+    return file._replace(data=b"".join(line.sent + b"\n" for line in read)), lines
+
+
+class _Line(NamedTuple):
+    url: str
+    reading: Reading
+    output: int
+    sent: bytes
+
+
+def _line(raw: bytes, provider: Provider) -> _Line:
+    asked = _parsed(raw)
+    url, body = asked.get("url"), asked.get("body")
+    custom = text_of(asked, "custom_id", 200)
+    if asked.get("method") != "POST" or not isinstance(body, dict):
+        raise refuse_request("Each line of a file for a batch has custom_id, method, url and body.")
+    if not isinstance(url, str) or url not in LINES:
+        raise CallRefused("not_boundable", not_bounded(["url"]))
+    reading = LINES[url](body, 0, provider, url)
+    _require_bounded(asked, reading)
+    own = output_limit(provider.name, reading.model) or USUAL_OUTPUT
+    output = own if reading.own_output is None else min(own, reading.own_output)
+    told = loads(reading.render(output))
+    # A batch has the price of batches, and is asked for no tier.
+    sent = {name: value for name, value in told.items() if name != "service_tier"} if isinstance(told, dict) else told
+    line = {"custom_id": custom, "method": "POST", "url": url, "body": sent}
+    return _Line(url, reading, output, dumps(line))
+
+
+def _require_bounded(asked: Body, reading: Reading) -> None:
+    if reading.streamed:
+        raise refuse_request("A request of a batch has no stream.")
+    more: Iterable[str] = [shown(name) for name in asked.keys() - {"custom_id", "method", "url", "body"}]
+    if reading.names or (reading.kept is not None and not reading.wish):
+        more = [*more, "store, previous_response_id or background in a batch"]
+    if why := reading.unbounded or not_bounded(more):
+        raise CallRefused("not_boundable", why)
+
+
+def _parsed(raw: bytes) -> Body:
+    try:
+        asked = loads(raw)
+    except NotStrict as error:
+        raise CallRefused("invalid_request", "A line of the file is not strict JSON.", detail=str(error)) from error
+    if not isinstance(asked, dict):
+        raise refuse_request("Each line of a file for a batch must be a JSON object.")
+    return asked
+
+
+def _kept(lines: Lines | None) -> Callable[[JSONValue, Usage | None], tuple[Kept, ...]]:
+    facts = "{}" if lines is None else dumps(lines._asdict()).decode()
+
+    def read(answer: JSONValue, usage: Usage | None) -> tuple[Kept, ...]:
+        file_id = answer.get("id") if isinstance(answer, dict) else None
+        if not isinstance(file_id, str) or not FILE_ID.fullmatch(file_id):
+            return ()
+        return (Kept(Name("file", file_id), ends_in=KEPT_FOR if lines else None, facts=facts),)
+
+    return read
