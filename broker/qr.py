@@ -1,9 +1,8 @@
 """An address as a square that a telephone reads, so that nobody has to type it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import groupby
-
-import segno
 
 _QUIET = 4
 """Empty modules on each side, which readers need (ISO/IEC 18004)."""
@@ -20,7 +19,7 @@ class Square:
 
 
 def square_of(address: str) -> Square:
-    rows = [bytes(row) for row in segno.make(address, micro=False, error="m").matrix_iter(border=_QUIET)]
+    rows = [bytes(row) for row in _rows(address)]
     return Square(len(rows), "".join(_runs(row, y) for y, row in enumerate(rows)))
 
 
@@ -33,11 +32,17 @@ class Drawing:
 
 
 def drawing_of(address: str) -> Drawing:
-    rows = [list(row) for row in segno.make(address, micro=False, error="m").matrix_iter(border=_QUIET)]
+    rows = [list(row) for row in _rows(address)]
     width = len(rows[0])
     pairs = zip(rows[::2], [*rows[1::2], [0] * width], strict=False)
     lines = ("".join(_HALVES[bool(above), bool(below)] for above, below in zip(*pair, strict=True)) for pair in pairs)
     return Drawing(width, tuple(f"{_BLACK_ON_WHITE}{line}{_AS_BEFORE}" for line in lines))
+
+
+def _rows(address: str) -> Iterable[Iterable[int]]:
+    import segno  # with the first square that is drawn
+
+    return segno.make(address, micro=False, error="m").matrix_iter(border=_QUIET)
 
 
 def _runs(row: bytes, y: int) -> str:

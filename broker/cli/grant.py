@@ -9,6 +9,7 @@ from broker.audit.record import OPERATOR, record
 from broker.cli.command import AsJson, group, say, say_json, say_rows, wrong
 from broker.cli.desk import Desk, at_desk
 from broker.cli.grant_add import add
+from broker.cli.grant_keys import calls, keys
 from broker.core.grant import GrantEvent, GrantState, state_at
 from broker.core.money import MicroUSD, to_decimal
 from broker.ledger.view import Wire, grant_object, grant_state
@@ -17,6 +18,8 @@ from broker.store.grant_tables import Grant
 
 grant = group()
 grant.command("add")(add)
+grant.command("keys")(keys)
+grant.command("calls")(calls)
 
 Id = Annotated[str, typer.Argument(metavar="ID")]
 

@@ -1,7 +1,6 @@
 """broker grant add: the operator's own decision, which no setting caps."""
 
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from broker.audit.record import OPERATOR, record
 from broker.cli.command import AsJson, say, say_json, wrong
 from broker.cli.desk import Desk, at_desk
+from broker.cli.key_choice import Strategy, choose_keys, read_strategy
 from broker.core.access import Access
 from broker.core.clock import to_seconds
 from broker.core.details import MAX_BYTES, BadDetails, parse_details
@@ -19,7 +19,7 @@ from broker.ledger.limits import open_access
 from broker.oauth.fapi import must_prove
 from broker.oauth.issue import IssuedToken, issue_access_token
 from broker.oauth.signing import load_or_make_signing_keys
-from broker.store import clients, credentials, grants, users
+from broker.store import clients, credentials, grants, spare_keys, users
 from broker.store.grant_tables import Grant
 from broker.store.granting import Given, create_grant
 from broker.store.tables import Credential, User
@@ -34,6 +34,7 @@ class _Wanted:
     client_id: str
     details: tuple[Access, ...]
     credential_ids: tuple[str, ...]
+    strategy: str
     token: bool
     expires_in: int | None
 
@@ -45,15 +46,19 @@ def add(
     credential: Annotated[
         list[str],
         typer.Option(
-            metavar="ID", help="The key to lend; one a provider. Else the user's only one, else the operator's."
+            metavar="ID",
+            help="A key to lend, the first before the next. Else the user's only one, else the operator's.",
         ),
     ] = [],  # noqa: B006 - typer reads the default and never changes it
+    strategy: Strategy = "priority",
     token: Annotated[bool, typer.Option("--token", help="Print an access token, too; it is shown once.")] = False,
     expires_in: Annotated[int | None, typer.Option(metavar="SECONDS", min=1, help="How long the token lives.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a new grant without asking anybody."""
-    wanted = _Wanted(user, client, _read_details(details), tuple(credential), token, expires_in)
+    wanted = _Wanted(
+        user, client, _read_details(details), tuple(credential), read_strategy(strategy), token, expires_in
+    )
     grant, issued = at_desk(lambda desk: _add(desk, wanted))
     told: dict[str, str | int] = {"grant_id": grant.id}
     if issued is not None:
@@ -105,9 +110,11 @@ async def _add(desk: Desk, wanted: _Wanted) -> tuple[Grant, IssuedToken | None]:
     async def write(tx: AsyncSession) -> tuple[Grant, IssuedToken | None]:
         person = await _may_hold(tx, chosen, wanted)
         await credentials.ensure_environment(tx, desk.registry.names_with_environment_key(), now)
-        given = [await _given(tx, person, element, wanted.credential_ids, now) for element in wanted.details]
+        keys = [await choose_keys(tx, person, each.provider, wanted.credential_ids) for each in wanted.details]
+        given = [_given(element, its[0], now) for element, its in zip(wanted.details, keys, strict=True)]
         grant = await create_grant(tx, person.id, wanted.client_id, "operator", given, now)
-        for access in await grants.load_accesses(tx, grant.id):
+        for access, its in zip(await grants.load_accesses(tx, grant.id), keys, strict=True):
+            await spare_keys.lend(tx, access, [row.id for row in its], wanted.strategy)
             await open_access(tx, access, now)
         await record(tx, now, "grant.added", OPERATOR, grant.id, accesses=len(given), token=wanted.token)
         if not wanted.token:
@@ -131,25 +138,9 @@ async def _may_hold(tx: AsyncSession, chosen: User, wanted: _Wanted) -> User:
     return person
 
 
-async def _given(tx: AsyncSession, person: User, element: Access, named: Sequence[str], now: int) -> Given:
+def _given(element: Access, key: Credential, now: int) -> Given:
     begins = to_seconds(now)
     end = element.expires_at if element.expires_in is None else begins + element.expires_in
     if end is None or end <= begins:
         wrong(f"The details are refused: the access to {element.provider} has ended already.")
-    key = await _choose(tx, person, element.provider, named)
     return Given(key.id, replace(element, expires_in=None, expires_at=end))
-
-
-async def _choose(tx: AsyncSession, person: User, provider: str, named: Sequence[str]) -> Credential:
-    own = [row for row in await credentials.of_user(tx, person.id) if row.provider == provider]
-    operators = [row for row in await credentials.of_operator(tx) if row.provider == provider]
-    if named:
-        found = [row for row in [*own, *operators] if row.id in named]
-        if len(found) != 1:
-            wrong(f"--credential must name exactly one key for {provider} that is {person.email}'s or the operator's.")
-        return found[0]
-    if len(own) > 1:
-        wrong(f"{person.email} has several keys for {provider}: choose one with --credential ID.")
-    if not own and not operators:
-        wrong(f"There is no key for {provider}. Add one with: broker key add --provider {provider}")
-    return (own or operators)[0]

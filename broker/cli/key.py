@@ -11,6 +11,7 @@ from broker.cli.command import AsJson, group, read_secret, say, say_json, say_ro
 from broker.cli.desk import Desk, at_desk
 from broker.cli.key_limit import limit
 from broker.cli.limit_options import in_words
+from broker.core.clock import utc
 from broker.core.credential import NO_KEY, key_problem, masked
 from broker.core.errors import BrokerError
 from broker.core.handle import new_handle
@@ -20,7 +21,8 @@ from broker.ledger.overall import key_scope
 from broker.providers.check import KeyCheck, Verdict
 from broker.providers.client import ProviderClient, Waits
 from broker.providers.registry import Provider
-from broker.store import credentials, users
+from broker.store import credentials, quarantine, users
+from broker.store.pool_tables import Quarantine
 from broker.store.tables import Credential
 from broker.vault.credentials import add_credential, find_same, open_credential, remove_credential
 
@@ -28,6 +30,13 @@ key = group()
 key.command("limit")(limit)
 
 Id = Annotated[str, typer.Argument(metavar="ID")]
+
+_WHY = {
+    "rate_limited": "limited by its provider",
+    "refused": "refused by its provider",
+    "forbidden": "not allowed by its provider",
+    "no_credit": "out of credit",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,22 +105,31 @@ async def _add(desk: Desk, wanted: _Wanted, secret: Secret) -> Credential:
 def listed(as_json: AsJson = False) -> None:
     """List all keys, by their last four characters."""
 
-    async def read(tx: AsyncSession) -> list[tuple[str, ...]]:
-        mine = [(row, "operator") for row in await credentials.of_operator(tx)]
-        owned = [(row, user.email) for user in await users.listed(tx) for row in await credentials.of_user(tx, user.id)]
-        limits = {each.scope_id: in_words(each) for each in await overall_limits.listed(tx, "credential")}
-        return [
-            (row.id, owner, row.provider, row.name, _shown(row), row.state, limits.get(_scope(row), ""))
-            for row, owner in [*mine, *owned]
-        ]
+    async def work(desk: Desk) -> list[tuple[str, ...]]:
+        return await desk.db.read(lambda tx: _rows(tx, desk.now()))
 
-    rows = at_desk(lambda desk: desk.db.read(read))
-    say_rows(("credential_id", "owner", "provider", "name", "key", "state", "limit"), rows, as_json=as_json)
+    columns = ("credential_id", "owner", "provider", "name", "key", "state", "limit", "rests")
+    say_rows(columns, at_desk(work), as_json=as_json)
+
+
+async def _rows(tx: AsyncSession, now: int) -> list[tuple[str, ...]]:
+    rows = [(row, "operator") for row in await credentials.of_operator(tx)]
+    for user in await users.listed(tx):
+        rows += [(row, user.email) for row in await credentials.of_user(tx, user.id)]
+    limits = {each.scope_id: in_words(each) for each in await overall_limits.listed(tx, "credential")}
+    resting = await quarantine.of(tx, [row for row, _ in rows], now)
+    return [
+        (
+            *(row.id, owner, row.provider, row.name, _shown(row), row.state),
+            *(limits.get(_scope(row), ""), _rests(resting.get(row.id))),
+        )
+        for row, owner in rows
+    ]
 
 
 @key.command("check")
 def check(credential_id: Id) -> None:
-    """Ask the provider whether it takes a key."""
+    """Ask the provider whether it takes a key; one that it takes rests no longer."""
 
     async def work(desk: Desk) -> tuple[Credential, Verdict]:
         row = await _load(desk, credential_id)
@@ -175,12 +193,18 @@ async def _ask(desk: Desk, upstream: Provider, secret: Secret) -> Verdict:
 
 async def _note(tx: AsyncSession, row: Credential, verdict: Verdict, now: int) -> None:
     await credentials.mark(tx, row, verdict, now)
+    if verdict == "working":
+        await quarantine.end(tx, row.id)
     await record(tx, now, "credential.checked", OPERATOR, row.id, state=verdict)
 
 
 def _scope(row: Credential) -> str:
     """Of the operator's key, the limit of each user."""
     return key_scope(row.user_id or "", row.id)
+
+
+def _rests(row: Quarantine | None) -> str:
+    return "" if row is None else f"{_WHY[row.cause]}, until {utc(row.until)}"
 
 
 def _shown(row: Credential) -> str:

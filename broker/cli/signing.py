@@ -1,6 +1,5 @@
 """broker signing: the keys that sign access tokens and consent receipts."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -8,7 +7,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.cli.command import AsJson, group, say, say_json, say_rows
 from broker.cli.desk import Desk, at_desk
-from broker.core.clock import SECOND, to_seconds
+from broker.core.clock import to_seconds, utc
 from broker.oauth import signing_keys
 from broker.store.signing_keys import every
 from broker.store.tables import SigningKey
@@ -40,11 +39,11 @@ def rotate(
     if as_json:
         say_json({"kid": added.kid, "algorithm": added.algorithm, "signs_at": to_seconds(added.signs_at)})
         return
-    say(f"{added.kid} ({added.algorithm}) signs from {_shown(added.signs_at)}.")
+    say(f"{added.kid} ({added.algorithm}) signs from {utc(added.signs_at)}.")
     if at_once:
         say("No token that was signed before is believed any more.")
     elif retires_at:
-        say(f"What was signed before is believed until {_shown(retires_at)} at the latest.")
+        say(f"What was signed before is believed until {utc(retires_at)} at the latest.")
 
 
 @signing.command("list")
@@ -61,8 +60,8 @@ def listed(as_json: AsJson = False) -> None:
             row.purpose,
             row.algorithm,
             _state(row, rows, now),
-            _shown(row.signs_at),
-            "" if row.retired_at is None else _shown(row.retired_at),
+            utc(row.signs_at),
+            "" if row.retired_at is None else utc(row.retired_at),
         )
         for row in rows
     ]
@@ -77,7 +76,3 @@ def _state(row: SigningKey, rows: list[SigningKey], now: int) -> str:
     begun = [other for other in rows if other.purpose == row.purpose and other.signs_at <= now]
     newest = max(begun, key=lambda other: (other.signs_at, other.created_at))
     return "signs" if newest is row else "verifies"
-
-
-def _shown(instant: int) -> str:
-    return datetime.fromtimestamp(instant / SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,6 +1,7 @@
 """What time it is, as an argument."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 Clock = Callable[[], int]
 """Microseconds since 1970 UTC."""
@@ -17,3 +18,8 @@ def to_seconds(instant: int) -> int:
 
 def from_seconds(seconds: int) -> int:
     return seconds * SECOND
+
+
+def utc(instant: int) -> str:
+    """For those whose zone is not known: 2026-01-31 23:59:59 UTC."""
+    return datetime.fromtimestamp(instant // SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

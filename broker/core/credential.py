@@ -29,6 +29,8 @@ class SealedKey(NamedTuple):
     state: str
     """What the provider said of it last."""
     removed_at: int | None
+    rests_until: int = 0
+    """When its quarantine ends; 0 where there is none."""
 
 
 def shown_prefix(key: Secret) -> str:

@@ -50,3 +50,38 @@ class Reservation(NamedTuple):
     rate: RateLeft | None = None
     has_wish: bool = False
     """Whether what the call would also use is granted."""
+    pooled: bool = False
+    """Whether the access has other keys, which the call may go on with if this one does not serve it."""
+
+
+class Failed(NamedTuple):
+    """An attempt that did not run; a key that is not taken for a while rests, for this reason and until this instant."""
+
+    credential: SealedKey
+    place: int
+    """Among the attempts of its call, from 1."""
+    started_at: int
+    status: int
+    outcome: str
+    cause: str
+    """Empty where the key was not at fault."""
+    rests_until: int
+
+
+class GoOn(NamedTuple):
+    """A call that is held wants to go on with another key of its access, after an attempt that did not run."""
+
+    reservation_id: str
+    jti: str
+    boot_id: str
+    access_id: str
+    conversation: int
+    tried: tuple[str, ...]
+    """The ids of its credentials so far."""
+    failed: Failed
+
+
+class WentOn(NamedTuple):
+    """The key that the hold is charged to now."""
+
+    credential: SealedKey

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar, overload
 
 from broker.core.clock import Clock
 from broker.core.errors import Unavailable
-from broker.ledger.ask import Ask, Reservation
+from broker.ledger.ask import Ask, GoOn, Reservation, WentOn
 from broker.ledger.memory import Memory
 from broker.ledger.settle import Close, Settled
 from broker.ledger.tally import Stale
@@ -48,6 +48,8 @@ class Books(Protocol):
     @overload
     def submit(self, operation: Ask) -> "asyncio.Future[Reservation]": ...
     @overload
+    def submit(self, operation: GoOn) -> "asyncio.Future[WentOn]": ...
+    @overload
     def submit(self, operation: Close) -> "asyncio.Future[Settled]": ...
 
     async def settled(self) -> None:
@@ -78,7 +80,7 @@ class OwnBooks:
         self._clock = clock
         self._runner: Runner = runner or _runner(db)
         self._memory = Memory()
-        self._group: Group[Operation, Reservation | Settled] = Group(self._at_once, self._run)
+        self._group: Group[Operation, Reservation | Settled | WentOn] = Group(self._at_once, self._run)
         db.before_read.append(self.settled)
         db.before_close.append(self.close)
 
@@ -87,6 +89,8 @@ class OwnBooks:
 
     @overload
     def submit(self, operation: Ask) -> "asyncio.Future[Reservation]": ...
+    @overload
+    def submit(self, operation: GoOn) -> "asyncio.Future[WentOn]": ...
     @overload
     def submit(self, operation: Close) -> "asyncio.Future[Settled]": ...
     def submit(self, operation: Operation) -> "asyncio.Future[Any]":

@@ -7,14 +7,14 @@ from types import TracebackType
 from typing import Any, overload
 
 from broker.core.errors import Unavailable
-from broker.ledger.ask import Ask, Reservation
+from broker.ledger.ask import Ask, GoOn, Reservation, WentOn
 from broker.ledger.books import Tell, into
 from broker.ledger.settle import Close, Settled
 from broker.ledger.transaction import Operation
-from broker.ledger.wire import answer_of, ask_to_plain, close_to_plain
+from broker.ledger.wire import answer_of, ask_to_plain, close_to_plain, go_on_to_plain
 from broker.store.frames import Frames
 
-ASK, CLOSE, FLUSH, TURN, TURN_OVER = range(5)
+ASK, CLOSE, FLUSH, TURN, TURN_OVER, GO_ON = range(6)
 """What a worker says: a number that the answer names, one of these, and what belongs to it."""
 
 
@@ -35,11 +35,15 @@ class DistantBooks(Frames):
         self._asked[number] = operation, tell
         if isinstance(operation, Ask):
             self.tell((number, ASK, *ask_to_plain(operation)))
+        elif isinstance(operation, GoOn):
+            self.tell((number, GO_ON, *go_on_to_plain(operation)))
         else:
             self.tell((number, CLOSE, *close_to_plain(operation)))
 
     @overload
     def submit(self, operation: Ask) -> "asyncio.Future[Reservation]": ...
+    @overload
+    def submit(self, operation: GoOn) -> "asyncio.Future[WentOn]": ...
     @overload
     def submit(self, operation: Close) -> "asyncio.Future[Settled]": ...
     def submit(self, operation: Operation) -> "asyncio.Future[Any]":

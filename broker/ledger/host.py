@@ -8,9 +8,9 @@ from typing import Any
 
 from broker.core.errors import BrokerError
 from broker.ledger.books import OwnBooks
-from broker.ledger.distant import ASK, CLOSE, FLUSH, TURN, TURN_OVER
+from broker.ledger.distant import ASK, CLOSE, FLUSH, GO_ON, TURN, TURN_OVER
 from broker.ledger.transaction import Answer, Operation
-from broker.ledger.wire import answer_to_plain, ask_of, close_of
+from broker.ledger.wire import answer_to_plain, ask_of, close_of, go_on_of
 from broker.ops.log import logger
 from broker.store.database import Database
 from broker.store.frames import Frames
@@ -43,6 +43,8 @@ class Hosted(Frames):
             self._submit(number, ask_of(message[2:]))
         elif kind == CLOSE:
             self._submit(number, close_of(message[2:]))
+        elif kind == GO_ON:
+            self._submit(number, go_on_of(message[2:]))
         elif kind == FLUSH:
             self._start(self._flushed(number))
         elif kind == TURN:

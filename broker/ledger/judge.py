@@ -39,6 +39,8 @@ class Demand(NamedTuple):
     """The one credential it can go with, since it names what is kept at the provider; empty where any will do."""
     wish: str = ""
     """An action that it would also use where that is granted, and does without where not."""
+    conversation: int = 0
+    """What calls of one conversation have in common, so that they may stay with one key; 0 where nothing tells."""
 
 
 class Plan(NamedTuple):
@@ -90,7 +92,7 @@ def covering(standing: Standing, demand: Demand) -> list[Allowance]:
         words = ", ".join(missing or sorted(needed))
         raise CallRefused("action_not_granted", f"This access does not include what this request needs: {words}.")
     if demand.credential_id:
-        able = [a for a in able if a.credential.id == demand.credential_id]
+        able = [only for a in able if (only := a.only(demand.credential_id)) is not None]
         if not able:
             raise nothing_here()
     ready = [a for a in able if a.is_ready]
@@ -109,7 +111,7 @@ def _covers(allowance: Allowance, demand: Demand, needed: frozenset[str] | set[s
         allowance.provider == demand.provider
         and needed <= allowance.actions
         and _covers_model(allowance, demand)
-        and (not demand.credential_id or demand.credential_id == allowance.credential.id)
+        and (not demand.credential_id or allowance.only(demand.credential_id) is allowance)
         and allowance.is_ready
         and not demand.unbounded
         and bool(demand.price.tiers)

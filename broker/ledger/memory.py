@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from broker.ledger.ask import Ask
+from broker.ledger.ask import Ask, GoOn
 from broker.ledger.rates import Kept
 from broker.ledger.ready import Ready, Use
 from broker.ledger.settle import Held
@@ -32,7 +32,7 @@ class Memory:
     version: int = _UNKNOWN
     """The database's own number of what others have committed."""
 
-    def refresh(self, asks: Sequence[Ask], now: int) -> Steps[None]:
+    def refresh(self, asks: Sequence[Ask | GoOn], now: int) -> Steps[None]:
         """Forgets what others may have changed, and reads what these calls need besides."""
         found = yield OTHERS, [()]
         version = found[0][0] if found else _UNKNOWN

@@ -3,7 +3,7 @@
 from broker.core.clock import Clock
 from broker.core.errors import BrokerError, Unavailable
 from broker.core.handle import Entropy, new_ordered_id, system_entropy
-from broker.ledger.ask import Ask, IdempotencyKey, Reservation
+from broker.ledger.ask import Ask, GoOn, IdempotencyKey, Reservation, WentOn
 from broker.ledger.books import Books
 from broker.ledger.judge import Demand
 from broker.ledger.lease import Lease
@@ -55,6 +55,17 @@ class Reserver:
     def is_good(self, answer: Answer) -> bool:
         """Whether it is a reservation under a lease that has not lapsed."""
         return isinstance(answer, Reservation) and self._lease.is_good
+
+    @property
+    def boot_id(self) -> str:
+        return self._lease.boot_id
+
+    async def go_on(self, wish: GoOn) -> WentOn:
+        """As a call: raises CallRefused when no key is left, or Unavailable, and then nothing may be forwarded."""
+        self._lease.require()
+        went_on = await self._books.submit(wish)
+        self._lease.require()
+        return went_on
 
     async def give_back(self) -> None:
         """Releases what may be held although nobody was told so; to be called now and then."""

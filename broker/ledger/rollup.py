@@ -6,6 +6,7 @@ however long they run, whenever somebody folds and in how many processes: sums a
 ended calls, in every snapshot. Nobody needs a watermark, and no clock is asked.
 """
 
+from functools import cache
 from typing import Any
 
 from sqlalchemy import (
@@ -71,14 +72,14 @@ async def _fold_alone(connection: AsyncConnection) -> int:
     """SQLite writes one transaction at a time: below the last entry there is none that another one will commit."""
     number, last = (await connection.execute(_FIRST, {"most": BATCH})).one()
     if number:
-        for statement in _ALONE:
+        for statement in _alone():
             await connection.execute(statement, {"last": last})
     return int(number)
 
 
 async def _fold_among_others(connection: AsyncConnection) -> int:
     """PostgreSQL: what this statement deletes is what it adds, and what another one is about to delete is passed over."""
-    return int((await connection.execute(_AMONG_OTHERS, {"most": BATCH})).scalar_one())
+    return int((await connection.execute(_among_others(), {"most": BATCH})).scalar_one())
 
 
 async def used_by_access(tx: AsyncSession) -> list[tuple[str, int, int]]:
@@ -105,6 +106,10 @@ def _quarter_of(e: Columns) -> Any:
     return e.admitted_at - e.admitted_at % literal_column(str(QUARTER))
 
 
+# Built once, by the store that uses it: building one of these takes longer than running it.
+
+
+@cache
 def _alone() -> tuple[Executable, ...]:
     taken = _E.seq <= bindparam("last", type_=BigInteger)
     return (
@@ -114,6 +119,7 @@ def _alone() -> tuple[Executable, ...]:
     )
 
 
+@cache
 def _among_others() -> Executable:
     first = _OLDEST.with_for_update(skip_locked=True).cte("first")
     taken = delete(ENTRY).where(_E.seq == first.c.seq).returning(*_E).cte("taken")
@@ -122,10 +128,7 @@ def _among_others() -> Executable:
     return select(func.count()).select_from(taken).add_cte(usage, spending)
 
 
-# Built once: building one of these takes longer than running it.
 _OLDEST = select(_E.seq).order_by(_E.seq).limit(bindparam("most", type_=BigInteger))
 _ANY = select(_E.seq).limit(1)
 _FIRST: Executable = select(func.count(), func.max(literal_column("seq"))).select_from(_OLDEST.subquery())
-_ALONE = _alone()
-_AMONG_OTHERS = _among_others()
 _FOLDS = {"sqlite": _fold_alone, "postgresql": _fold_among_others}

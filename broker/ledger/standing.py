@@ -12,7 +12,7 @@ from broker.core.credential import SealedKey
 from broker.core.grant import GrantState
 from broker.core.money import parse_decimal
 from broker.ledger.overall import Overall, overall_of
-from broker.ledger.statements import ACCESSES, TOKENS, AccessRow, TokenRow
+from broker.ledger.statements import ACCESSES, SPARES, TOKENS, AccessRow, TokenRow
 from broker.store.ledger_tables import NO_LIMIT
 from broker.store.steps import Steps
 
@@ -46,10 +46,25 @@ class Allowance:
     cap: Cap | None
     overall: tuple[Overall, ...] = ()
     """The limits above it that its calls are charged to as well."""
+    strategy: str = ""
+    spares: tuple["Allowance", ...] = ()
+    """The same with each other key that its person allowed, by priority, without those that cannot be used."""
+    pooled: bool = False
+    """Whether it is one of several that differ by their key alone."""
 
     @property
     def is_ready(self) -> bool:
         return self.credential.removed_at is None and self.credential.provider == self.provider
+
+    @property
+    def by_key(self) -> tuple["Allowance", ...]:
+        """Itself, and itself with each other key."""
+        return self, *self.spares
+
+    def only(self, credential_id: str) -> "Allowance | None":
+        """With this key and no other; None where it is not among its keys."""
+        found = next((each for each in self.by_key if each.credential.id == credential_id), None)
+        return replace(found, spares=(), pooled=False) if found is not None and found.pooled else found
 
     @property
     def tokens_per_minute(self) -> int | None:
@@ -88,8 +103,15 @@ def read_standings(jtis: Iterable[str]) -> Steps[dict[str, Standing]]:
     tokens = [TokenRow(*row) for row in (yield TOKENS, [(jti,) for jti in jtis])]
     grants = list(dict.fromkeys(token.grant_id for token in tokens))
     rows: dict[str, list[AccessRow]] = {grant_id: [] for grant_id in grants}
+    pooled = []
     if grants:
         for row in (yield ACCESSES, [(grant_id,) for grant_id in grants]):
+            access = AccessRow(*row)
+            rows[access.grant_id].append(access)
+            if access.strategy:
+                pooled.append((access.grant_id,))
+    if pooled:
+        for row in (yield SPARES, list(dict.fromkeys(pooled))):
             access = AccessRow(*row)
             rows[access.grant_id].append(access)
     return {token.jti: _standing(token, rows[token.grant_id]) for token in tokens}
@@ -109,11 +131,27 @@ def _standing(token: TokenRow, rows: Sequence[AccessRow]) -> Standing:
 
 def narrowed(rows: Sequence[AccessRow], caps: str | None) -> tuple[Allowance, ...]:
     """With caps, only the accesses that they name are left."""
-    accesses = [[*its] for _, its in groupby(rows, key=lambda row: row.id)]
-    if caps is None:
-        return tuple(_allowance(its, None) for its in accesses)
-    named: dict[str, dict[str, Any]] = json.loads(caps)
-    return tuple(_allowance(its, named[its[0].id]) for its in accesses if its[0].id in named)
+    named: dict[str, dict[str, Any]] | None = None if caps is None else json.loads(caps)
+    found: dict[str, list[Allowance]] = {}
+    for access_id, its in _by_key(rows):
+        if named is None or access_id in named:
+            cap = None if named is None else named[access_id]
+            found.setdefault(access_id, []).append(_allowance(its, cap))
+    return tuple(_pool(each) if len(each) > 1 else each[0] for each in found.values())
+
+
+def _by_key(rows: Sequence[AccessRow]) -> Iterable[tuple[str, list[AccessRow]]]:
+    """The rows of each access and key are its limits."""
+    for (access_id, _), its in groupby(rows, key=lambda row: (row.id, row.key_id)):
+        yield access_id, [*its]
+
+
+def _pool(keys: Sequence[Allowance]) -> Allowance:
+    """Its first one alone where none can be used."""
+    live = [replace(each, pooled=True) for each in keys if each.is_ready]
+    if len(live) < 2:
+        return replace(live[0], pooled=False) if live else keys[0]
+    return replace(live[0], spares=tuple(live[1:]))
 
 
 def _allowance(rows: Sequence[AccessRow], cap: dict[str, Any] | None) -> Allowance:
@@ -139,6 +177,7 @@ def _allowance(rows: Sequence[AccessRow], cap: dict[str, Any] | None) -> Allowan
             row.key_version,
             row.key_state,
             row.key_removed_at,
+            row.key_rests_until,
         ),
         budget=row.budget,
         budget_per=row.budget_per,
@@ -148,6 +187,7 @@ def _allowance(rows: Sequence[AccessRow], cap: dict[str, Any] | None) -> Allowan
         ends_at=ends or row.ends_at,
         cap=None if cap is None else _cap(cap),
         overall=overall_of(rows),
+        strategy=row.strategy,
     )
 
 

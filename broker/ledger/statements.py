@@ -64,28 +64,41 @@ class AccessRow(NamedTuple):
     limit_budget: int | None
     limit_requests: int | None
     limit_per: str
+    key_rests_until: int
+    strategy: str
 
 
-ACCESSES = reading(
-    "SELECT a.id, a.grant_id, a.provider, a.models, a.actions, a.budget, a.budget_per, a.max_requests, "
-    "a.requests_per_minute, a.tokens_per_minute, a.concurrent, a.max_output_tokens, a.ends_at, k.id AS key_id, "
-    "k.user_id AS key_user_id, k.provider AS key_provider, k.source AS key_source, k.sealed AS key_sealed, "
-    "k.version AS key_version, k.state AS key_state, k.removed_at AS key_removed_at, "
-    "g.user_id, coalesce(t.anchor_day, 1) AS anchor_day, "
-    "o.scope_kind AS limit_kind, o.scope_id AS limit_id, o.budget AS limit_budget, "
-    "o.max_requests AS limit_requests, o.per AS limit_per FROM access AS a "
-    'JOIN "grant" AS g ON g.id = a.grant_id JOIN credential AS k ON k.id = a.credential_id '
-    "LEFT JOIN user_tier AS t ON t.user_id = g.user_id AND k.user_id IS NULL "
-    "LEFT JOIN overall_limit AS o ON (o.scope_kind = 'provider' AND o.scope_id = a.provider) "
-    "OR (o.scope_kind = 'tier' AND o.scope_id = t.tier) "
-    "OR (o.scope_kind = 'credential' AND o.scope_id IN (g.user_id || '/' || k.id, '/' || k.id)) "
-    "WHERE a.grant_id = ? AND a.ended_at IS NULL ORDER BY a.position",
-    "t",
-)
+def _accesses(keys: str, order: str) -> Statement:
+    """Each access of a grant that was not ended, once for each credential that `keys` joins and each limit above it."""
+    return reading(
+        "SELECT a.id, a.grant_id, a.provider, a.models, a.actions, a.budget, a.budget_per, a.max_requests, "
+        "a.requests_per_minute, a.tokens_per_minute, a.concurrent, a.max_output_tokens, a.ends_at, k.id AS key_id, "
+        "k.user_id AS key_user_id, k.provider AS key_provider, k.source AS key_source, k.sealed AS key_sealed, "
+        "k.version AS key_version, k.state AS key_state, k.removed_at AS key_removed_at, "
+        "g.user_id, coalesce(t.anchor_day, 1) AS anchor_day, "
+        "o.scope_kind AS limit_kind, o.scope_id AS limit_id, o.budget AS limit_budget, "
+        "o.max_requests AS limit_requests, o.per AS limit_per, coalesce(q.until, 0) AS key_rests_until, a.strategy "
+        f'FROM access AS a JOIN "grant" AS g ON g.id = a.grant_id {keys} '
+        "LEFT JOIN quarantine AS q ON q.credential_id = k.id AND q.version = k.version "
+        "LEFT JOIN user_tier AS t ON t.user_id = g.user_id AND k.user_id IS NULL "
+        "LEFT JOIN overall_limit AS o ON (o.scope_kind = 'provider' AND o.scope_id = a.provider) "
+        "OR (o.scope_kind = 'tier' AND o.scope_id = t.tier) "
+        "OR (o.scope_kind = 'credential' AND o.scope_id IN (g.user_id || '/' || k.id, '/' || k.id)) "
+        f"WHERE a.grant_id = ? AND a.ended_at IS NULL ORDER BY a.position{order}",
+        "t",
+    )
+
+
+ACCESSES = _accesses("JOIN credential AS k ON k.id = a.credential_id", "")
 """AccessRow of each access of a grant that was not ended, with its credential: one for each limit above it, or one.
 
 A tier's allocation is of the operator's keys alone.
 """
+
+SPARES = _accesses(
+    "JOIN spare_key AS s ON s.access_id = a.id JOIN credential AS k ON k.id = s.credential_id", ", s.priority"
+)
+"""The same with the credentials after the first, by priority."""
 
 _KEY = ("scope_kind", "scope_id", "measure", "period_kind", "period_start")
 _FIGURES = ("limit", "target", "settled", "held", "overrun")
@@ -162,6 +175,17 @@ MOVE_KEY = updating(
     echo=3,
 )
 """A key that is free again passes to another call only from the one that had it when it was judged."""
+CHANGE_KEY = updating("reservation", "credential_id = ?, charged = ?", "id = ? AND state = 'held'", "ttt", echo=2)
+"""The hold of a call goes on with another credential."""
+ATTEMPT = inserting(
+    "call_attempt",
+    ("reservation_id", "place", "credential_id", "started_at", "ended_at", "status", "outcome"),
+    "tntnnnt",
+)
+USED_OF_LATE = reading(
+    "SELECT credential_id, count(*) AS calls FROM reservation WHERE access_id = ? AND admitted_at > ? GROUP BY credential_id",
+    "tn",
+)
 
 _LIVE = ", ".join(f"'{state.value}'" for state in sources(GrantEvent.FREEZE))
 FREEZE = updating(

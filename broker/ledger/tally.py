@@ -124,6 +124,16 @@ class Tallies:
             raise LookupError("a call is charged to no money")
         return tightest.left, told.held
 
+    def shift(self, old: Iterable[CounterKey], new: Iterable[CounterKey], hold: int) -> None:
+        """A hold, and its request, go from some counters to others."""
+        for keys, sign in ((old, -1), (new, 1)):
+            for key in keys:
+                tally = self.touched[key] = self._kept[key]
+                if sign < 0:
+                    tally.end(hold if key[2] == MONEY else 1, 0, 0)
+                else:
+                    tally.held += hold if key[2] == MONEY else 1
+
     def book(self, charged: Iterable[CounterKey], hold: int, settled: Settled, *, ran: bool) -> None:
         for key in charged:
             tally = self.touched[key] = self._kept[key]

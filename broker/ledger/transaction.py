@@ -1,19 +1,22 @@
 """One transaction of the books: endings first, since they give back what admissions may take."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from broker.core.errors import BrokerError, CallRefused, Unavailable
 from broker.core.left import Left
 from broker.core.money import MAX_MONEY, MicroUSD
-from broker.ledger.ask import Ask, Reservation
+from broker.ledger.ask import Ask, GoOn, Reservation, WentOn
 from broker.ledger.charges import Charge, counters_of, exhausted, figures_of, tightest
 from broker.ledger.frozen import freeze
+from broker.ledger.going_on import GoingOn
 from broker.ledger.idempotency import Repeats
 from broker.ledger.judge import Demand, Plan, check_state, covering, foremost, plan
 from broker.ledger.keys import CounterKey
 from broker.ledger.late import end_late, held_of
 from broker.ledger.memory import Memory
+from broker.ledger.pool import awake, ordered
 from broker.ledger.rates import Rates, limited
 from broker.ledger.ready import Ready, make_ready, use_of
 from broker.ledger.settle import Close, Ended, Held, Settled
@@ -21,8 +24,8 @@ from broker.ledger.standing import Allowance, Standing
 from broker.ledger.statements import END, HOLD, RESERVATIONS
 from broker.store.steps import Steps
 
-Operation = Ask | Close
-Answer = Reservation | Settled | Exception
+Operation = Ask | Close | GoOn
+Answer = Reservation | Settled | WentOn | Exception
 
 _End = tuple[int, Close, Held, Ended]
 """An ending with its place among the operations, what was held, and what it comes to."""
@@ -66,12 +69,18 @@ class Transaction:
         asks = [(place, op) for place, op in enumerate(self._operations) if isinstance(op, Ask)]
         late = (yield from self._end(closes)) if closes else []
         known, wishes = (yield from self._hear(asks)) if asks else ([], [])
+        goings = [(place, op) for place, op in enumerate(self._operations) if isinstance(op, GoOn)]
         keys = [key for _, _, each, _ in self._ended for key in each.charged]
         keys += [key for _, _, ready in known for key in ready.charged]
         keys += [key for wish in wishes for _, limits in wish.found for key in limits]
         yield from self._load(keys)
         yield from self._book()
         yield from self._end_late(late)
+        if goings:
+            going = GoingOn(self._memory, self._load, self._tallies, self._began, self._now)
+            answers = yield from going.each(goings, {each[1].reservation_id for each in self._ended})
+            for place, answer in answers:
+                self._answers[place] = answer
         yield from self._admit(known, wishes)
         yield from self._tallies.write(self._now)
         if self._rows:
@@ -162,7 +171,7 @@ class Transaction:
         try:
             found = self._memory.standings.get(ask.jti)
             standing = check_state(None if found is None else found.at(self._now))
-            allowances = covering(standing, ask.demand)
+            allowances = awake(covering(standing, ask.demand), self._now)
             charges = [(each, counters_of(standing, each, self._now)) for each in allowances]
             wishes.append(_Wish(place, ask, standing, charges))
         except Exception as error:  # of one call, and no other in this transaction
@@ -204,6 +213,7 @@ class Transaction:
         if ask.key is not None and (repeated := self._repeats.judge(ask.key)) is not None:
             return repeated
         found = [(each, [Charge(k, tallies.open(k, limit)) for k, limit in keys.items()]) for each, keys in wish.found]
+        found = yield from ordered(found, ask.demand.conversation, self._pending, self._now)
         refusals = {}
         for allowance, charges, planned in _tries(found, ask.demand):
             answer = planned if isinstance(planned, CallRefused) else _over(charges, planned, ask.demand)
@@ -230,7 +240,7 @@ class Transaction:
     def _made_ready(self, wish: _Wish, allowance: Allowance, charges: list[Charge]) -> Ready:
         charged = [charge.key for charge in charges]
         ready = make_ready(wish.standing, allowance, wish.ask.demand, charged, self._now)
-        if len(wish.found) == 1:
+        if len(wish.found) == 1 and not allowance.pooled:
             self._memory.ready[use_of(wish.ask)] = ready
         return ready
 
@@ -252,8 +262,11 @@ class Transaction:
         return Reservation(
             ask.id, ask.jti, price, ready.grant_id, allowance.access_id, allowance.credential, hold, planned.output_max,
             MicroUSD(left), MicroUSD(held), self._now, allowance.ends_at, self._memory.changes,
-            self._rates.left(allowance), demand.wish in allowance.actions,
+            self._rates.left(allowance), demand.wish in allowance.actions, allowance.pooled,
         )  # fmt: skip
+
+    def _pending(self, access_id: str) -> Counter[str]:
+        return Counter(str(row[5]) for row in self._rows if row[2] == access_id)
 
     def _load(self, keys: Iterable[CounterKey]) -> Steps[None]:
         """Each counter once in a transaction: what was judged since is not in the database yet."""

@@ -7,7 +7,7 @@ from broker.core.errors import BrokerError, CallRefused, Unavailable
 from broker.core.extras import NO_EXTRAS, Extras
 from broker.core.left import Left, RateLeft
 from broker.core.usage import Usage
-from broker.ledger.ask import Ask, IdempotencyKey, Reservation
+from broker.ledger.ask import Ask, Failed, GoOn, IdempotencyKey, Reservation, WentOn
 from broker.ledger.judge import Demand
 from broker.ledger.settle import Close, Ending, Settled, read_price
 from broker.ledger.transaction import Answer, Operation
@@ -16,7 +16,7 @@ Plain = tuple[Any, ...]
 
 _TOKENS = len(Usage._fields) - 1
 
-RESERVED, SETTLED, REFUSED, UNAVAILABLE, BROKE = range(5)
+RESERVED, SETTLED, REFUSED, UNAVAILABLE, BROKE, WENT_ON = range(6)
 
 
 def ask_to_plain(ask: Ask) -> Plain:
@@ -24,13 +24,13 @@ def ask_to_plain(ask: Ask) -> Plain:
     return (
         ask.id, ask.jti, ask.boot_id, d.provider, d.model, d.action, d.extra_actions, d.input_bound, d.own_output,
         d.model_output, d.choices, d.covers_reasoning, d.streamed, d.price.text, d.unbounded,
-        d.credential_id, d.wish, None if ask.key is None else tuple(ask.key),
+        d.credential_id, d.wish, d.conversation, None if ask.key is None else tuple(ask.key),
     )  # fmt: skip
 
 
 def ask_of(plain: Plain) -> Ask:
-    reservation_id, jti, boot_id, *demand, price, unbounded, credential_id, wish, key = plain
-    asked = Demand._make((*demand, read_price(price), unbounded, credential_id, wish))
+    reservation_id, jti, boot_id, *demand, price, unbounded, credential_id, wish, conversation, key = plain
+    asked = Demand._make((*demand, read_price(price), unbounded, credential_id, wish, conversation))
     return Ask(reservation_id, jti, asked, boot_id, None if key is None else IdempotencyKey._make(key))
 
 
@@ -54,13 +54,26 @@ def close_of(plain: Plain) -> Close:
     return Close(reservation_id, Ending(mark, outcome, None if usage is None else _usage_of(usage), status, reached))
 
 
+def go_on_to_plain(operation: GoOn) -> Plain:
+    *parts, failed = operation
+    credential, *rest = failed
+    return *parts, (tuple(credential), *rest)
+
+
+def go_on_of(plain: Plain) -> GoOn:
+    *parts, (credential, *failed) = plain
+    return GoOn._make((*parts, Failed._make((SealedKey._make(credential), *failed))))
+
+
 def answer_to_plain(answer: Answer) -> Plain:
     if isinstance(answer, Reservation):
         # Who asked knows its id, its token and its price.
-        _, _, _, grant_id, access_id, credential, *figures, rate, has_wish = answer
-        return RESERVED, grant_id, access_id, tuple(credential), *figures, _plain(rate), has_wish
+        _, _, _, grant_id, access_id, credential, *figures, rate, has_wish, pooled = answer
+        return RESERVED, grant_id, access_id, tuple(credential), *figures, _plain(rate), has_wish, pooled
     if isinstance(answer, Settled):
         return SETTLED, *answer
+    if isinstance(answer, WentOn):
+        return WENT_ON, tuple(answer.credential)
     if isinstance(answer, CallRefused):
         left = None if answer.left is None else (*answer.left[:2], _plain(answer.left.rate))
         return REFUSED, answer.code, answer.description, answer.retry_after, answer.extra, answer.detail, left
@@ -76,6 +89,8 @@ def answer_of(plain: Plain, operation: Operation) -> Answer:
         return _reservation_of(operation, *parts)
     if kind == SETTLED:
         return Settled(*parts)
+    if kind == WENT_ON:
+        return WentOn(SealedKey._make(parts[0]))
     if kind == REFUSED:
         return _refusal_of(*parts)
     return Unavailable(detail=parts[0]) if kind == UNAVAILABLE else BrokerError(detail=str(parts[0]))
@@ -100,7 +115,7 @@ def _rate_of(plain: Plain | None) -> RateLeft | None:
 
 
 def _reservation_of(ask: Ask, grant_id: str, access_id: str, credential: Plain, *figures: Any) -> Reservation:
-    *rest, rate, has_wish = figures
+    *rest, rate, has_wish, pooled = figures
     ours = (ask.id, ask.jti, ask.demand.price)
     left = _rate_of(rate)
-    return Reservation._make((*ours, grant_id, access_id, SealedKey._make(credential), *rest, left, has_wish))
+    return Reservation._make((*ours, grant_id, access_id, SealedKey._make(credential), *rest, left, has_wish, pooled))

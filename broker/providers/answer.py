@@ -70,6 +70,12 @@ class Answer:
             pieces.append(piece)
         return b"".join(pieces)
 
+    def unread(self, piece: bytes) -> None:
+        """What was read is read again."""
+        if piece:
+            self.pieces.insert(0, piece)
+            self.size += len(piece)
+
     async def close(self) -> None:
         if not self.ended and self.error is None:
             self._hang_up()

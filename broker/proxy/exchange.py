@@ -15,13 +15,15 @@ from broker.ledger.reserve import Reservation, Reserver
 from broker.ledger.settle import Close, Ending, Settled, price_of
 from broker.ops.log import logger
 from broker.providers.client import Headers, ProviderClient
+from broker.providers.fault import Fault
+from broker.proxy.attempts import Attempts
 from broker.proxy.authenticate import Principal
 from broker.proxy.channel import Channel, Head
-from broker.proxy.forward import Forwarding, Sent, Work
+from broker.proxy.forward import Sent, Work
 from broker.proxy.kept import KeptObjects
 from broker.proxy.left import budget_header, left_headers, rate_headers
 from broker.proxy.refuse import Refuser, refused
-from broker.proxy.reply import Reply, no_key, no_vault
+from broker.proxy.reply import Reply
 from broker.proxy.running import Running
 
 log = logger("proxy")
@@ -30,8 +32,8 @@ DRAIN_SECONDS = 10.0
 """How long a call whose app has left is read on for its true usage."""
 
 OpenKey = Callable[[SealedKey], Secret | None]
-KeyJudged = Callable[[SealedKey, str], None]
-"""Notes what a provider said of a key by how it answered: working or refused."""
+KeyJudged = Callable[[SealedKey, str, Fault | None], None]
+"""Notes what a provider said of a key by how it answered, working or refused; a key with a fault rests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,13 @@ class Exchange:
         self._once = once
         self._forwarding: asyncio.Task[object] | None = None
         """The task of this call while it may be cut: between its reservation and its ending."""
+        self._attempts: Attempts | None = None
         self._cut: CallRefused | None = None
+
+    @property
+    def credential_id(self) -> str:
+        """Of the key that it runs on, once it does."""
+        return "" if self._attempts is None else self._attempts.credential.id
 
     def cut(self, why: CallRefused) -> None:
         """Ends a running call: its provider's connection is closed at once, its app is told why."""
@@ -109,25 +117,25 @@ class Exchange:
             self._means.running.remove(reservation.id)
 
     async def _forward(self, reservation: Reservation, sent: Sent | None, cut: CallRefused | None) -> Reply:
-        keeper = self._means.kept.keeper(reservation, self._work.provider.name, self._work.reading)
-        forwarding = Forwarding(self._means.client, self._work, self.channel, self._means.silence, reservation, keeper)
+        attempts = Attempts(self._means, self._work, self.channel, reservation, self.demand.conversation)
+        self._attempts = attempts
         self._forwarding = asyncio.current_task()
         if self.channel.left:
             self._end_soon()  # it left while the books were waited for, and what was set then may be over
         if cut is not None:
             self.cut(cut)
         try:
-            return await self._attempt(forwarding, reservation, sent)
+            return await attempts.run(sent)
         except asyncio.CancelledError:
             if self._cut is None:
                 raise
             outcome = "client_left" if self.channel.left else self._cut.code
-            return Reply(forwarding.ending_if_cut(outcome), refusal=self._cut)
+            return Reply(attempts.ending_if_cut(outcome), refusal=self._cut)
         except Exception as error:
             # Its message may quote what it choked on, even the key.
             log.exception("call.broke", reservation=reservation.id, exc_info=error)
             broke = CallRefused("unavailable", Unavailable.description)
-            return Reply(forwarding.ending_if_cut("broker_error"), refusal=broke)
+            return Reply(attempts.ending_if_cut("broker_error"), refusal=broke)
         finally:
             self._end_of_cuts()
 
@@ -137,31 +145,6 @@ class Exchange:
             while self._forwarding.cancelling():
                 self._forwarding.uncancel()
             self._forwarding = None
-
-    async def _attempt(self, forwarding: Forwarding, reservation: Reservation, sent: Sent | None) -> Reply:
-        if sent is not None:
-            return await forwarding.go_on(sent)
-        try:
-            key = self._means.open_key(reservation.credential)
-        except Unavailable as error:
-            return no_vault(error)
-        if key is None:
-            return no_key()
-        reading = self._work.reading
-        render = reading.render_kept if reading.render_kept and reservation.has_wish else reading.render
-        try:
-            body = render(reservation.output_max)
-        except CallRefused as refusal:
-            return Reply(Ending("not_run", refusal.code, reached=False), refusal=refusal)
-        reply = await forwarding.run(key, body)
-        self._judge_key(reservation.credential, reply)
-        return reply
-
-    def _judge_key(self, credential: SealedKey, reply: Reply) -> None:
-        """Only what is news is written: a refused key must not cost a write a call."""
-        said = "refused" if reply.key_refused else "working" if reply.ending.outcome == "ok" else credential.state
-        if said != credential.state:
-            self._means.key_judged(credential, said)
 
     async def _finish(self, reservation: Reservation, reply: Reply) -> None:
         """Hands the ending to the books and answers: a read that comes after the answer waits for what was handed in."""

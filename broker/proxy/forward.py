@@ -3,6 +3,7 @@
 from collections.abc import Awaitable
 from typing import NamedTuple
 
+from broker.core.clock import Clock
 from broker.core.errors import CallRefused
 from broker.core.secret import Secret
 from broker.core.strict_json import JSONValue, NotStrict, loads_answer
@@ -12,10 +13,12 @@ from broker.ledger.settle import Ending
 from broker.providers.check import credential_headers
 from broker.providers.client import Answer, Broken, Headers, NotReached, Progress, ProviderClient, TimedOut
 from broker.providers.dialect import Dialect, Endpoint, Meter, Reading
+from broker.providers.fault import UNWELL, Fault, fault_of, status_in_stream
 from broker.providers.registry import Provider
 from broker.providers.sse import EventSplitter, TooLong
 from broker.proxy.answer import KeyGuard, is_media_type, passed_headers, scrub, scrub_event
 from broker.proxy.channel import Channel, Head
+from broker.proxy.first_event import first_event
 from broker.proxy.kept import Keeper
 from broker.proxy.left import budget_header, rate_headers
 from broker.proxy.reply import Reply, by_usage, failed, not_noted, read_whole
@@ -67,7 +70,7 @@ class Forwarding:
 
     def __init__(
         self, client: ProviderClient, work: Work, channel: Channel, patience: float, reservation: Reservation,
-        keeper: Keeper | None,
+        keeper: Keeper | None, clock: Clock,
     ) -> None:  # fmt: skip
         self._client = client
         self._work = work
@@ -75,6 +78,7 @@ class Forwarding:
         self._patience = patience
         self._reservation = reservation
         self._keeper = keeper
+        self._clock = clock
         self._meter: Meter = work.endpoint.meter(wants_usage=work.reading.wants_usage)
         self._progress = Progress()
         self._status = 0
@@ -102,7 +106,8 @@ class Forwarding:
         try:
             answer = await asked
         except NotReached as error:
-            return failed(Ending("not_run", "unreachable", reached=False), "provider_error", error)
+            unreachable = failed(Ending("not_run", "unreachable", reached=False), "provider_error", error)
+            return unreachable._replace(fault=Fault(UNWELL))
         except TimedOut as error:
             return failed(Ending("estimated", "timed_out"), "provider_timeout", error)
         except Broken as error:
@@ -146,11 +151,24 @@ class Forwarding:
             return failed(Ending("estimated", "garbage", status=answer.status), "provider_error")
         mark = "not_run" if answer.status in _DID_NOT_RUN else "estimated"
         ending = Ending("not_run" if mark == "not_run" else "estimated", "provider_refused", status=answer.status)
-        if answer.status == 401:
+        fault = fault_of(answer.status, answer.headers, parsed, self._clock()) if mark == "not_run" else None
+        return self._refused(ending, answer, parsed, key, fault)
+
+    def _refused(self, ending: Ending, answer: Answer, parsed: JSONValue, key: Secret, fault: Fault | None) -> Reply:
+        if fault is not None and fault.cause == "refused":
             refusal = CallRefused("provider_key_unavailable", "The provider refuses the key behind this access.")
-            return Reply(ending, refusal=refusal, key_refused=True)
+            return Reply(ending, refusal=refusal, fault=fault)
         headers = [(b"content-type", b"application/json"), *passed_headers(answer.headers, key)]
-        return Reply(ending, Head(answer.status, headers, scrub(parsed, key)))
+        return Reply(ending, Head(ending.status, headers, scrub(parsed, key)), fault=fault)
+
+    async def _refused_at_once(self, answer: Answer, key: Secret) -> Reply | None:
+        """A stream that begins with an error has not run: where other keys are, the app need not learn of it."""
+        parsed = await first_event(answer)
+        status = status_in_stream(parsed) if self._work.dialect.is_error(parsed) else 0
+        fault = fault_of(status, answer.headers, parsed, self._clock())
+        if fault is None:
+            return None
+        return self._refused(Ending("not_run", "provider_refused", status=status), answer, parsed, key, fault)
 
     def _given(self, answer: Answer) -> bytes:
         """The media type of an answer that is neither JSON nor events, if it is one that may come here."""
@@ -179,6 +197,8 @@ class Forwarding:
         self._channel.give_head(Head(200, [*headers, *limits]))
 
     async def _stream(self, answer: Answer, key: Secret) -> Reply:
+        if self._reservation.pooled and (refused := await self._refused_at_once(answer, key)) is not None:
+            return refused
         self._begin(answer, b"text/event-stream; charset=utf-8", key)
         guard, splitter = KeyGuard(key), EventSplitter()
         async for arrived in answer.chunks():

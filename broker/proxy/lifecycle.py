@@ -18,6 +18,7 @@ from broker.ledger.sweep import sweep
 from broker.ops.log import logger
 from broker.prices.book import PriceBook
 from broker.providers.client import ProviderClient
+from broker.providers.fault import Fault
 from broker.providers.registry import Registry
 from broker.proxy.authenticate import Verify
 from broker.proxy.exchange import Means
@@ -31,8 +32,9 @@ from broker.proxy.proven import Prover
 from broker.proxy.refuse import Refuser
 from broker.proxy.running import LOOK_SECONDS, Running
 from broker.settings import Settings
-from broker.store import changes, credentials, grant_requests
+from broker.store import changes, credentials, grant_requests, quarantine
 from broker.store.database import Database
+from broker.store.steps import run_steps
 from broker.vault.credentials import open_credential
 from broker.vault.vault import Vault
 
@@ -138,19 +140,23 @@ class ProxyService:
         await sweep(self._db, self._books, self._clock)
         await self._db.write(lambda tx: grant_requests.erase_ended_codes(tx, self._clock()))
 
-    def _key_judged(self, row: SealedKey, said: str) -> None:
-        task = asyncio.create_task(self._mark(row, said))
+    def _key_judged(self, row: SealedKey, said: str, fault: Fault | None) -> None:
+        task = asyncio.create_task(self._mark(row, said, fault))
         self._marking.add(task)
         task.add_done_callback(self._marking.discard)
 
-    async def _mark(self, row: SealedKey, said: str) -> None:
+    async def _mark(self, row: SealedKey, said: str, fault: Fault | None) -> None:
         """Its owner sees it on the key's card and on the pages of the grants that use it."""
 
         async def work(tx: AsyncSession) -> None:
             now = self._clock()
             # Several calls may have learnt the same at once.
-            if await credentials.mark(tx, row, said, now):
+            if said != row.state and await credentials.mark(tx, row, said, now):
                 await record(tx, now, f"credential.{said}", SYSTEM, row.id, provider=row.provider)
+            if fault is not None:
+                await run_steps(await tx.connection(), quarantine.rest(row, fault.cause, fault.until, now))
+            elif said == "working" and row.rests_until > now:
+                await quarantine.end(tx, row.id)
 
         with suppress(BrokerError):
             await self._db.write(work)

@@ -17,6 +17,7 @@ from broker.providers.anthropic import Anthropic
 from broker.providers.azure import Azure
 from broker.providers.client import Headers
 from broker.providers.cohere import Cohere
+from broker.providers.conversation import conversation_of
 from broker.providers.dialect import Dialect, Reading
 from broker.providers.google import Google
 from broker.providers.mistral import Mistral
@@ -126,8 +127,9 @@ class Proxy:
         path = own_path + (dialect.query if has_body else paging)(scope["query_string"])
         credential_id = ""
         try:
+            body = parse_body(raw) if raw and in_parts is None else {}
             if in_parts is None:
-                reading = endpoint.read(parse_body(raw) if raw else {}, len(raw), provider, path)
+                reading = endpoint.read(body, len(raw), provider, path)
             else:
                 form = parse_form(raw, fields[b"content-type"], in_parts.form)
                 reading = in_parts.read_form(form, len(raw), provider, path)
@@ -141,10 +143,10 @@ class Proxy:
         once = None if key is None else key_in(principal.grant_id, key, asked, raw)
         work = Work(provider, dialect, endpoint, reading, dialect.headers(headers), credential_id)
         self.usual.remember(scope, principal, work, path)
-        return self._begin(principal, work, once)
+        return self._begin(principal, work, self._demand(work, conversation_of(body, headers)), once)
 
-    def _begin(self, principal: Principal, work: Work, once: IdempotencyKey | None) -> Exchange:
-        exchange = Exchange(self._means, principal, work, self._demand(work), once)
+    def _begin(self, principal: Principal, work: Work, demand: Demand, once: IdempotencyKey | None) -> Exchange:
+        exchange = Exchange(self._means, principal, work, demand, once)
         self._start(exchange.run(), principal, work)
         return exchange
 
@@ -159,7 +161,7 @@ class Proxy:
         if refusal is not None:
             self._noted.note(principal, work.provider.name, work.reading, refusal)
 
-    def _demand(self, work: Work) -> Demand:
+    def _demand(self, work: Work, conversation: int) -> Demand:
         reading, name = work.reading, work.provider.name
         return Demand(
             provider=name,
@@ -176,6 +178,7 @@ class Proxy:
             unbounded=reading.unbounded,
             credential_id=work.credential_id,
             wish=reading.wish,
+            conversation=conversation,
         )
 
     def _price(self, provider: str, reading: Reading) -> Price:

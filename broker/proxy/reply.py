@@ -9,6 +9,7 @@ from broker.core.usage import Usage
 from broker.ledger.settle import Ending
 from broker.providers.client import Answer
 from broker.providers.dialect import Endpoint
+from broker.providers.fault import MISSING, Fault
 from broker.proxy.answer import is_media_type, passed_headers
 from broker.proxy.channel import Head
 
@@ -19,7 +20,8 @@ class Reply(NamedTuple):
     ending: Ending
     head: Head | None = None
     refusal: CallRefused | None = None
-    key_refused: bool = False
+    fault: Fault | None = None
+    """Why another key may do better, if it may; then nothing has run and the app was told nothing."""
     goes_on: bool = False
     """Whether the provider works on after its answer: the hold is settled when that has ended."""
 
@@ -52,7 +54,7 @@ def not_noted() -> CallRefused:
 
 def no_key() -> Reply:
     refusal = CallRefused("provider_key_unavailable", "The provider key behind this access is missing.")
-    return Reply(Ending("not_run", "no_key", reached=False), refusal=refusal)
+    return Reply(Ending("not_run", "no_key", reached=False), refusal=refusal, fault=Fault(MISSING))
 
 
 def no_vault(error: Unavailable) -> Reply:

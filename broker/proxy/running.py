@@ -4,7 +4,7 @@ from typing import Protocol
 
 from broker.core.clock import Clock
 from broker.core.errors import CallRefused, Unavailable
-from broker.ledger.judge import Demand, check_state, covering, invalid_token
+from broker.ledger.judge import Demand, check_state, covering, invalid_token, key_unavailable
 from broker.ledger.lease import Lease
 from broker.ledger.standing import read_standings
 from broker.store import changes
@@ -21,6 +21,10 @@ class Call(Protocol):
     ends_at: int
     changes: int
     """The counter of changes that it was judged at last."""
+
+    @property
+    def credential_id(self) -> str:
+        """Of the key that it runs on; empty until it does."""
 
     def cut(self, why: CallRefused) -> None: ...
 
@@ -74,7 +78,9 @@ class Running:
                 call.cut(refusal)
                 continue
             own = [allowance for allowance in allowed if allowance.access_id == call.access_id]
-            if own:
-                call.ends_at = own[0].ends_at
-            else:
+            if not own:
                 call.cut(invalid_token())
+            elif call.credential_id not in {"", *(each.credential.id for each in own[0].by_key)}:
+                call.cut(key_unavailable())
+            else:
+                call.ends_at = own[0].ends_at

@@ -55,7 +55,7 @@ class Straight:
 
     __slots__ = (
         "_answer", "_ask", "_calls", "_complete", "_ending", "_key", "_means", "_principal", "_request", "_reservation",
-        "_start", "_work", "access_id", "changes", "demand", "ends_at", "jti",
+        "_start", "_work", "access_id", "changes", "credential_id", "demand", "ends_at", "jti",
     )  # fmt: skip
 
     def __init__(
@@ -136,6 +136,7 @@ class Straight:
         self._reservation, self._key, self._answer = reservation, key, answer
         answer.news = self._news
         self.access_id, self.ends_at, self.changes = reservation.access_id, reservation.ends_at, reservation.changes
+        self.credential_id = reservation.credential.id
         means.running.add(reservation.id, self)
         return True
 

@@ -8,6 +8,7 @@ from starlette.types import Scope
 
 from broker.ledger.judge import Demand
 from broker.providers.client import Headers, Start, start
+from broker.providers.conversation import conversation_of
 from broker.providers.dialect import Dialect, Endpoint, Reading
 from broker.providers.registry import Provider
 from broker.proxy.authenticate import Principal
@@ -46,7 +47,7 @@ class Usual(NamedTuple):
 class UsualCalls:
     """Remembers heads, and begins calls by them."""
 
-    def __init__(self, means: Means, demand: Callable[[Work], Demand], complete: Complete, max_body: int) -> None:
+    def __init__(self, means: Means, demand: Callable[[Work, int], Demand], complete: Complete, max_body: int) -> None:
         self._means = means
         self._demand = demand
         self._complete = complete
@@ -77,11 +78,12 @@ class UsualCalls:
         if generation != self._generation or self._means.clock() >= principal.until or len(raw) > self._max_body:
             return False
         try:
-            reading = endpoint.read(parse_body(raw), len(raw), provider, path)
+            body = parse_body(raw)
+            reading = endpoint.read(body, len(raw), provider, path)
             if not _is_straight(reading, path):
                 return False
             work = Work(provider, dialect, endpoint, reading, headers)
-            demand = self._demand(work)
+            demand = self._demand(work, conversation_of(body, []))
             Straight(self._means, principal, work, demand, address, request, self.calls, self._complete).begin()
         except Exception:  # whatever it is, the complete way meets it again, and has words for it
             return False

@@ -14,6 +14,7 @@ from broker.core.clock import Clock
 from broker.core.errors import CannotStart
 from broker.ops.log import logger
 from broker.serve import control
+from broker.serve.apart import apart
 from broker.serve.birth import Born, fork, send_home, start_anew
 from broker.serve.child import Child
 from broker.serve.http import BACKLOG
@@ -41,27 +42,33 @@ def run_until_told(settings: Settings, clock: Clock) -> int:
     # Before the lock is taken, which whoever is forked later would hold, too.
     brood = fork(settings.workers, partial(work, settings))
     try:
-        return uvloop.run(_run(settings, clock, brood))
+        lock = lock_folder(settings)
+        try:
+            setup_code = apart(partial(_prepared, settings, clock))
+            return uvloop.run(_run(settings, clock, brood, setup_code))
+        finally:
+            lock.release()
     finally:
         send_home(brood)
 
 
-async def _run(settings: Settings, clock: Clock, brood: list[Born]) -> int:
-    lock = lock_folder(settings)
+def _prepared(settings: Settings, clock: Clock) -> str:
+    """The setup code, or nothing."""
+    setup_code = asyncio.run(prepare(settings, clock, environment()))
+    return "" if setup_code is None else setup_code.reveal()
+
+
+async def _run(settings: Settings, clock: Clock, brood: list[Born], setup_code: str) -> int:
+    listening = _listen(settings)
+    bound = settings.model_copy(update={"port": listening.getsockname()[1]})
+    if setup_code:
+        _say(f"SETUP CODE  {setup_code}")
+    scribe = None if settings.is_on_postgresql else Scribe(settings, clock)
     try:
-        setup_code = await prepare(settings, clock, environment())
-        listening = _listen(settings)
-        bound = settings.model_copy(update={"port": listening.getsockname()[1]})
-        if setup_code is not None:
-            _say(f"SETUP CODE  {setup_code.reveal()}")
-        scribe = None if settings.is_on_postgresql else Scribe(settings, clock)
-        try:
-            return await _Parent(bound, brood, listening, scribe).run()
-        finally:
-            if scribe is not None:
-                await scribe.close()
+        return await _Parent(bound, brood, listening, scribe).run()
     finally:
-        lock.release()
+        if scribe is not None:
+            await scribe.close()
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -62,14 +63,22 @@ class Database:
         """What has to be written before anything is read: what was done here is what is read here."""
         self.before_close: list[Callable[[], Awaitable[None]]] = []
         self.is_postgres = is_postgresql(url)
-        if self.is_postgres:
-            self._writer = postgresql_engine(url, busy_ms=busy_ms, pool_size=1)
-            self._reader = postgresql_engine(url, read_only=True, busy_ms=busy_ms, pool_size=READERS)
-        else:
-            self._writer = sqlite_engine(url, "BEGIN IMMEDIATE", self.pragmas, pool_size=1)
-            self._reader = sqlite_engine(url, "BEGIN", [*self.pragmas, "PRAGMA query_only=ON"], pool_size=READERS)
         self._glance = Glance(url)
         self._tasks: set[asyncio.Task[Any]] = set()
+
+    # Made when they are used: the process that keeps the books has a connection of its own, and needs neither.
+
+    @cached_property
+    def _writer(self) -> AsyncEngine:
+        if self.is_postgres:
+            return postgresql_engine(self.url, busy_ms=self.busy_ms, pool_size=1)
+        return sqlite_engine(self.url, "BEGIN IMMEDIATE", self.pragmas, pool_size=1)
+
+    @cached_property
+    def _reader(self) -> AsyncEngine:
+        if self.is_postgres:
+            return postgresql_engine(self.url, read_only=True, busy_ms=self.busy_ms, pool_size=READERS)
+        return sqlite_engine(self.url, "BEGIN", [*self.pragmas, "PRAGMA query_only=ON"], pool_size=READERS)
 
     def is_free(self) -> bool:
         """Whether it is nobody's turn to write, here where turns are given."""
@@ -109,8 +118,8 @@ class Database:
         if self._tasks:
             await asyncio.wait(self._tasks)
         self._glance.close()
-        await self._writer.dispose()
-        await self._reader.dispose()
+        for engine in {"_writer", "_reader"} & vars(self).keys():
+            await vars(self)[engine].dispose()
 
     async def _apart(self, running: Awaitable[T]) -> T:
         # Measured: a cancelled aiosqlite transaction may have committed although its caller saw CancelledError.

@@ -1,16 +1,17 @@
 """Grant requests, grants and their accesses, and the tokens that carry them."""
 
 from sqlalchemy import Index, UniqueConstraint
-from sqlalchemy import text as sql
 from sqlmodel import SQLModel
 
 from broker.core.access import DETAILS_TYPES, PERIODS, TYPE
 from broker.core.grant import GrantState, RequestState
-from broker.store.columns import STRICT, check, flag, number, one_of, text
+from broker.store.columns import STRICT, check, flag, number, one_of, partial, text
 
 ORIGINS = ("consent", "operator")
 REQUEST_KINDS = ("code", "device")
 MANAGEMENT_ACTIONS = ("", "create", "replace", "merge")
+STRATEGIES = ("priority", "round_robin", "least_used", "affinity")
+"""By which of its keys an access goes on where it has several."""
 
 SEALED = "sealed_code <> ''"
 """Of a grant request with a copy of its code that the done page may still show."""
@@ -27,7 +28,7 @@ class GrantRequest(SQLModel, table=True):
         one_of("details_type", DETAILS_TYPES),
         check("(state = 'approved') = (grant_id IS NOT NULL)", "approved_has_grant"),
         # Looked for every few seconds, and never more than the codes of one minute.
-        Index("ix_grant_request_sealed", "id", sqlite_where=sql(SEALED), postgresql_where=sql(SEALED)),
+        partial("ix_grant_request_sealed", "id", where=SEALED),
         STRICT,
     )
 
@@ -99,6 +100,7 @@ class Access(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("grant_id", "position"),
         one_of("budget_per", PERIODS),
+        one_of("strategy", ["", *STRATEGIES]),
         check("budget >= 0 AND position >= 0", "not_negative"),
         STRICT,
     )
@@ -125,6 +127,8 @@ class Access(SQLModel, table=True):
     purpose: str = text(default="")
     created_at: int = number()
     ended_at: int | None = number(default=None, nullable=True)
+    strategy: str = text(default="", sa_column_kwargs={"server_default": ""})
+    """One of STRATEGIES where it has spare keys; empty while its credential is the only one."""
 
 
 class Code(SQLModel, table=True):

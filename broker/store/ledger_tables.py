@@ -4,7 +4,7 @@ from sqlalchemy import Index
 from sqlalchemy import text as sql
 from sqlmodel import SQLModel
 
-from broker.store.columns import STRICT, check, flag, number, one_of, text
+from broker.store.columns import STRICT, check, flag, number, one_of, partial, text
 
 SCOPES = ("access", "token", "credential", "tier", "provider")
 MEASURES = ("money", "requests")
@@ -66,11 +66,9 @@ class Reservation(SQLModel, table=True):
         check("state <> 'released' OR cost = 0", "released_costs_nothing"),
         # Every call writes to every index: this one leads to all that is asked of a grant's rows.
         Index("ix_reservation_access_id_admitted_at", "access_id", "admitted_at"),
-        Index(
-            "ix_reservation_failed", "access_id", "admitted_at", sqlite_where=sql(FAILED), postgresql_where=sql(FAILED)
-        ),
+        partial("ix_reservation_failed", "access_id", "admitted_at", where=FAILED),
         # Few rows are held at once: counting them and sweeping them must not read the whole ledger.
-        Index("ix_reservation_held", "access_id", sqlite_where=sql(RUNNING), postgresql_where=sql(RUNNING)),
+        partial("ix_reservation_held", "access_id", where=RUNNING),
         STRICT,
     )
 

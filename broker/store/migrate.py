@@ -10,12 +10,12 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlmodel import SQLModel
 
-from broker.store import grant_tables, ledger_tables, limit_tables, object_tables, tables
+from broker.store import grant_tables, ledger_tables, limit_tables, object_tables, pool_tables, tables
 from broker.store.engines import postgresql_engine
 
 SCRIPTS = Path(__file__).parent / "migrations"
 METADATA = SQLModel.metadata
-TABLE_MODULES = (tables, grant_tables, ledger_tables, limit_tables, object_tables)
+TABLE_MODULES = (tables, grant_tables, ledger_tables, limit_tables, object_tables, pool_tables)
 """Named so that importing this module is importing every table."""
 
 TURN_MS = 60_000

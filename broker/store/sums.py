@@ -1,18 +1,16 @@
 """Sums that grow by addition: rows are added to what stands under their key, or begin it."""
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 from sqlalchemy import Select, Table, case
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
-
-_INSERT: Mapping[str, Any] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 
 
 def inserts(dialect: str) -> Any:
     """What makes an INSERT that knows what to do when a row is there already."""
-    return _INSERT[dialect]
+    return import_module(f"sqlalchemy.dialects.{dialect}").insert  # what is not used takes no memory
 
 
 async def add(

@@ -23,6 +23,7 @@ class FakeCall:
     demand: Demand
     ends_at: int
     changes: int = 0
+    credential_id: str = ""
     cuts: list[str] = field(default_factory=list)
 
     def cut(self, why: CallRefused) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Broker, refused, rows
-from tests.cli.test_grant import WHOLE
+from tests.cli.stage import WHOLE
 
 _PERSON = "(SELECT id FROM user)"
 

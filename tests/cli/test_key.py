@@ -120,3 +120,19 @@ def test_a_server_that_wants_no_key_gets_a_word_that_nobody_knows(broker: Broker
 def test_that_the_server_is_there_is_checked_all_the_same(broker: Broker, local: str) -> None:
     told = broker("key", "add", "--provider", local, "--no-key")
     assert refused(told, "Local refused this key, so it was not saved.")
+
+
+def test_a_key_that_its_provider_takes_rests_no_longer(
+    broker: Broker, local: str, upstream: Upstream, data: Path
+) -> None:
+    key_id = broker("key", "add", "--provider", local, "--no-check", "--json", said=KEY).json()["credential_id"]
+    since, until = 1_000_000, 4_102_444_800_000_000
+    values = f"('{key_id}', 1, 'no_credit', {since}, {until})"
+    rows(data, f"INSERT INTO quarantine (credential_id, version, cause, since, until) VALUES {values}")
+    (listed,) = broker("key", "list", "--json").json()
+    assert listed["rests"] == "out of credit, until 2100-01-01 00:00:00 UTC"
+    assert broker("key", "check", key_id).status == 1  # refused: it goes on resting
+    assert broker("key", "list", "--json").json()[0]["rests"]
+    upstream.keys.add(KEY)
+    assert broker("key", "check", key_id).status == 0
+    assert broker("key", "list", "--json").json()[0]["rests"] == ""

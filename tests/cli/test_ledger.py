@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 from tests.cli.conftest import Broker, rows
-from tests.cli.test_grant import WHOLE
+from tests.cli.stage import WHOLE
 
 
 def _grant(broker: Broker) -> None:

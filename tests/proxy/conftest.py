@@ -17,6 +17,7 @@ from broker.settings import Settings
 from broker.vault.vault import Vault
 from tests.canary import KEYS
 from tests.fake_provider import answer_chat, fake_provider
+from tests.proxy.pool import Answers, Open, Pool
 from tests.proxy.world import World, running, verify_by_name
 from tests.stores import Store
 from tests.turned_clock import TurnedClock
@@ -50,3 +51,11 @@ async def world(page_store: Store, settings: Settings, waits: Waits) -> AsyncIte
             yield made
         await client.close()
     await db.close()
+
+
+@pytest.fixture
+def pool(world: World) -> Open:
+    async def opened(answers: Answers | None = None, strategy: str = "priority") -> Pool:
+        return await Pool(world, answers or {}).open(strategy)
+
+    return opened
