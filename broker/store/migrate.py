@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, event
 from sqlmodel import SQLModel
 
 from broker.store import grant_tables, ledger_tables, limit_tables, object_tables, pool_tables, tables
+from broker.store.copying import copy_database
 from broker.store.engines import postgresql_engine
 
 SCRIPTS = Path(__file__).parent / "migrations"
@@ -50,7 +51,7 @@ def upgrade(path: Path) -> bool:
     if before == head():
         return False
     if before is not None:
-        _backup(path, before)
+        _back_up(path, before)
     engine = sync_engine(path)
     try:
         with engine.connect() as connection, connection.begin():
@@ -111,10 +112,8 @@ def _scripts() -> ScriptDirectory:
     return ScriptDirectory(str(SCRIPTS))
 
 
-def _backup(path: Path, revision: str) -> None:
-    source = sqlite3.connect(path)
-    target = sqlite3.connect(path.with_name(f"{path.name}.before-{revision}"))
-    with source, target:
-        source.backup(target)
-    source.close()
-    target.close()
+def _back_up(path: Path, revision: str) -> None:
+    """Over what an earlier attempt has left."""
+    beside = path.with_name(f"{path.name}.before-{revision}")
+    beside.unlink(missing_ok=True)
+    copy_database(path, beside)
