@@ -40,6 +40,7 @@ from broker.web.grant import GrantPages
 from broker.web.grant_moves import GrantMoves
 from broker.web.grants import GrantsPages
 from broker.web.help import HelpPages
+from broker.web.key_limit import KeyLimitPages
 from broker.web.keys import KeyPages
 from broker.web.limits import LimitsPages
 from broker.web.middleware import TOKEN_ALIAS
@@ -131,7 +132,7 @@ def _for_people(parts: Parts, addresses: Addresses) -> list[Route]:
     setup = SetupPages(web, passwords, throttle, addresses)
     grants, grant, moves, limits = GrantsPages(web), GrantPages(web), GrantMoves(web), LimitsPages(web)
     check, receipts = KeyCheck(parts.client), ReceiptPages(web)
-    consent, keys = ConsentPages(web, check, parts.signer), KeyPages(web, check)
+    consent = ConsentPages(web, check, parts.signer)
     device_tries = Throttle(parts.vault.derive("device tries"), *DEVICE_TRIES)
     device = DevicePages(web, DeviceEntry(_user_codes(parts), parts.vault), device_tries, addresses)
     return [
@@ -161,16 +162,25 @@ def _for_people(parts: Parts, addresses: Addresses) -> list[Route]:
         ("/grants/{grant_id}/receipts/{receipt_id}/shown",    "GET",  receipts.shown,                    "its user"),
         ("/grants/{grant_id}/limits",                         "GET",  limits.show,                       "its user"),
         ("/grants/{grant_id}/limits",                         "POST", limits.save,                       "its user"),
+        *_for_keys(web, check),
+        ("/help/what-apps-see",                               "GET",  HelpPages(web).what_apps_see,      "anyone"),
+        ("/static/{name}",                                    "GET",  web.static.file,                   "anyone"),
+    ]
+
+
+def _for_keys(web: Web, check: KeyCheck) -> list[Route]:
+    keys, limit = KeyPages(web, check), KeyLimitPages(web)
+    return [
         ("/keys",                                             "GET",  keys.list,                         "a user"),
         ("/keys/new",                                         "GET",  keys.show_new,                     "a user"),
         ("/keys/new",                                         "POST", keys.add,                          "a user"),
+        ("/keys/{credential_id}/limit",                       "GET",  limit.show,                        "its user"),
+        ("/keys/{credential_id}/limit",                       "POST", limit.save,                        "its user"),
         ("/keys/{credential_id}/replace",                     "GET",  keys.show_replace,                 "its user"),
         ("/keys/{credential_id}/replace",                     "POST", keys.replace,                      "its user"),
         ("/keys/{credential_id}/remove",                      "GET",  keys.show_remove,                  "its user"),
         ("/keys/{credential_id}/remove",                      "POST", keys.remove,                       "its user"),
         ("/keys/{credential_id}/check",                       "POST", keys.check,                        "its user"),
-        ("/help/what-apps-see",                               "GET",  HelpPages(web).what_apps_see,      "anyone"),
-        ("/static/{name}",                                    "GET",  web.static.file,                   "anyone"),
     ]
 # fmt: on
 

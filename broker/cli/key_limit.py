@@ -5,11 +5,12 @@ from typing import Annotated
 import typer
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from broker.audit.record import OPERATOR, record
+from broker.audit.record import OPERATOR
 from broker.cli.command import say, wrong
 from broker.cli.desk import Desk, at_desk
 from broker.cli.limit_options import Budget, PerOption, Requests, changed, in_words, terms_of
 from broker.ledger import overall_limits
+from broker.ledger.key_limits import save_key_limit
 from broker.ledger.overall import key_scope
 from broker.ledger.overall_limits import Terms
 from broker.store import credentials
@@ -39,7 +40,8 @@ def limit(
             scope = key_scope(_whose(row, person), row.id)
             before = await overall_limits.load(tx, "credential", scope)
             after = changed(terms_of(before), budget, requests, per)
-            await save(tx, desk.now(), scope, after, OPERATOR, "" if person is None else person.pseudonym)
+            named = "" if person is None else person.pseudonym
+            await save_key_limit(tx, desk.now(), scope, after, by=OPERATOR, user=named)
             return after
 
         return await desk.db.write(write)
@@ -55,14 +57,3 @@ def _whose(row: Credential, person: User | None) -> str:
     if person is not None and person.id != row.user_id:
         wrong("This key is another user's own, so nobody else uses it.")
     return row.user_id
-
-
-async def save(tx: AsyncSession, now: int, scope: str, terms: Terms | None, actor: str, user: str) -> None:
-    credential_id = scope.partition("/")[2]
-    if terms is None:
-        await overall_limits.remove_limit(tx, "credential", scope, now)
-        await record(tx, now, "credential.unlimited", actor, credential_id, user=user)
-        return
-    await overall_limits.set_limit(tx, "credential", scope, terms, now)
-    figures = {"budget": terms.budget, "requests": terms.max_requests, "per": terms.per}
-    await record(tx, now, "credential.limited", actor, credential_id, user=user, **figures)

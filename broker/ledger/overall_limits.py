@@ -1,22 +1,15 @@
-"""Limits above the grants as people set and read them; what is set holds for the very next call."""
+"""Limits above the grants as people set them; what is set holds for the very next call."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from itertools import groupby
+from dataclasses import dataclass
 
 from sqlmodel import col, delete, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from broker.core import period
-from broker.core.access import lesser
-from broker.ledger.keys import CounterKey
-from broker.ledger.limits import Figure, Figures, figure, set_targets
-from broker.ledger.overall import Overall, is_for_each, key_scope, overall_of
-from broker.ledger.statements import ACCESSES, AccessRow
+from broker.ledger.limits import set_targets
+from broker.ledger.overall import Overall, is_for_each, key_scope
 from broker.store.grant_tables import Access, Grant
-from broker.store.ledger_tables import NO_LIMIT
 from broker.store.limit_tables import OverallLimit, UserTier
-from broker.store.steps import Steps, run_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,55 +80,6 @@ async def in_tier(tx: AsyncSession, tier: str) -> Sequence[UserTier]:
 
 async def in_tiers(tx: AsyncSession) -> Sequence[UserTier]:
     return (await tx.exec(select(UserTier))).all()
-
-
-@dataclass(frozen=True, slots=True)
-class Used:
-    """A limit above the grants against what was used of it in this period."""
-
-    limit: Overall
-    money: Figure
-    requests: Figure
-    resets_at: int | None
-    """Microseconds; None where it never begins again."""
-
-    @property
-    def is_reached(self) -> bool:
-        return self.money.is_reached or self.requests.is_reached
-
-
-async def used(tx: AsyncSession, limit: Overall, now: int) -> Used:
-    start = period.start(limit.per, now, limit.anchor_day)
-
-    async def of(measure: str, typed: int | None) -> Figure:
-        key = CounterKey(limit.scope_kind, limit.scope_id, measure, limit.per, start)
-        return await figure(tx, key, NO_LIMIT if typed is None else typed)
-
-    money, requests = await of("money", limit.budget), await of("requests", limit.max_requests)
-    return Used(limit, money, requests, period.end(limit.per, now, limit.anchor_day))
-
-
-async def above(tx: AsyncSession, grant_id: str, now: int) -> dict[str, list[Used]]:
-    """Of each access of a grant, by its id, the limits that its calls are charged to besides its own."""
-    found = await run_steps(await tx.connection(), _limits_above(grant_id))
-    return {access_id: [await used(tx, each, now) for each in limits] for access_id, limits in found.items()}
-
-
-def bounded(own: Figures, limits: Iterable[Used]) -> Figures:
-    """The figures of an access, with no more left of them than of the limits above it."""
-    for each in limits:
-        money, requests = _no_more(own.money, each.money), _no_more(own.requests, each.requests)
-        own = replace(own, money=money, requests=requests)
-    return own
-
-
-def _no_more(own: Figure, outer: Figure) -> Figure:
-    return replace(own, remaining=lesser(own.remaining, outer.remaining))
-
-
-def _limits_above(grant_id: str) -> Steps[dict[str, tuple[Overall, ...]]]:
-    rows = [AccessRow(*row) for row in (yield ACCESSES, [(grant_id,)])]
-    return {access_id: overall_of(its) for access_id, its in groupby(rows, key=lambda row: row.id)}
 
 
 def _terms(row: OverallLimit) -> Terms:

@@ -6,7 +6,7 @@ from broker.core.access import Access as Element
 from broker.core.clock import to_seconds
 from broker.core.grant import GrantState, state_at
 from broker.ledger.limits import Figures, figures
-from broker.ledger.overall_limits import above, bounded
+from broker.ledger.overall_used import above, bounded
 from broker.store import grants
 from broker.store.accesses import as_granted
 from broker.store.grant_tables import Access, Grant

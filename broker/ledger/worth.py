@@ -13,7 +13,7 @@ from broker.core.grant import GrantState
 from broker.core.strict_json import JSONValue
 from broker.ledger.keys import money_key, requests_key, token_scope
 from broker.ledger.limits import Figure, Figures, figure, figures
-from broker.ledger.overall_limits import Used, bounded, used
+from broker.ledger.overall_used import Used, bounded, used
 from broker.ledger.standing import intersection, read_standings
 from broker.ledger.view import Wire, as_left
 from broker.store import grants

@@ -16,12 +16,14 @@ from broker.store.grant_tables import ConsentReceipt
 from broker.store.ledger_tables import Refusal, Reservation
 from broker.store.tables import User
 from broker.web import chart
+from broker.web.above import Tight, tight
 from broker.web.calls import lines, prices
 from broker.web.chart import Chart
 from broker.web.chronicle import LEFT_OUT, Event, events
 from broker.web.context import Web
 from broker.web.forms import read_query
 from broker.web.lent import Lent, Part, key_name, require_lent
+from broker.web.near import Near, near
 from broker.web.terms import Terms, terms
 from broker.web.usage import BUSY_FOR, Busy, Card, cards
 from broker.web.words import ago, zone_of
@@ -40,6 +42,10 @@ class Section:
     cards: list[Card]
     terms: Terms
     key: str
+    tight: list[Tight]
+    """The limits above it that are reached."""
+    near: list[Near]
+    """How near its own limits and those above have come in this period."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +116,10 @@ class GrantPages:
             await history.busiest_minute(tx, part.access.id, since),
             await history.refused_since(tx, found.grant.id, since, "rate_limited"),
         )
-        key = key_name(part.credential, self._web.settings.instance_name)
-        return Section(part, cards(part, busy, now, zone), terms(part, self._web.prices, now, zone), key)
+        instance = self._web.settings.instance_name
+        reached = tight(part.above, part.provider, part.credential.id, instance, zone)
+        key, said = key_name(part.credential, instance), terms(part, self._web.prices, now, zone)
+        return Section(part, cards(part, busy, now, zone), said, key, reached, await near(tx, part, instance, now))
 
 
 def _instant(typed: str) -> int:

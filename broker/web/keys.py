@@ -1,58 +1,26 @@
 """Provider keys: add, check, replace and remove one's own; see what the operator lends."""
 
-from dataclasses import dataclass
+from functools import partial
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from broker.audit.record import record
-from broker.core.credential import masked
 from broker.core.errors import PageError
+from broker.ledger.overall_used import Used, keys_in_use, used_of_allocation
 from broker.providers.registry import Provider, label
-from broker.store import credentials, lent
-from broker.store.tables import Credential, User
+from broker.store import credentials
+from broker.store.tables import User
 from broker.vault.credentials import open_credential, remove_credential
+from broker.web.above import bars, renews
 from broker.web.context import Web
 from broker.web.forms import read_form, read_query
+from broker.web.key_cards import KeyCard, card_of, own_card
 from broker.web.key_entry import Check, KeyEntry, key_title
-from broker.web.lent import app_name, has_key
 from broker.web.session import SignedIn
-from broker.web.words import listed
 
 ADD = "keys:new"
-_STATES = {"working": ("Working", "ok"), "unchecked": ("Not checked yet", "")}
-
-
-@dataclass(frozen=True, slots=True)
-class KeyCard:
-    """One key as it is shown: never more of it than its ends, and nothing of the operator's."""
-
-    row: Credential
-    ends: str
-    tag: tuple[str, str]
-    apps: list[tuple[str, str]]
-    """Pairs of a grant's path and its app's name."""
-
-    @property
-    def name(self) -> str:
-        return key_title(self.row.name)
-
-    @property
-    def provider(self) -> str:
-        return label(self.row.provider)
-
-    @property
-    def path(self) -> str:
-        return f"/keys/{self.row.id}"
-
-    @property
-    def purpose(self) -> str:
-        return f"key:{self.row.id}"
-
-    @property
-    def names(self) -> str:
-        return listed([name for _, name in self.apps])
 
 
 class KeyPages:
@@ -64,14 +32,26 @@ class KeyPages:
         signed_in = await self._web.sessions.require(request)
         now, user = self._web.clock(), signed_in.user
 
-        async def work(tx: AsyncSession) -> tuple[list[KeyCard], list[KeyCard]]:
+        async def work(tx: AsyncSession) -> tuple[list[KeyCard], list[KeyCard], Used | None]:
             may = credentials.may_lend_operators(user, self._web.settings.operator_keys)
             lent_here = await credentials.of_operator(tx) if may else []
-            own = [await self._card(tx, row, user, now) for row in await credentials.of_user(tx, user.id)]
-            return own, [await self._card(tx, row, user, now) for row in lent_here]
+            in_use = [row for row in await keys_in_use(tx, user.id, now) if row.user_id is None]
+            lent_here += [row for row in in_use if all(row.id != other.id for other in lent_here)]
+            own = [await card_of(tx, self._web, row, user, now) for row in await credentials.of_user(tx, user.id)]
+            operators = [await card_of(tx, self._web, row, user, now) for row in lent_here]
+            return own, operators, await used_of_allocation(tx, user.id, now)
 
-        own, operators = await self._web.db.read(work)
-        return self._web.pages.render(request, "keys.html", signed_in=signed_in, own=own, operators=operators)
+        own, operators, allocation = await self._web.db.read(work)
+        return self._web.pages.render(
+            request,
+            "keys.html",
+            signed_in=signed_in,
+            own=own,
+            operators=operators,
+            allocation=allocation,
+            bars=bars,
+            renews=partial(renews, zone=user.zone),
+        )
 
     async def show_new(self, request: Request) -> Response:
         signed_in = await self._web.sessions.require(request)
@@ -161,39 +141,13 @@ class KeyPages:
         await self._web.db.write(work)
 
     async def _own(self, request: Request) -> tuple[SignedIn, KeyCard]:
-        """Raises PageError 404, also for another person's key and the operator's."""
-        signed_in = await self._web.sessions.require(request)
-        now, user = self._web.clock(), signed_in.user
-
-        async def work(tx: AsyncSession) -> KeyCard | None:
-            row = await credentials.load(tx, request.path_params["credential_id"])
-            if row is None or row.user_id != user.id or row.removed_at is not None:
-                return None
-            return await self._card(tx, row, user, now)
-
-        card = await self._web.db.read(work)
-        if card is None:
-            raise PageError(404, "There is no such key here", "It was removed, or it belongs to somebody else.")
-        return signed_in, card
+        return await own_card(request, self._web)
 
     def _provider(self, card: KeyCard) -> Provider:
         provider = self._web.registry.get(card.row.provider)
         if provider is None:
             raise PageError(409, f"{card.provider} is no longer set up here", "Its keys can only be removed.")
         return provider
-
-    async def _card(self, tx: AsyncSession, row: Credential, user: User, now: int) -> KeyCard:
-        borrowers = await lent.borrowers(tx, row.id, now)
-        apps = [(f"/grants/{grant.id}", app_name(client)) for grant, client in borrowers if grant.user_id == user.id]
-        ends = masked(row.prefix, row.last_four) if row.user_id == user.id else ""
-        return KeyCard(row, ends, self._tag(row), apps)
-
-    def _tag(self, row: Credential) -> tuple[str, str]:
-        if row.state == "refused":
-            return f"Refused by {label(row.provider)}", "bad"
-        if not has_key(row, self._web.registry):
-            return "Missing", "bad"
-        return _STATES[row.state]
 
     def _new(self, request: Request, signed_in: SignedIn, chosen: str, name: str, problems: dict[str, str]) -> Response:
         registry = self._web.registry

@@ -14,6 +14,7 @@ from broker.core.grant import LIVE, GrantState
 from broker.core.strict_json import loads
 from broker.ledger import history
 from broker.ledger.limits import Figures, figures, figures_of
+from broker.ledger.overall_used import Used, above_keys
 from broker.ledger.view import grant_state
 from broker.oauth.key_wanted import is_bound_already
 from broker.providers.registry import Registry, label
@@ -42,6 +43,8 @@ class Part:
     has_key: bool
     """False once its key was removed, was refused by the provider, or is missing in the environment."""
     has_ended: bool
+    above: tuple[Used, ...] = ()
+    """The limits above it that its calls are charged to as well."""
 
     @property
     def provider(self) -> str:
@@ -66,8 +69,12 @@ class Part:
         return 0 if self.has_ended else (self.figures.money.remaining or 0) + self.figures.money.held
 
     @property
-    def is_reached(self) -> bool:
+    def is_used_up(self) -> bool:
         return self.figures.money.is_reached or self.figures.requests.is_reached
+
+    @property
+    def is_reached(self) -> bool:
+        return self.is_used_up or any(each.is_reached for each in self.above)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +128,8 @@ class Lent:
 async def read_lent(tx: AsyncSession, registry: Registry, grant: Grant, client: Client, now: int) -> Lent:
     rows = await lent.accesses_of(tx, grant.id)
     known = {access.id: await figures(tx, access, now) for access, _ in rows}
-    return _lent(registry, grant, client, rows, known, await history.last_used(tx, grant.id), now)
+    limits = await above_keys(tx, grant.user_id, (key for _, key in rows), now)
+    return _lent(registry, grant, client, rows, _Known(known, limits), await history.last_used(tx, grant.id), now)
 
 
 async def read_some_lent(tx: AsyncSession, registry: Registry, grant_ids: Sequence[str], now: int) -> dict[str, Lent]:
@@ -132,10 +140,25 @@ async def read_some_lent(tx: AsyncSession, registry: Registry, grant_ids: Sequen
     by_grant: dict[str, list[tuple[Access, Credential]]] = defaultdict(list)
     for access, credential in rows:
         by_grant[access.grant_id].append((access, credential))
-    return {
-        grant.id: _lent(registry, grant, client, by_grant[grant.id], known, used.get(grant.id), now)
-        for grant, client in await lent.grants_among(tx, grant_ids)
+    found = await lent.grants_among(tx, grant_ids)
+    limits = {
+        user_id: await above_keys(tx, user_id, (key for _, key in rows), now)
+        for user_id in {grant.user_id for grant, _ in found}
     }
+    return {
+        grant.id: _lent(
+            registry, grant, client, by_grant[grant.id], _Known(known, limits[grant.user_id]), used.get(grant.id), now
+        )
+        for grant, client in found
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """Figures by access, and the limits above them by key."""
+
+    figures: dict[str, Figures]
+    above: dict[str, list[Used]]
 
 
 def _lent(
@@ -143,7 +166,7 @@ def _lent(
     grant: Grant,
     client: Client,
     rows: list[tuple[Access, Credential]],
-    known: dict[str, Figures],
+    known: _Known,
     used: int | None,
     now: int,
 ) -> Lent:
@@ -152,9 +175,10 @@ def _lent(
             access,
             as_granted(access, grant.client_id),
             credential,
-            known[access.id],
+            known.figures[access.id],
             has_key(credential, registry),
             access.ends_at <= now,
+            tuple(known.above.get(credential.id, ())),
         )
         for access, credential in rows
     )

@@ -28,6 +28,8 @@ _LEFT: dict[str, Callable[[Part], int | None]] = {
     "requests": lambda part: part.figures.requests.remaining,
 }
 """What an app may have been refused for, by the name of its field."""
+KEY = "key"
+"""Or for the limit of the key, which has a page of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class LimitsPages:
         lent, fields = await self._web.db.read(work)
         if not lent.is_live:
             return RedirectResponse(lent.path, 303)
+        if wanted == KEY and (key_id := _tightest_key(lent)):
+            return RedirectResponse(f"/keys/{key_id}/limit", 303)
         focus = _tightest(wanted, fields)
         return self._render(request, signed_in, "limits.html", lent=lent, fields=fields, focus=focus)
 
@@ -99,7 +103,7 @@ class LimitsPages:
         """Raises NotSignedIn, which leads back here with what an app was refused for in mind."""
         signed_in = await self._web.sessions.current(request)
         if signed_in is None:
-            raise NotSignedIn(f"{request.url.path}?raise={wanted}" if wanted in _LEFT else request.url.path)
+            raise NotSignedIn(f"{request.url.path}?raise={wanted}" if wanted in (*_LEFT, KEY) else request.url.path)
         return signed_in
 
     async def _save(self, tx: AsyncSession, user: User, grant_id: str, form: Form, now: int) -> Outcome:
@@ -170,3 +174,14 @@ def _tightest(wanted: str | None, fields: list[Fields]) -> str:
     left = {each.prefix + wanted: _LEFT[wanted](each.part) for each in fields}
     limited = {name: remaining for name, remaining in left.items() if remaining is not None}
     return min(limited, key=limited.__getitem__, default="")
+
+
+def _tightest_key(lent: Lent) -> str:
+    """The key of one's own of whose limit the least is left, one that is used up before all; empty where none has one."""
+    left = {
+        part.credential.id: (not each.is_reached, each.money.remaining or 0)
+        for part in lent.parts
+        for each in part.above
+        if each.limit.is_owners
+    }
+    return min(left, key=left.__getitem__, default="")

@@ -10,6 +10,7 @@ from broker.core.details import BadDetails, parse_details
 from broker.core.grant import LIVE, GrantState, state_at
 from broker.ledger import history
 from broker.ledger.outline import Line, lines_of_user
+from broker.ledger.overall_used import above_keys
 from broker.providers.registry import Registry, label
 from broker.store import lent
 from broker.store.grant_tables import GrantRequest
@@ -83,17 +84,30 @@ async def read_overview(tx: AsyncSession, registry: Registry, user: User, now: i
 
 
 async def _outlines(tx: AsyncSession, registry: Registry, user_id: str, now: int) -> list[Outline]:
-    keys = {key.id: has_key(key, registry) for key in await lent.keys_of(tx, user_id)}
+    lending = await lent.keys_of(tx, user_id)
+    above = await above_keys(tx, user_id, lending, now)
+    keys = {
+        key.id: _Key(has_key(key, registry), any(each.is_reached for each in above.get(key.id, ()))) for key in lending
+    }
     used = await history.last_uses_of_user(tx, user_id)
     lines = await lines_of_user(tx, user_id, now)
     grants = groupby(lines, key=lambda line: line.grant_id)
     return [_outline([*its], keys, used.get(grant_id, 0), now) for grant_id, its in grants]
 
 
-def _outline(lines: list[Line], keys: dict[str, bool], used: int, now: int) -> Outline:
+@dataclass(frozen=True, slots=True)
+class _Key:
+    is_there: bool
+    is_reached: bool
+    """Whether a limit above the grants that use it is."""
+
+
+def _outline(lines: list[Line], keys: dict[str, _Key], used: int, now: int) -> Outline:
     first = lines[0]
     accesses = [
-        AccessOutline(line.ends_at, line.is_reached, keys[line.credential_id])
+        AccessOutline(
+            line.ends_at, line.is_reached or keys[line.credential_id].is_reached, keys[line.credential_id].is_there
+        )
         for line in lines
         if line.ends_at is not None and line.credential_id is not None
     ]

@@ -20,6 +20,7 @@ from broker.web.errors import Errors
 from broker.web.grant import GrantPages
 from broker.web.grant_moves import GrantMoves
 from broker.web.grants import GrantsPages
+from broker.web.key_limit import KeyLimitPages
 from broker.web.keys import KeyPages
 from broker.web.limits import LimitsPages
 from tests.browser import Browser
@@ -78,7 +79,7 @@ def lending(db: Database, vault: Vault) -> Lending:
 @pytest.fixture
 def app(web: Web, provider: ProviderThatSays) -> Starlette:
     every, one, moves, limits = GrantsPages(web), GrantPages(web), GrantMoves(web), LimitsPages(web)
-    keys = KeyPages(web, provider)
+    keys, key_limit = KeyPages(web, provider), KeyLimitPages(web)
     routes = [
         Route("/static/{name}", web.static.file),
         Route("/grants", every.list, methods=["GET"]),
@@ -95,6 +96,8 @@ def app(web: Web, provider: ProviderThatSays) -> Starlette:
         Route("/keys", keys.list, methods=["GET"]),
         Route("/keys/new", keys.show_new, methods=["GET"]),
         Route("/keys/new", keys.add, methods=["POST"]),
+        Route("/keys/{credential_id}/limit", key_limit.show, methods=["GET"]),
+        Route("/keys/{credential_id}/limit", key_limit.save, methods=["POST"]),
         Route("/keys/{credential_id}/replace", keys.show_replace, methods=["GET"]),
         Route("/keys/{credential_id}/replace", keys.replace, methods=["POST"]),
         Route("/keys/{credential_id}/remove", keys.show_remove, methods=["GET"]),
