@@ -31,8 +31,14 @@ def change(
         str | None,
         typer.Option(metavar="USD_PER_MTOK", help="If left out, twice the price of input, or the dearest if more."),
     ] = None,
+    searches: Annotated[
+        str | None, typer.Option(metavar="USD_PER_1000", help="Dollars a thousand searches, of models that rank.")
+    ] = None,
 ) -> None:
-    """Set a price of your own; it goes before the packaged one from the next call on."""
+    """Set a price of your own; it goes before the packaged one from the next call on.
+
+    MODEL is an id, or * for all models of the provider that have no other price.
+    """
     if not is_model_id(model):
         wrong(f"{model!r} is no model id.")
     row = OwnPrice(
@@ -44,6 +50,7 @@ def change(
         cached_input=_read_or_none(cached_input),
         cache_write=_read_or_none(cache_write),
         cache_write_long=_read_or_none(cache_write_1h),
+        searches=None if searches is None else _read(searches) * 1_000,
     )
     _store([row])
     say(f"{provider} {model}: {dollars_in} in, {dollars_out} out, in dollars a million tokens.")

@@ -28,5 +28,20 @@ def to_decimal(amount: MicroUSD) -> str:
     return f"{whole}.{places}"
 
 
+def parse_percent(text: str) -> int | None:
+    """Hundredths of a per cent, from 0 to 1000 per cent, with at most two places; None if it is anything else."""
+    match = _DECIMAL.fullmatch(text)
+    if match is None or len(match[2] or "") > 2:
+        return None
+    hundredths = int(match[1]) * 100 + int((match[2] or "").ljust(2, "0"))
+    return hundredths if hundredths <= 100_000 else None
+
+
+def percent(hundredths: int) -> str:
+    """As it is typed, such as 12.5."""
+    whole, part = divmod(hundredths, 100)
+    return f"{whole}.{part:02d}".rstrip("0").rstrip(".")
+
+
 def ceil_div(numerator: int, denominator: int) -> int:
     return -(-numerator // denominator)

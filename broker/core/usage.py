@@ -12,6 +12,8 @@ ABSURD_TOKENS = 2**31
 """A count from here on is no usage but a fault of the provider."""
 
 _PER_MILLION = 1_000_000
+HUNDREDTHS = 10_000
+"""Of a per cent, in what is asked for once: markups are counted in them."""
 
 
 class Usage(NamedTuple):
@@ -52,10 +54,11 @@ class Rates:
     cache_write_long: int
     extras: ExtraRates = NO_EXTRA_RATES
 
-    def cost(self, usage: Usage) -> MicroUSD:
+    def total(self, usage: Usage) -> int:
+        """What it costs, in millionths of a micro-dollar."""
         kept = usage.cache_write_tokens + usage.cache_write_long_tokens
         beside = 0 if usage.extras is NO_EXTRAS else self._difference(usage.extras)
-        total = (
+        return (
             beside
             + (usage.input_tokens - usage.cached_input_tokens - kept) * self.input
             + usage.cached_input_tokens * self.cached_input
@@ -63,7 +66,6 @@ class Rates:
             + usage.cache_write_long_tokens * self.cache_write_long
             + usage.output_tokens * self.output
         )
-        return MicroUSD(ceil_div(total, _PER_MILLION))
 
     def _difference(self, extras: Extras) -> int:
         """What extras cost more than the plain tokens that they are counted among."""
@@ -154,6 +156,8 @@ class Price:
     """Whether it is of many requests together, none of which is above the first tier where a usage is told."""
     most: Extras = NO_EXTRAS
     """The most of each extra that the call can use; of an answer, any part may be of any class."""
+    markup: int = 0
+    """What the operator adds to it, in hundredths of a per cent."""
 
     def __hash__(self) -> int:
         """Each call looks its price up: of what is alike only what mostly tells prices apart."""
@@ -168,7 +172,7 @@ class Price:
     @cached_property
     def _flat(self) -> tuple[int, int] | None:
         """The dearest input and the output of a price without steps."""
-        rates = self.tiers[0].rates if len(self.tiers) == 1 and self.most is NO_EXTRAS else None
+        rates = self.tiers[0].rates if len(self.tiers) == 1 and self.most is NO_EXTRAS and not self.markup else None
         return None if rates is None else (self._dearest_input(rates), rates.dearest_output)
 
     def _dearest_input(self, rates: Rates) -> int:
@@ -177,9 +181,19 @@ class Price:
     def cost(self, usage: Usage) -> MicroUSD:
         """Rounded up once a call."""
         if len(self.tiers) == 1 or self.is_batch:
-            return self.tiers[0].rates.cost(usage)
+            return self._whole(self.tiers[0].rates.total(usage))
         reached = [tier.rates for tier in self.tiers if usage.input_tokens > tier.start]
-        return reached[-1].cost(usage)
+        return self._whole(reached[-1].total(usage))
+
+    def _whole(self, millionths: int) -> MicroUSD:
+        """With the markup, rounded up."""
+        if not self.markup:
+            return MicroUSD(-(-millionths // _PER_MILLION))
+        return MicroUSD(ceil_div(millionths * (HUNDREDTHS + self.markup), _PER_MILLION * HUNDREDTHS))
+
+    def marked_up(self, rate: int) -> int:
+        """A unit price as it is charged, rounded up to be shown."""
+        return ceil_div(rate * (HUNDREDTHS + self.markup), HUNDREDTHS)
 
     def input_cost(self, tokens: int) -> int:
         """The most that input of up to so many tokens can cost, in millionths of a micro-dollar."""
@@ -197,12 +211,11 @@ class Price:
         flat = self._flat
         if flat is not None:
             return MicroUSD(-(-(input_tokens * flat[0] + output_tokens * flat[1]) // _PER_MILLION))
-        total = self.input_cost(input_tokens) + output_tokens * self.output_rate(input_tokens)
-        return MicroUSD(ceil_div(total, _PER_MILLION))
+        return self._whole(self.input_cost(input_tokens) + output_tokens * self.output_rate(input_tokens))
 
     def affordable_output(self, input_tokens: int, money: MicroUSD) -> int:
         """How many output tokens this money still covers beside the input; negative when not even the input fits."""
-        left = money * _PER_MILLION - self.input_cost(input_tokens)
+        left = money * _PER_MILLION * HUNDREDTHS // (HUNDREDTHS + self.markup) - self.input_cost(input_tokens)
         rate = self.output_rate(input_tokens)
         if left < 0:
             return -1
@@ -228,6 +241,7 @@ class Price:
         tiers = [{"start": tier.start, "rates": tier.rates.to_dict()} for tier in self.tiers]
         told = {"source": self.source, "version": self.version, "tiers": tiers, "writes_long": self.writes_long}
         told |= {"is_batch": True} if self.is_batch else {}
+        told |= {"markup": self.markup} if self.markup else {}
         return told | ({"most": self.most.named()} if self.most is not NO_EXTRAS else {})
 
     @classmethod
@@ -238,4 +252,5 @@ class Price:
         read = tuple(Tier(tier["start"], Rates.from_dict(tier["rates"])) for tier in tiers)
         most = Extras(**stored["most"]) if "most" in stored else NO_EXTRAS
         writes_long, is_batch = bool(stored.get("writes_long")), bool(stored.get("is_batch"))
-        return cls(str(stored["source"]), str(stored["version"]), read, writes_long, is_batch, most)
+        origin, markup = (str(stored["source"]), str(stored["version"])), int(stored.get("markup", 0))
+        return cls(*origin, read, writes_long, is_batch, most, markup)

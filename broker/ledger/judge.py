@@ -99,10 +99,19 @@ def covering(standing: Standing, demand: Demand) -> list[Allowance]:
     if not ready:
         raise key_unavailable()
     if not demand.price.tiers:
-        raise CallRefused("no_price", "There is no price for this model here, so its cost cannot be bounded.")
+        raise _no_price(demand)
     if demand.unbounded:
         raise CallRefused("not_boundable", demand.unbounded)
     return ready
+
+
+def _no_price(demand: Demand) -> CallRefused:
+    model = "".join(
+        char if char.isascii() and char.isprintable() and char not in "'\\" else "?" for char in demand.model
+    )
+    command = f"broker price set {demand.provider} '{model[:100]}' --input USD --output USD"
+    why = "There is no price for this model here, so its cost cannot be bounded."
+    return CallRefused("no_price", f"{why} Whoever runs this server sets one, a million tokens: {command}")
 
 
 def _covers(allowance: Allowance, demand: Demand, needed: frozenset[str] | set[str]) -> bool:

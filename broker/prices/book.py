@@ -7,15 +7,16 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 
 from broker.core.clock import MINUTE, SECOND
+from broker.core.extras import NO_EXTRA_RATES, ExtraRates
 from broker.core.usage import Price, Rates, Tier
-from broker.prices import packaged
+from broker.prices import packaged, supplement
 from broker.prices.packaged import Kind
 from broker.store import own_prices
 from broker.store.database import Database
 from broker.store.tables import OwnPrice
 
-SANDBOX = "sandbox"
-_SANDBOX_RATES = {"sandbox-chat": (10_000_000, 40_000_000), "sandbox-chat-large": (30_000_000, 120_000_000)}
+EVERY = "*"
+"""In the place of a model: what those of a provider cost that have no other price."""
 _DATED = re.compile(r"(?P<id>.+?)-(?:\d{4}-\d{2}-\d{2}|\d{8})", re.ASCII)
 
 
@@ -28,10 +29,12 @@ class PriceBook:
 
     def __init__(self) -> None:
         self._own: dict[tuple[str, str], Price] = {}
+        self._markups: dict[tuple[str, str], int] = {}
 
     async def refresh(self, db: Database) -> None:
         """To be called at start and at each look at the change counter."""
         self._own = {(row.provider, row.model): own_price(row) for row in await db.read(own_prices.in_order)}
+        self._markups = {(row.provider, row.models): row.added for row in await db.read(own_prices.markups_in_order)}
 
     def warm(self) -> None:
         """Reads the packaged lists, so that the first call does not wait for them."""
@@ -46,14 +49,24 @@ class PriceBook:
         A service tier of its own has the packaged price alone: of it, an operator's price says nothing.
         """
         own = None if tier or kind == "units" else self._find_own(provider, model, kind)
-        return own if own is not None else _packaged(provider, model, now // MINUTE, kind, tier)
+        found = own if own is not None else _packaged(provider, model, now // MINUTE, kind, tier)
+        if found is None and not tier and kind != "units":
+            found = self._own.get((provider, EVERY))
+        return self._marked_up(provider, model, found)
 
     def find_batch(self, provider: str, model: str, now: int) -> Price | None:
         """The price of what is asked in a batch; an operator's own price counts as it is."""
         own = self._find_own(provider, model, "output")
-        if own is not None:
-            return replace(own, is_batch=True)
-        return _batch(provider, model, now)
+        found = replace(own, is_batch=True) if own is not None else _batch(provider, model, now)
+        return self._marked_up(provider, model, found)
+
+    def _marked_up(self, provider: str, model: str, price: Price | None) -> Price | None:
+        """With what the operator adds: of the id, else of the longest beginning of it, else of every model."""
+        if price is None or not self._markups:
+            return price
+        starts = (f"{model[:size]}*" for size in range(len(model), -1, -1))
+        added = next((self._markups[key] for each in (model, *starts) if (key := (provider, each)) in self._markups), 0)
+        return replace(price, markup=added) if added else price
 
     def _find_own(self, provider: str, model: str, kind: Kind) -> Price | None:
         own = self._own.get((provider, model))
@@ -65,14 +78,16 @@ class PriceBook:
         """From when on the price that holds now has held; None where nothing says so."""
         own = self._find_own(provider, model, "any")
         if own is not None:
-            return datetime.fromtimestamp(int(own.version) / SECOND, UTC).date()
+            return _day(own)
         dated = _DATED.fullmatch(model)
         base = model if dated is None or model in _listed(provider, "any") else dated["id"]
-        return packaged.since(provider, base, now)
+        if base not in _listed(provider, "any") and (every := self._own.get((provider, EVERY))):
+            return _day(every)
+        return packaged.since(provider, base, now) or supplement.since(provider, base)
 
     def models(self, provider: str) -> list[str]:
         """Every id with a price, in order."""
-        own = {model for name, model in self._own if name == provider}
+        own = {model for name, model in self._own if name == provider and model != EVERY}
         return sorted(own.union(_listed(provider, "any")))
 
 
@@ -86,7 +101,8 @@ def output_limit(provider: str, model: str) -> int | None:
 
 def own_price(row: OwnPrice) -> Price:
     cached, written, written_long = row.cached_input, row.cache_write, row.cache_write_long
-    rates = Rates.of(row.input, row.output, cached=cached, written=written, written_long=written_long)
+    extras = NO_EXTRA_RATES if row.searches is None else ExtraRates(searches=row.searches)
+    rates = Rates.of(row.input, row.output, cached=cached, written=written, written_long=written_long, extras=extras)
     return Price("operator", str(row.created_at), (Tier(-1, rates),))
 
 
@@ -117,16 +133,17 @@ def _batch(provider: str, model: str, now: int) -> Price | None:
 
 
 def _listed(provider: str, kind: Kind) -> Collection[str]:
-    return _SANDBOX_RATES if provider == SANDBOX else packaged.models(provider, kind)
+    more = supplement.models(provider, kind)
+    return {*packaged.models(provider, kind), *more} if more else packaged.models(provider, kind)
 
 
 def _price(provider: str, model: str, now: int, tier: str) -> Price | None:
-    if provider != SANDBOX:
-        return packaged.price(provider, model, now, tier)
-    if tier:
-        return None
-    rate_in, rate_out = _SANDBOX_RATES[model]
-    return Price("broker", "sandbox", (Tier(-1, Rates.of(rate_in, rate_out)),))
+    found = packaged.price(provider, model, now, tier)
+    return supplement.price(provider, model) if found is None and not tier else found
+
+
+def _day(own: Price) -> date:
+    return datetime.fromtimestamp(int(own.version) / SECOND, UTC).date()
 
 
 def _dearest(found: Iterable[Price | None]) -> Price | None:

@@ -12,6 +12,8 @@ MAX_BYTES = 4 * 2**20
 
 NEEDED = ("provider", "model", "input", "output")
 KEPT = {"cached_input": "cached_input", "cache_write": "cache_write", "cache_write_1h": "cache_write_long"}
+SEARCHES = "searches"
+"""In dollars a thousand searches."""
 """What need not be there: its name in files and on the command line, and where it is stored."""
 
 
@@ -20,7 +22,13 @@ class BadPrices(ValueError):
 
 
 def is_model_id(model: str) -> bool:
-    return 0 < len(model) <= 200 and model.isascii() and model.isprintable() and not set(" *") & set(model)
+    """Or an asterisk alone, which stands for those that have no other price."""
+    return (
+        0 < len(model) <= 200
+        and model.isascii()
+        and model.isprintable()
+        and (model == "*" or not set(" *") & set(model))
+    )
 
 
 def read_prices(raw: bytes) -> list[OwnPrice]:
@@ -63,7 +71,7 @@ def _csv(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _price(place: str, row: dict[str, Any]) -> OwnPrice:
-    for name in row.keys() - KEPT.keys() - set(NEEDED):
+    for name in row.keys() - KEPT.keys() - {*NEEDED, SEARCHES}:
         raise BadPrices(
             f"{place} has a column that is not known: {name!r}" if name else f"{place} has too many columns"
         )
@@ -74,6 +82,8 @@ def _price(place: str, row: dict[str, Any]) -> OwnPrice:
         raise BadPrices(f"{place}: {row['model']!r} is no model id")
     rates = {name: _amount(place, row[name]) for name in ("input", "output")}
     kept = {stored: _amount(place, row[name]) for name, stored in KEPT.items() if row.get(name) not in (None, "")}
+    if row.get(SEARCHES) not in (None, ""):
+        kept[SEARCHES] = _amount(place, row[SEARCHES]) * 1_000
     return OwnPrice(provider=row["provider"], model=row["model"], created_at=0, **rates, **kept)
 
 

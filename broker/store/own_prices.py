@@ -4,7 +4,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.store import changes
-from broker.store.tables import OwnPrice
+from broker.store.tables import Markup, OwnPrice
 
 
 async def in_order(tx: AsyncSession) -> list[OwnPrice]:
@@ -12,7 +12,12 @@ async def in_order(tx: AsyncSession) -> list[OwnPrice]:
     return list((await tx.exec(select(OwnPrice).order_by(col(OwnPrice.created_at)))).all())
 
 
-async def add(tx: AsyncSession, price: OwnPrice) -> None:
+async def markups_in_order(tx: AsyncSession) -> list[Markup]:
+    """As `in_order`, of what the operator adds."""
+    return list((await tx.exec(select(Markup).order_by(col(Markup.created_at)))).all())
+
+
+async def add(tx: AsyncSession, price: OwnPrice | Markup) -> None:
     """Running servers learn of it at their next look at the change counter."""
     tx.add(price)
     await tx.flush()

@@ -176,6 +176,20 @@ class OwnPrice(SQLModel, table=True):
     cache_write: int | None = number(default=None, nullable=True)
     cache_write_long: int | None = number(default=None, nullable=True)
     """For an hour, where `cache_write` is for minutes."""
+    searches: int | None = number(default=None, nullable=True)
+    """Micro-dollars a million searches."""
+
+
+class Markup(SQLModel, table=True):
+    """What the operator adds to the prices of a provider's models, in hundredths of a per cent; the newest row counts."""
+
+    __table_args__ = (check("added >= 0", "not_negative"), STRICT)
+
+    provider: str = text(primary_key=True)
+    models: str = text(primary_key=True)
+    """An id, the beginning of ids with an asterisk, or an asterisk alone."""
+    created_at: int = number(primary_key=True)
+    added: int = number()
 
 
 class SigningKey(SQLModel, table=True):

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from broker.core.extras import ExtraRates
+from broker.core.money import percent
 from broker.core.usage import Price
 from broker.ledger.history import instant_of
 from broker.store.ledger_tables import Refusal, Reservation
@@ -81,25 +82,30 @@ def prices(rows: Sequence[Reservation | Refusal]) -> list[str]:
 
 def rate_words(price: Price) -> str:
     """$0.40 in, $1.60 out per million tokens: of the first tier, and whether there are more."""
-    extras = price.tiers[0].rates.extras
+    rates = price.tiers[0].rates
+    extras = rates.extras
     if extras.characters is not None:
-        return f"{_dollars(extras.characters)} per million characters"
+        return f"{_dollars(price, extras.characters)} per million characters"
     if extras.seconds is not None:
-        return f"{_dollars(-(-extras.seconds * 60 // 1_000_000))} per minute of sound"
-    return "; ".join([_token_words(price), *_extra_words(extras)])
+        return f"{_dollars(price, -(-extras.seconds * 60 // 1_000_000))} per minute of sound"
+    if extras.searches is not None and not rates.input:
+        return f"{_dollars(price, -(-extras.searches // 1_000))} per thousand searches"
+    if not any(tier.rates.input or tier.rates.output for tier in price.tiers):
+        return "Free of charge here"
+    return "; ".join([_token_words(price), *_extra_words(price, extras)])
 
 
-def _dollars(rate: int) -> str:
-    return money(rate, "fine")
+def _dollars(price: Price, rate: int) -> str:
+    return money(price.marked_up(rate), "fine")
 
 
-def _extra_words(extras: ExtraRates) -> Iterator[str]:
+def _extra_words(price: Price, extras: ExtraRates) -> Iterator[str]:
     for word, read, written in (
         ("sound", extras.input_audio, extras.output_audio),
         ("pictures", extras.input_image, extras.output_image),
     ):
         ways = [(read, "in"), (written, "out")]
-        told = [f"{_dollars(rate)} {way}" for rate, way in ways if rate is not None]
+        told = [f"{_dollars(price, rate)} {way}" for rate, way in ways if rate is not None]
         if told:
             yield f"{word} {', '.join(told)}"
 
@@ -108,12 +114,13 @@ def _token_words(price: Price) -> str:
     rates = price.tiers[0].rates
     more = "" if len(price.tiers) == 1 else ", more for long requests"
     if not rates.output:
-        return f"{money(rates.input, 'fine')} per million tokens{more}"
-    return f"{money(rates.input, 'fine')} in, {money(rates.output, 'fine')} out per million tokens{more}"
+        return f"{_dollars(price, rates.input)} per million tokens{more}"
+    return f"{_dollars(price, rates.input)} in, {_dollars(price, rates.output)} out per million tokens{more}"
 
 
 def _price(model: str, price: Price) -> str:
-    return f"{clean(model)}: {rate_words(price)} ({price.source}, {price.version})"
+    added = f", {percent(price.markup)} % added" if price.markup else ""
+    return f"{clean(model)}: {rate_words(price)} ({price.source}, {price.version}{added})"
 
 
 def _refused(row: Refusal) -> Line:

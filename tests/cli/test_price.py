@@ -32,9 +32,10 @@ def test_the_newest_of_ones_own_counts(broker: Broker) -> None:
 
 
 def test_a_model_without_a_price_says_what_that_means(broker: Broker) -> None:
-    assert refused(
-        broker("price", "show", "nobody-knows"), "No price is known for 'nobody-knows', so calls to it are refused."
-    )
+    told = broker("price", "show", "nobody-knows")
+    command = "broker price set PROVIDER nobody-knows --input USD --output USD"
+    line = f"No price is known for 'nobody-knows', so calls to it are refused. Set one, a million tokens: {command}"
+    assert refused(told, line)
 
 
 @pytest.mark.parametrize("amount", ["-1", "1,5", "free", "1e3", ""])
@@ -138,3 +139,51 @@ def test_a_file_with_a_provider_that_is_not_known_sets_nothing(broker: Broker, d
     assert refused(
         broker("price", "load", "not-there"), "The file 'not-there' cannot be read (No such file or directory)."
     )
+
+
+def test_all_models_of_a_server_of_ones_own_get_a_price_at_once(broker: Broker) -> None:
+    broker("provider", "add", "ollama")
+    told = broker("price", "set", "ollama", "*", "--input", "0", "--output", "0")
+    assert told.status == 0
+    (row,) = broker("price", "show", "llama3.2:1b", "--json").json()
+    assert (row["provider"], row["input"], row["output"], row["source"]) == ("ollama", "0.00", "0.00", "operator")
+
+
+def test_a_percentage_is_added_and_shown_beside_the_price(broker: Broker, data: Path) -> None:
+    told = broker("price", "markup", "openai", "12.5")
+    assert (told.status, told.out) == (0, "openai *: 12.5 % is added to each price.\n")
+    broker("price", "markup", "openai", "gpt-4o*", "20")
+    shown = {model: broker("price", "show", model, "--json").json()[0] for model in ("gpt-4.1", "gpt-4o-mini")}
+    assert [row["markup"] for row in shown.values()] == ["12.5%", "20%"]
+    broker("price", "markup", "openai", "gpt-4o*", "0")
+    assert broker("price", "show", "gpt-4o-mini", "--json").json()[0]["markup"] == ""
+    events = rows(data, "SELECT event, object_id FROM audit_entry WHERE event LIKE 'price.%'")
+    assert events == [("price.marked_up", "*"), ("price.marked_up", "gpt-4o*"), ("price.marked_up", "gpt-4o*")]
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["openai", "x"], "'x' is not a percentage from 0 to 1000 with at most two places, such as 12.5."),
+        (["openai", "g*t", "5"], "'g*t' is neither a model id nor the beginning of ids with an asterisk."),
+        (
+            ["openai", "a", "b", "5"],
+            "Say one model, or the beginning of ids with an asterisk, and then the percentage.",
+        ),
+        (["other", "5"], "No provider is called 'other'. Known: anthropic, cohere, google, mistral, openai."),
+    ],
+)
+def test_what_is_wrong_with_a_markup_is_said(broker: Broker, words: list[str], line: str) -> None:
+    assert refused(broker("price", "markup", *words), line)
+
+
+def test_searches_have_a_price_a_thousand(broker: Broker) -> None:
+    assert broker("price", "show", "rerank-v3.5", "--json").json()[0]["extras"] == "searches=2000.00"
+    broker("price", "set", "cohere", "rerank-v3.5", "--input", "0", "--output", "0", "--searches", "1.50")
+    (row,) = broker("price", "show", "rerank-v3.5", "--json").json()
+    assert (row["extras"], row["source"]) == ("searches=1500.00", "operator")
+
+
+def test_every_price_of_the_packaged_book_says_where_it_is_from_and_of_which_day(broker: Broker) -> None:
+    (row,) = broker("price", "show", "command-r7b-12-2024", "--json").json()
+    assert (row["source"], row["version"], row["since"]) == ("broker", "2026-11-30", "2026-11-30")

@@ -37,6 +37,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             installation.broker("provider", "add", name, "--base-url", f"{provider.url}/openai/v1")
             installation.broker("key", "add", "--provider", name, *ANA, stdin=KEY + "\n")
         installation.broker("price", "set", "azure", DEPLOYMENT, "--input", "2.50", "--output", "10")
+        installation.broker("provider", "add", "ollama", "--dialect", "openai", "--base-url", f"{provider.url}/v1")
+        installation.broker("key", "add", "--provider", "ollama", "--no-key")
+        installation.broker("price", "set", "ollama", "*", "--input", "0", "--output", "0")
+        installation.broker("price", "markup", "ollama", "dear*", "50")
+        installation.broker("price", "set", "ollama", "dear-one", "--input", "1", "--output", "1")
         with installation.serving() as server:
             yield Place(installation, server.address, provider)
 
@@ -76,3 +81,28 @@ def test_the_newer_api_of_azure(place: Place) -> None:
         assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == "Hello there."
     assert place.provider.asked[-1].target == "/openai/v1/chat/completions"
     assert place.settled(granted) == 75
+
+
+def test_a_server_of_ones_own_without_a_key_and_without_a_cost(place: Place) -> None:
+    granted = place.installation.grant(provider="ollama", models=["llama3.2:1b", "dear-one"], max_requests=3)
+    with openai.OpenAI(base_url=f"{place.address}/proxy/ollama/v1", api_key=granted.token, max_retries=0) as client:
+        assert [model.id for model in client.models.list()] == ["dear-one", "llama3.2:1b"]
+        client.chat.completions.create(model="llama3.2:1b", messages=MESSAGES)
+        assert place.settled(granted) == 0
+        assert place.provider.asked[-1].header("authorization").startswith("Bearer no-key_")
+        assert place.provider.asked[-1].json()["max_tokens"] == 4096
+        client.chat.completions.create(model="dear-one", messages=MESSAGES)
+    # 15 tokens at $1 a million and half as much again, rounded up once.
+    assert place.settled(granted) == 23
+
+
+def test_a_model_without_a_price_says_what_sets_one(place: Place) -> None:
+    granted = place.installation.grant(provider="azure", models=["other-one"])
+    address = f"{place.address}/proxy/azure/openai/v1"
+    with (
+        openai.OpenAI(base_url=address, api_key=granted.token) as client,
+        pytest.raises(openai.PermissionDeniedError) as refused,
+    ):
+        client.chat.completions.create(model="other-one", messages=MESSAGES)
+    assert refused.value.code == "no_price"
+    assert "broker price set azure 'other-one' --input USD --output USD" in refused.value.message

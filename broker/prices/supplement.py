@@ -1,0 +1,58 @@
+"""What the packaged list does not have: the sandbox, and Cohere's models by the ids that its API takes.
+
+Cohere's prices are those that it published in November 2026. A search is a query with up to a hundred documents.
+"""
+
+from datetime import date
+
+from broker.core.extras import ExtraRates
+from broker.core.usage import Price, Rates, Tier
+from broker.prices.packaged import Kind
+
+SANDBOX = "sandbox"
+DAY = date(2026, 11, 30)
+"""When this list was looked over."""
+
+
+def _chat(rate_in: int, rate_out: int) -> Rates:
+    return Rates.of(rate_in, rate_out)
+
+
+def _search(a_thousand: int) -> Rates:
+    return Rates.of(0, 0, extras=ExtraRates(searches=a_thousand * 1_000))
+
+
+_CHATS: dict[str, dict[str, Rates]] = {
+    SANDBOX: {"sandbox-chat": _chat(10_000_000, 40_000_000), "sandbox-chat-large": _chat(30_000_000, 120_000_000)},
+    "cohere": {
+        "command-a-03-2025": _chat(2_500_000, 10_000_000),
+        "command-r-plus-08-2024": _chat(2_500_000, 10_000_000),
+        "command-r-08-2024": _chat(150_000, 600_000),
+        "command-r7b-12-2024": _chat(37_500, 150_000),
+    },
+}
+_SEARCHES = {
+    "cohere": {
+        "rerank-english-v3.0": _search(2_000_000),
+        "rerank-multilingual-v3.0": _search(2_000_000),
+        "rerank-v3.5": _search(2_000_000),
+        "rerank-v4.0-fast": _search(2_000_000),
+        "rerank-v4.0-pro": _search(2_500_000),
+    }
+}
+
+
+def models(provider: str, kind: Kind) -> set[str]:
+    """The exact ids that have a price of that kind here."""
+    chats, searches = _CHATS.get(provider, {}), _SEARCHES.get(provider, {})
+    return {"output": set(chats), "input": set(chats), "units": set(searches)}.get(kind, {*chats, *searches})
+
+
+def since(provider: str, model: str) -> date | None:
+    return DAY if provider != SANDBOX and model in models(provider, "any") else None
+
+
+def price(provider: str, model: str) -> Price | None:
+    rates = _CHATS.get(provider, {}).get(model) or _SEARCHES.get(provider, {}).get(model)
+    version = SANDBOX if provider == SANDBOX else DAY.isoformat()
+    return None if rates is None else Price("broker", version, (Tier(-1, rates),))
