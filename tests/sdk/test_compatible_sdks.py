@@ -24,8 +24,7 @@ class Place:
     provider: FakeProvider
 
     def settled(self, granted: Granted) -> int:
-        (access,) = self.installation.show(granted.grant_id)["access"]
-        return int(access["budget"]["settled"])
+        return self.installation.settled(granted.grant_id)
 
 
 @pytest.fixture(scope="module")

@@ -25,9 +25,7 @@ class Place:
         return Mistral(server_url=f"{self.address}/proxy/mistral", api_key=granted.token)
 
     def settled(self, granted: Granted) -> int:
-        (access,) = self.installation.show(granted.grant_id)["access"]
-        assert access["budget"]["held"] == 0
-        return int(access["budget"]["settled"])
+        return self.installation.settled(granted.grant_id)
 
 
 @pytest.fixture(scope="module")

@@ -5,6 +5,7 @@ import json
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -68,6 +69,16 @@ class Installation:
 
     def show(self, grant_id: str) -> Any:
         return self.json("grant", "show", grant_id)
+
+    def settled(self, grant_id: str) -> int:
+        """Micro-dollars, once nothing is held any more: an answer goes out before its settlement is on the disk."""
+        until = time.monotonic() + 10
+        while True:
+            (access,) = self.show(grant_id)["access"]
+            if access["budget"]["held"] == 0 or time.monotonic() > until:
+                assert access["budget"]["held"] == 0
+                return int(access["budget"]["settled"])
+            time.sleep(0.05)
 
     @contextmanager
     def serving(self) -> Iterator[Running]:
