@@ -6,7 +6,7 @@ from broker.core.errors import CallRefused
 from broker.core.money import MAX_MONEY
 from broker.ledger.judge import LEAST_OUTPUT, Demand, Plan
 from broker.ledger.keys import CounterKey, money_key, requests_key, token_scope
-from broker.ledger.standing import Allowance, Standing
+from broker.ledger.standing import Allowance
 from broker.ledger.tally import PROVIDER, Tally
 
 
@@ -26,18 +26,17 @@ class Charge:
         return amount <= MAX_MONEY and amount <= self.tally.left
 
 
-def counters_of(standing: Standing, allowance: Allowance, now: int) -> dict[CounterKey, int]:
+def counters_of(allowance: Allowance, now: int) -> dict[CounterKey, int]:
     """The counters of an allowance, and the limit that each would be opened with."""
     limits = {
         money_key(allowance.access_id, allowance.budget_per, now): allowance.budget,
         requests_key(allowance.access_id): allowance.max_requests,
     }
-    if allowance.cap is not None:
-        scope = token_scope(standing.jti, allowance.access_id)
-        if allowance.cap.budget is not None:
-            key = money_key(scope, allowance.cap.budget_per, now)._replace(scope_kind="token")
-            limits[key] = allowance.cap.budget
-        limits[requests_key(scope)._replace(scope_kind="token")] = allowance.cap.max_requests
+    for cap in allowance.caps:
+        scope = token_scope(cap.jti, allowance.access_id)
+        if cap.budget is not None:
+            limits[money_key(scope, cap.budget_per, now)._replace(scope_kind="token")] = cap.budget
+        limits[requests_key(scope)._replace(scope_kind="token")] = cap.max_requests
     for overall in allowance.overall:
         limits |= overall.limits(now)
     return limits

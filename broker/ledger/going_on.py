@@ -13,7 +13,7 @@ from broker.ledger.late import Load, held_of
 from broker.ledger.memory import Memory
 from broker.ledger.pool import all_rest, ranked, used_of_late
 from broker.ledger.settle import Held
-from broker.ledger.standing import Allowance, Standing
+from broker.ledger.standing import Allowance
 from broker.ledger.statements import ATTEMPT, CHANGE_KEY
 from broker.ledger.tally import Tallies
 from broker.store.quarantine import rest
@@ -64,7 +64,7 @@ class GoingOn(NamedTuple):
         if allowance is None:
             raise invalid_token()
         for each in (yield from self._candidates(wish, allowance)):
-            own = yield from self._own_counters(standing, each, held)
+            own = yield from self._own_counters(each, held)
             if own is not None:
                 yield from self._move(wish, each.credential, held, own)
                 return WentOn(each.credential)
@@ -80,11 +80,9 @@ class GoingOn(NamedTuple):
         order = ranked(sealed, allowance.strategy, turn=turn, used=used, conversation=wish.conversation)
         return [keys[key.id] for key in order if key.id not in wish.tried and key.rests_until <= self.now]
 
-    def _own_counters(
-        self, standing: Standing, allowance: Allowance, held: Held
-    ) -> Steps[tuple[CounterKey, ...] | None]:
+    def _own_counters(self, allowance: Allowance, held: Held) -> Steps[tuple[CounterKey, ...] | None]:
         """What a call is charged to for its key alone; None where the hold does not fit there."""
-        limits = {k: v for k, v in counters_of(standing, allowance, self.now).items() if k.scope_kind in OF_KEY}
+        limits = {k: v for k, v in counters_of(allowance, self.now).items() if k.scope_kind in OF_KEY}
         new = [key for key in limits if key not in held.charged]
         yield from self.load(new)
         charges = [Charge(key, self.tallies.open(key, limits[key])) for key in new]

@@ -25,7 +25,7 @@ from broker.store.steps import Statement, Steps
 
 
 class Scope(NamedTuple):
-    """What a rate is counted over: the calls of an access, or those of one token under it (`jti`)."""
+    """What a rate is counted over: the calls of an access, or those of one token under it (`jti`) and of all that descend from it."""
 
     access_id: str
     jti: str = ""
@@ -220,15 +220,15 @@ def until_fits(rows: Sequence[tuple[int, int]], wanted: int, limit: int, now: in
     return wait
 
 
-def _scopes_of(allowance: Allowance, jti: str) -> Iterator[Limited]:
+def _scopes_of(allowance: Allowance) -> Iterator[Limited]:
     yield Scope(allowance.access_id), allowance.rate_limit
-    if allowance.cap is not None:
-        yield Scope(allowance.access_id, jti), allowance.cap.rate_limit
+    for cap in allowance.caps:
+        yield Scope(allowance.access_id, cap.jti), cap.rate_limit
 
 
-def limited(allowance: Allowance, jti: str) -> tuple[Limited, ...]:
+def limited(allowance: Allowance) -> tuple[Limited, ...]:
     """What limits the rate of such calls, and how far."""
-    return tuple(pair for pair in _scopes_of(allowance, jti) if pair[1] != RateLimit())
+    return tuple(pair for pair in _scopes_of(allowance) if pair[1] != RateLimit())
 
 
 def _is_kept(window: Window | None, now: int) -> bool:

@@ -52,15 +52,14 @@ def make_ready(
         *(standing.grant_id, allowance.access_id, standing.jti, standing.user_id, allowance.credential.id),
         *(demand.provider, demand.model, demand.action),
     )
-    scopes = limited(allowance, standing.jti)
+    scopes = limited(allowance)
     since, until = _span(standing, allowance, now)
     return Ready(allowance, since, until, keys, scopes, standing.grant_id, same, dump_keys(keys))
 
 
 def _span(standing: Standing, allowance: Allowance, now: int) -> tuple[int, int]:
     windows = [(allowance.budget_per, 1), *((each.per, each.anchor_day) for each in allowance.overall)]
-    if allowance.cap is not None:
-        windows.append((allowance.cap.budget_per, 1))
+    windows += [(cap.budget_per, 1) for cap in allowance.caps]
     ends = [end for per, day in windows if (end := period.end(per, now, day)) is not None]
     until = min(standing.ends_at, *(each.ends_at for each in standing.allowances), *ends)
     return max(period.start(per, now, day) for per, day in windows), until

@@ -21,6 +21,7 @@ from broker.store.steps import Steps
 class Cap:
     """The money and requests of one token under one access; counted apart from the access's own."""
 
+    jti: str
     budget: int | None
     budget_per: str
     max_requests: int
@@ -43,7 +44,8 @@ class Allowance:
     rate_limit: RateLimit
     max_output_tokens: int | None
     ends_at: int
-    cap: Cap | None
+    caps: tuple[Cap, ...]
+    """Of the token and of all its parents, those that have any; a call counts in each."""
     overall: tuple[Overall, ...] = ()
     """The limits above it that its calls are charged to as well."""
     strategy: str = ""
@@ -68,8 +70,10 @@ class Allowance:
 
     @property
     def tokens_per_minute(self) -> int | None:
-        own = self.rate_limit.tokens_per_minute
-        return own if self.cap is None else lesser(own, self.cap.rate_limit.tokens_per_minute)
+        least = self.rate_limit.tokens_per_minute
+        for cap in self.caps:
+            least = lesser(least, cap.rate_limit.tokens_per_minute)
+        return least
 
     def covers_model(self, model: str) -> bool:
         return any(model.startswith(p[:-1]) if p.endswith("*") else model == p for p in self.models)
@@ -85,7 +89,7 @@ class Standing:
     client_id: str
     state: GrantState
     ends_at: int
-    """The token's own end."""
+    """The token's own end, or that of the first of its parents to end."""
     allowances: tuple[Allowance, ...]
 
     def at(self, now: int, *, expired_token: bool = False) -> "Standing | None":
@@ -100,8 +104,8 @@ class Standing:
 
 def read_standings(jtis: Iterable[str]) -> Steps[dict[str, Standing]]:
     """Of the tokens that are worth something, or were until they or their accesses ended."""
-    tokens = [TokenRow(*row) for row in (yield TOKENS, [(jti,) for jti in jtis])]
-    grants = list(dict.fromkeys(token.grant_id for token in tokens))
+    lines = yield from _lines([*dict.fromkeys(jtis)])
+    grants = list(dict.fromkeys(line[0].grant_id for line in lines))
     rows: dict[str, list[AccessRow]] = {grant_id: [] for grant_id in grants}
     pooled = []
     if grants:
@@ -114,29 +118,49 @@ def read_standings(jtis: Iterable[str]) -> Steps[dict[str, Standing]]:
         for row in (yield SPARES, list(dict.fromkeys(pooled))):
             access = AccessRow(*row)
             rows[access.grant_id].append(access)
-    return {token.jti: _standing(token, rows[token.grant_id]) for token in tokens}
+    return {line[0].jti: _standing(line, rows[line[0].grant_id]) for line in lines}
 
 
-def _standing(token: TokenRow, rows: Sequence[AccessRow]) -> Standing:
+def _lines(jtis: Sequence[str]) -> Steps[list[list[TokenRow]]]:
+    """Each token with all its parents, itself first; without those of whom one is worth nothing any more."""
+    found: dict[str, TokenRow] = {}
+    asked: Iterable[str] = jtis
+    while asked:
+        rows = [TokenRow(*row) for row in (yield TOKENS, [(jti,) for jti in asked])]
+        found |= {row.jti: row for row in rows}
+        asked = {row.parent_jti for row in rows if row.parent_jti is not None}.difference(found)
+    lines = [[found[jti]] for jti in jtis if jti in found]
+    for line in lines:
+        while (parent := line[-1].parent_jti) is not None and parent in found:
+            line.append(found[parent])
+    return [line for line in lines if line[-1].parent_jti is None]
+
+
+def _standing(line: Sequence[TokenRow], rows: Sequence[AccessRow]) -> Standing:
+    token = line[0]
     return Standing(
         token.jti,
         token.grant_id,
         token.user_id,
         token.client_id,
         GrantState(token.state),
-        token.ends_at,
-        narrowed(rows, token.caps),
+        min(each.ends_at for each in line),
+        narrowed(rows, [(each.jti, each.caps) for each in line if each.caps is not None]),
     )
 
 
-def narrowed(rows: Sequence[AccessRow], caps: str | None) -> tuple[Allowance, ...]:
-    """With caps, only the accesses that they name are left."""
-    named: dict[str, dict[str, Any]] | None = None if caps is None else json.loads(caps)
+Named = tuple[str, dict[str, Any]]
+"""A token, and what it narrows an access to."""
+
+
+def narrowed(rows: Sequence[AccessRow], caps: Sequence[tuple[str, str]]) -> tuple[Allowance, ...]:
+    """With caps, by the tokens that have them, only the accesses that each of them names are left."""
+    named: list[Named] = [(jti, json.loads(stored)) for jti, stored in caps]
     found: dict[str, list[Allowance]] = {}
     for access_id, its in _by_key(rows):
-        if named is None or access_id in named:
-            cap = None if named is None else named[access_id]
-            found.setdefault(access_id, []).append(_allowance(its, cap))
+        if all(access_id in elements for _, elements in named):
+            own = [(jti, elements[access_id]) for jti, elements in named]
+            found.setdefault(access_id, []).append(_allowance(its, own))
     return tuple(_pool(each) if len(each) > 1 else each[0] for each in found.values())
 
 
@@ -154,15 +178,17 @@ def _pool(keys: Sequence[Allowance]) -> Allowance:
     return replace(live[0], spares=tuple(live[1:]))
 
 
-def _allowance(rows: Sequence[AccessRow], cap: dict[str, Any] | None) -> Allowance:
+def _allowance(rows: Sequence[AccessRow], caps: Sequence[Named]) -> Allowance:
     row = rows[0]
     models = tuple(json.loads(row.models))
     actions = frozenset(json.loads(row.actions))
-    capped = cap or {}
-    if cap is not None:
-        models = intersection(models, tuple(cap["models"]))
-        actions &= frozenset(cap["actions"])
-    ends = lesser(row.ends_at, from_seconds(capped["expires_at"]) if "expires_at" in capped else None)
+    ends_at, max_output = row.ends_at, row.max_output_tokens
+    for _, element in caps:
+        models = intersection(models, tuple(element["models"]))
+        actions &= frozenset(element["actions"])
+        max_output = lesser(max_output, element.get("max_output_tokens"))
+        if "expires_at" in element:
+            ends_at = min(ends_at, from_seconds(element["expires_at"]))
     return Allowance(
         access_id=row.id,
         provider=row.provider,
@@ -183,18 +209,19 @@ def _allowance(rows: Sequence[AccessRow], cap: dict[str, Any] | None) -> Allowan
         budget_per=row.budget_per,
         max_requests=NO_LIMIT if row.max_requests is None else row.max_requests,
         rate_limit=RateLimit(row.requests_per_minute, row.tokens_per_minute, row.concurrent),
-        max_output_tokens=lesser(row.max_output_tokens, capped.get("max_output_tokens")),
-        ends_at=ends or row.ends_at,
-        cap=None if cap is None else _cap(cap),
+        max_output_tokens=max_output,
+        ends_at=ends_at,
+        caps=tuple(_cap(*cap) for cap in caps),
         overall=overall_of(rows),
         strategy=row.strategy,
     )
 
 
-def _cap(cap: dict[str, Any]) -> Cap:
+def _cap(jti: str, cap: dict[str, Any]) -> Cap:
     budget = cap.get("budget")
     amount = None if budget is None else parse_decimal(budget["amount"])
     return Cap(
+        jti,
         amount,
         "grant" if budget is None else budget["per"],
         cap.get("max_requests", NO_LIMIT),

@@ -21,10 +21,11 @@ class TokenRow(NamedTuple):
     state: str
     user_id: str
     client_id: str
+    parent_jti: str | None
 
 
 TOKENS = reading(
-    "SELECT t.jti, t.ends_at, t.caps, t.grant_id, g.state, g.user_id, g.client_id FROM access_token AS t "
+    "SELECT t.jti, t.ends_at, t.caps, t.grant_id, g.state, g.user_id, g.client_id, t.parent_jti FROM access_token AS t "
     'JOIN "grant" AS g ON g.id = t.grant_id JOIN "user" AS u ON u.id = g.user_id '
     "JOIN client AS c ON c.id = g.client_id LEFT JOIN token_family AS f ON f.id = t.family_id "
     "WHERE t.jti = ? AND t.revoked_at IS NULL AND f.revoked_at IS NULL "
@@ -204,14 +205,19 @@ _BY_SECOND = (
     "SELECT max(admitted_at) AS at, count(*) AS calls, CAST(sum(rate_tokens) AS BIGINT) AS tokens FROM reservation "
     "WHERE {scope} AND " + _SEEN + " GROUP BY admitted_at / 1000000 ORDER BY at"
 )
+_OF_TOKEN = (
+    "jti IN (WITH RECURSIVE under(jti) AS (SELECT ? UNION SELECT t.jti FROM access_token AS t "
+    "JOIN under AS u ON t.parent_jti = u.jti) SELECT jti FROM under) AND access_id = ?"
+)
+"""Its own calls, and those of all tokens that descend from it."""
 SECONDS_OF_ACCESS = reading(_BY_SECOND.format(scope="access_id = ?"), "tn")
-SECONDS_OF_TOKEN = reading(_BY_SECOND.format(scope="jti = ? AND access_id = ?"), "ttn")
+SECONDS_OF_TOKEN = reading(_BY_SECOND.format(scope=_OF_TOKEN), "ttn")
 """The last minute in at most 61 rows."""
 
 MINUTE_OF_ACCESS = reading(f"SELECT {_SUMS} FROM reservation WHERE access_id = ? AND {_SEEN}", "tn")
-MINUTE_OF_TOKEN = reading(f"SELECT {_SUMS} FROM reservation WHERE jti = ? AND access_id = ? AND {_SEEN}", "ttn")
+MINUTE_OF_TOKEN = reading(f"SELECT {_SUMS} FROM reservation WHERE {_OF_TOKEN} AND {_SEEN}", "ttn")
 RUNNING_OF_ACCESS = reading(f"SELECT count(*) FROM reservation WHERE access_id = ? AND {_HELD}", "t")
-RUNNING_OF_TOKEN = reading(f"SELECT count(*) FROM reservation WHERE jti = ? AND access_id = ? AND {_HELD}", "tt")
+RUNNING_OF_TOKEN = reading(f"SELECT count(*) FROM reservation WHERE {_OF_TOKEN} AND {_HELD}", "tt")
 _ROW = "SELECT admitted_at, rate_tokens FROM reservation WHERE"
 ROWS_OF_ACCESS = reading(f"{_ROW} access_id = ? AND {_SEEN} ORDER BY admitted_at", "tn")
-ROWS_OF_TOKEN = reading(f"{_ROW} jti = ? AND access_id = ? AND {_SEEN} ORDER BY admitted_at", "ttn")
+ROWS_OF_TOKEN = reading(f"{_ROW} {_OF_TOKEN} AND {_SEEN} ORDER BY admitted_at", "ttn")

@@ -172,14 +172,14 @@ class Transaction:
             found = self._memory.standings.get(ask.jti)
             standing = check_state(None if found is None else found.at(self._now))
             allowances = awake(covering(standing, ask.demand), self._now)
-            charges = [(each, counters_of(standing, each, self._now)) for each in allowances]
+            charges = [(each, counters_of(each, self._now)) for each in allowances]
             wishes.append(_Wish(place, ask, standing, charges))
         except Exception as error:  # of one call, and no other in this transaction
             self._answers[place] = error
 
     def _admit(self, known: list[_Known], wishes: list[_Wish]) -> Steps[None]:
         scopes = [pair for _, _, ready in known for pair in ready.scopes]
-        scopes += [pair for wish in wishes for each, _ in wish.found for pair in limited(each, wish.ask.jti)]
+        scopes += [pair for wish in wishes for each, _ in wish.found for pair in limited(each)]
         yield from self._rates.load(scopes)
         yield from self._repeats.load([*(ask for _, ask, _ in known), *(wish.ask for wish in wishes)])
         for place, ask, ready in known:
@@ -218,7 +218,7 @@ class Transaction:
         for allowance, charges, planned in _tries(found, ask.demand):
             answer = planned if isinstance(planned, CallRefused) else _over(charges, planned, ask.demand)
             if answer is None and isinstance(planned, Plan):
-                scopes, tokens = limited(allowance, ask.jti), planned.tokens(ask.demand)
+                scopes, tokens = limited(allowance), planned.tokens(ask.demand)
                 if (yield from self._rates.fit(scopes, tokens)):
                     return self._take(ask, self._made_ready(wish, allowance, charges), planned)
                 answer = yield from self._rates.too_fast(scopes, tokens)

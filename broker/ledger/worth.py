@@ -16,7 +16,7 @@ from broker.ledger.limits import Figure, Figures, figure, figures
 from broker.ledger.overall_used import Used, bounded, used
 from broker.ledger.standing import intersection, read_standings
 from broker.ledger.view import Wire, as_left
-from broker.store import grants
+from broker.store import grants, tokens
 from broker.store.accesses import as_granted
 from broker.store.grant_tables import Access, AccessToken
 from broker.store.ledger_tables import NO_LIMIT
@@ -38,11 +38,14 @@ async def worth_of(tx: AsyncSession, token: AccessToken, now: int) -> Worth | No
     standing = found[token.jti].at(now) if token.jti in found else None
     if standing is None:
         return None
-    caps = None if token.caps is None else json.loads(token.caps)
+    caps = await _caps(tx, token)
     usable = {allowance.access_id: allowance.overall for allowance in standing.allowances}
     rows = [row for row in await grants.load_accesses(tx, token.grant_id) if row.id in usable]
     above = {row.id: [await used(tx, each, now) for each in usable[row.id]] for row in rows}
-    every = [await _part(tx, token, row, None if caps is None else caps[row.id], above[row.id], now) for row in rows]
+    every = [
+        await _part(tx, token.client_id, row, [(jti, named[row.id]) for jti, named in caps], above[row.id], now)
+        for row in rows
+    ]
     parts = [(element, left) for element, left in every if element.models and element.actions]
     return Worth(standing.state, tuple(element for element, _ in parts), tuple(left for _, left in parts))
 
@@ -66,29 +69,33 @@ def meet(granted: Element, cap: Element) -> Element:
     )
 
 
+async def _caps(tx: AsyncSession, token: AccessToken) -> list[tuple[str, dict[str, JSONValue]]]:
+    """Of each token that has any, from the first of its parents down to itself."""
+    line = await tokens.line_of(tx, token)
+    return [(each.jti, json.loads(each.caps)) for each in reversed(line) if each.caps is not None]
+
+
 async def _part(
-    tx: AsyncSession, token: AccessToken, row: Access, cap: JSONValue, above: list[Used], now: int
+    tx: AsyncSession, client_id: str, row: Access, caps: list[tuple[str, JSONValue]], above: list[Used], now: int
 ) -> tuple[Element, Wire]:
-    granted, left = as_granted(row, token.client_id), bounded(await figures(tx, row, now), above)
-    if cap is None:
-        return granted, as_left(granted, left)
-    (own,) = parse_details([cap], "token")
-    narrowed = meet(granted, own)
-    return narrowed, as_left(narrowed, await _own_figures(tx, token.jti, row.id, own, left, now))
+    element, left = as_granted(row, client_id), bounded(await figures(tx, row, now), above)
+    for jti, cap in caps:
+        (own,) = parse_details([cap], "token")
+        element = meet(element, own)
+        left = await _own_figures(tx, jti, row.id, own, left, now)
+    return element, as_left(element, left)
 
 
-async def _own_figures(
-    tx: AsyncSession, jti: str, access_id: str, cap: Element, grants_own: Figures, now: int
-) -> Figures:
-    """What the token itself used; what is left of it is no more than what is left of the access."""
+async def _own_figures(tx: AsyncSession, jti: str, access_id: str, cap: Element, outer: Figures, now: int) -> Figures:
+    """What the token itself used; what is left of it is no more than what is left of its parent, and of the access."""
     scope = token_scope(jti, access_id)
-    money, resets_at = grants_own.money, grants_own.resets_at
+    money, resets_at = outer.money, outer.resets_at
     if cap.budget is not None:
         key = money_key(scope, cap.budget.per, now)._replace(scope_kind="token")
         money, resets_at = await figure(tx, key, cap.budget.amount), period.end(cap.budget.per, now)
     limit = NO_LIMIT if cap.max_requests is None else cap.max_requests
     requests = await figure(tx, requests_key(scope)._replace(scope_kind="token"), limit)
-    return Figures(_bounded(money, grants_own.money), _bounded(requests, grants_own.requests), resets_at, 0)
+    return Figures(_bounded(money, outer.money), _bounded(requests, outer.requests), resets_at, 0)
 
 
 def _bounded(own: Figure, outer: Figure) -> Figure:

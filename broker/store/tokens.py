@@ -97,6 +97,14 @@ async def load_access(tx: AsyncSession, jti: str) -> AccessToken | None:
     return await tx.get(AccessToken, jti)
 
 
+async def line_of(tx: AsyncSession, token: AccessToken) -> list[AccessToken]:
+    """The token and all its parents, itself first."""
+    line = [token]
+    while (parent := line[-1].parent_jti) is not None:
+        line.append(await tx.get_one(AccessToken, parent))
+    return line
+
+
 async def revoke_access(tx: AsyncSession, jti: str, now: int) -> bool:
     """False if there is no such token or it was revoked before."""
     done = await tx.exec(

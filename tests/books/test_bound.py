@@ -31,7 +31,7 @@ def allowance(**changes: Any) -> Allowance:
         rate_limit=RateLimit(),
         max_output_tokens=None,
         ends_at=1,
-        cap=None,
+        caps=(),
     )
     return replace(usual, **changes)
 
@@ -123,8 +123,8 @@ def test_a_call_that_exceeds_the_tokens_a_minute_by_itself_is_not_boundable(chan
 
 
 def test_of_the_accesss_and_the_tokens_tokens_a_minute_the_smaller_bounds_a_call() -> None:
-    cap = Cap(None, "grant", 1, RateLimit(tokens_per_minute=150))
-    given = allowance(rate_limit=RateLimit(tokens_per_minute=300), cap=cap)
+    cap = Cap("tok", None, "grant", 1, RateLimit(tokens_per_minute=150))
+    given = allowance(rate_limit=RateLimit(tokens_per_minute=300), caps=(cap,))
     assert planned(given, own_output=None).output_max == 50
 
 
