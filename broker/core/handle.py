@@ -2,14 +2,14 @@
 
 import hashlib
 import hmac
-import secrets
+import os
 from binascii import b2a_base64
 from collections.abc import Callable
 
 Entropy = Callable[[int], bytes]
 """Gives n random bytes; tests hand in a counted one."""
 
-system_entropy: Entropy = secrets.token_bytes
+system_entropy: Entropy = os.urandom
 
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 

@@ -50,7 +50,7 @@ def _loads(raw: bytes, scan: Scan, *, for_sending: bool) -> JSONValue:
 
 def dumps(value: object) -> bytes:
     """Compact UTF-8, in the order given."""
-    return _encoder.encode(value).encode("utf-8")
+    return _encode(value).encode("utf-8")
 
 
 def _unique(pairs: list[tuple[str, JSONValue]]) -> dict[str, JSONValue]:
@@ -87,6 +87,19 @@ _decoder = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_no_consta
 _scan = _decoder.scan_once  # type: ignore[attr-defined] # what `decode` itself calls, without its regular expressions
 _scan_answer = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite).scan_once  # type: ignore[attr-defined]
 _encoder = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+def _encoding() -> Callable[[object], str]:
+    """What `_encoder.encode` makes anew for each value; it looks for no circle, and nothing that was parsed has one."""
+    make = json.encoder.c_make_encoder  # type: ignore[attr-defined] # as above: what `encode` itself uses
+    if make is None:
+        return _encoder.encode
+    write = json.encoder.c_encode_basestring  # type: ignore[attr-defined]
+    pieces = make(None, _encoder.default, write, None, ":", ",", False, False, False)
+    return lambda value: "".join(pieces(value, 0))
+
+
+_encode = _encoding()
 
 
 def _may_be_vast(raw: bytes) -> bool:

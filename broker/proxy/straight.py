@@ -6,6 +6,7 @@ for every refusal, every stream and every broken answer, and this one has no wor
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from starlette.types import Message
@@ -20,6 +21,8 @@ from broker.ledger.settle import Close, Settled, price_of
 from broker.ledger.transaction import Answer as Told
 from broker.providers.check import credential_headers
 from broker.providers.client import Answer, Headers, Start
+from broker.providers.dialect import Dialect, Endpoint
+from broker.providers.registry import Provider
 from broker.proxy.authenticate import Principal
 from broker.proxy.exchange import Exchange, Means
 from broker.proxy.forward import Sent, Work
@@ -29,6 +32,23 @@ from broker.proxy.respond import HANGUP, dressed, relay
 
 LONGEST = 65_536
 """Bytes of an answer that may wait here for their end; of a longer one the provider has to wait for a reader."""
+
+
+@dataclass(slots=True)
+class Usual:
+    """What a head said when it was read."""
+
+    generation: int
+    principal: Principal
+    provider: Provider
+    dialect: Dialect
+    endpoint: Endpoint
+    headers: Headers
+    """Of the app's, those that cross."""
+    path: str
+    start: Start
+    is_pooled: bool = True
+    """Whether its calls may go by one of several keys, as far as is known: then it matters whose conversation they are of."""
 
 
 class Asked(Protocol):
@@ -54,23 +74,21 @@ class Straight:
     """One call from its reservation to its settlement; among `calls` until the books have it, or the complete way does."""
 
     __slots__ = (
-        "_answer", "_ask", "_calls", "_complete", "_ending", "_key", "_means", "_principal", "_request", "_reservation",
-        "_start", "_work", "access_id", "changes", "credential_id", "demand", "ends_at", "jti",
+        "_answer", "_ask", "_calls", "_complete", "_ending", "_key", "_means", "_request", "_reservation", "_usual",
+        "_work", "access_id", "changes", "credential_id", "demand", "ends_at", "jti",
     )  # fmt: skip
 
     def __init__(
-        self, means: Means, principal: Principal, work: Work, demand: Demand, start: Start, request: Asked,
-        calls: "set[Straight]", complete: Complete,
+        self, means: Means, usual: Usual, work: Work, demand: Demand, request: Asked, calls: "set[Straight]", complete: Complete,
     ) -> None:  # fmt: skip
         self._means = means
-        self._principal = principal
-        self._start = start
+        self._usual = usual
         self._work = work
         self._request = request
         self._calls = calls
         self._complete = complete
         self.demand = demand
-        self.jti = principal.jti
+        self.jti = usual.principal.jti
         self._answer: Answer | None = None
         """While the provider is waited for."""
 
@@ -121,6 +139,7 @@ class Straight:
     def _is_sent(self, reservation: Reservation) -> bool:
         """False where the complete way has to: to connect, to say what is missing, to note that a key works again."""
         means, work = self._means, self._work
+        self._usual.is_pooled = reservation.pooled
         if self._request.gone or reservation.credential.state != "working":
             return False
         try:
@@ -128,7 +147,7 @@ class Straight:
             if key is None:
                 return False
             headers, body = credential_headers(work.provider.dialect, key), work.reading.render(reservation.output_max)
-            answer = means.client.send_at_once(self._start, headers, body)
+            answer = means.client.send_at_once(self._usual.start, headers, body)
         except Exception:  # whatever it is, nothing was written, and the complete way meets it again
             return False
         if answer is None:
@@ -187,6 +206,6 @@ class Straight:
 
     def _keep(self, rest: Callable[[Exchange], Rest]) -> Exchange:
         self._calls.discard(self)
-        exchange = Exchange(self._means, self._principal, self._work, self.demand, None)
-        self._complete(rest(exchange), self._principal, self._work)
+        exchange = Exchange(self._means, self._usual.principal, self._work, self.demand, None)
+        self._complete(rest(exchange), self._usual.principal, self._work)
         return exchange

@@ -2,20 +2,18 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
 
 from starlette.types import Scope
 
 from broker.ledger.judge import Demand
-from broker.providers.client import Headers, Start, start
+from broker.providers.client import Headers, start
 from broker.providers.conversation import conversation_of
-from broker.providers.dialect import Dialect, Endpoint, Reading
-from broker.providers.registry import Provider
+from broker.providers.dialect import Reading
 from broker.proxy.authenticate import Principal
 from broker.proxy.exchange import Means
 from broker.proxy.forward import Work, content_headers
 from broker.proxy.read import parse_body
-from broker.proxy.straight import Asked, Complete, Straight
+from broker.proxy.straight import Asked, Complete, Straight, Usual
 
 KNOWN = "broker.known"
 """The extension of our own server that takes what begins the requests with this head, where it may be remembered."""
@@ -28,20 +26,6 @@ _PLAIN = frozenset(
 )  # fmt: skip
 """Headers that ask nothing of us but what the reading of this head has settled; a head with any other is read each time."""
 _OF_LIBRARIES = b"x-stainless-"
-
-
-class Usual(NamedTuple):
-    """What a head said when it was read."""
-
-    generation: int
-    principal: Principal
-    provider: Provider
-    dialect: Dialect
-    endpoint: Endpoint
-    headers: Headers
-    """Of the app's, those that cross."""
-    path: str
-    start: Start
 
 
 class UsualCalls:
@@ -74,17 +58,17 @@ class UsualCalls:
 
     def _begin(self, usual: Usual, raw: bytes, request: Asked) -> bool:
         """False for a call that has to be looked at more closely; then nothing was begun."""
-        generation, principal, provider, dialect, endpoint, headers, path, address = usual
-        if generation != self._generation or self._means.clock() >= principal.until or len(raw) > self._max_body:
+        stands = usual.generation == self._generation and self._means.clock() < usual.principal.until
+        if not stands or len(raw) > self._max_body:
             return False
         try:
             body = parse_body(raw)
-            reading = endpoint.read(body, len(raw), provider, path)
-            if not _is_straight(reading, path):
+            reading = usual.endpoint.read(body, len(raw), usual.provider, usual.path)
+            if not _is_straight(reading, usual.path):
                 return False
-            work = Work(provider, dialect, endpoint, reading, headers)
-            demand = self._demand(work, conversation_of(body, []))
-            Straight(self._means, principal, work, demand, address, request, self.calls, self._complete).begin()
+            work = Work(usual.provider, usual.dialect, usual.endpoint, reading, usual.headers)
+            demand = self._demand(work, conversation_of(body, []) if usual.is_pooled else 0)
+            Straight(self._means, usual, work, demand, request, self.calls, self._complete).begin()
         except Exception:  # whatever it is, the complete way meets it again, and has words for it
             return False
         return True

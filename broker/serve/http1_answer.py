@@ -26,10 +26,11 @@ class Opening(NamedTuple):
 def opening(status: int, headers: Iterable[tuple[bytes, bytes]]) -> Opening:
     """Raises ValueError for a header that would end its own line."""
     lines, length, close = [_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status], None, False
-    for name, value in headers:
+    for pair in headers:
+        name, value = pair
         kind = name.lower()
         if kind not in _FRAMING:
-            lines.append(b"%b: %b\r\n" % (name, value))
+            lines.append(b"%b: %b\r\n" % pair)
             continue
         if kind == b"content-length":
             length = int(value)
@@ -40,7 +41,7 @@ def opening(status: int, headers: Iterable[tuple[bytes, bytes]]) -> Opening:
             continue
         else:
             continue  # how the bytes are framed is not for the app to say
-        lines.append(b"%b: %b\r\n" % (name, value))
+        lines.append(b"%b: %b\r\n" % pair)
     joined = b"".join(lines)
     if joined.count(b"\n") != len(lines) or joined.count(b"\r") != len(lines) or b"\0" in joined:
         raise ValueError("a header of the answer holds a line end or a NUL")
