@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import Any
 
@@ -18,7 +18,7 @@ from broker.store.frames import Frames
 log = logger("ledger")
 
 LONGEST_TURN = 10.0
-"""Seconds: a worker that hangs in its turn loses it, and SQLite's own lock then keeps the others out."""
+"""Seconds: a worker that hangs in its turn loses it, and whoever runs it ends it."""
 
 
 class Hosted(Frames):
@@ -31,6 +31,8 @@ class Hosted(Frames):
         self._turns: dict[int, asyncio.Event] = {}
         """Those that are waited for or kept, each with the event that ends it."""
         self._tasks: set[asyncio.Task[None]] = set()
+        self.lost: Callable[[], object] = lambda: None
+        """Is called when its worker loses its turn."""
 
     @classmethod
     async def on(cls, line: socket.socket, db: Database, books: OwnBooks) -> "Hosted":
@@ -83,5 +85,7 @@ class Hosted(Frames):
                 async with asyncio.timeout(LONGEST_TURN):
                     await over.wait()
             except TimeoutError:
+                # It may have SQLite's lock, which only its end takes from it: one that was stopped would keep all others out.
                 log.warning("turn.lost", seconds=LONGEST_TURN)
+                self.lost()
         del self._turns[number]

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -30,7 +30,8 @@ async def sweep(db: Database, books: Books, clock: Clock) -> int:
         total += done
         if not done:
             break
-    if not found:
+    # Nobody waits for a turn to write in order to learn that there is nothing to do.
+    if not found and await db.read_core(lambda connection: _is_any_to_end(connection, clock())):
         await db.write_core(lambda connection: _end_leases(connection, clock()))
     return total
 
@@ -51,10 +52,17 @@ async def _settled(books: Books, reservation_ids: list[str]) -> int:
     return sum(not isinstance(answer, BaseException) for answer in answers)
 
 
+async def _is_any_to_end(connection: AsyncConnection, now: int) -> bool:
+    return (await connection.execute(select(BOOT.c.id).where(*_to_end(now)).limit(1))).first() is not None
+
+
 async def _end_leases(connection: AsyncConnection, now: int) -> None:
     """A lease that was swept stays lapsed: its process may not renew it and hold again."""
-    ended = update(BOOT).where(BOOT.c.lease_ends_at <= now, BOOT.c.ended_at.is_(None))
-    await connection.execute(ended.values(ended_at=now))
+    await connection.execute(update(BOOT).where(*_to_end(now)).values(ended_at=now))
+
+
+def _to_end(now: int) -> tuple[ColumnElement[bool], ...]:
+    return BOOT.c.lease_ends_at <= now, BOOT.c.ended_at.is_(None)
 
 
 async def lapse_all(tx: AsyncSession, now: int) -> None:

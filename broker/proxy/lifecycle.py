@@ -138,7 +138,8 @@ class ProxyService:
         await self._reserve.give_back()
         await roll_up(self._db)
         await sweep(self._db, self._books, self._clock)
-        await self._db.write(lambda tx: grant_requests.erase_ended_codes(tx, self._clock()))
+        if await self._db.read(lambda tx: grant_requests.has_ended_codes(tx, self._clock())):
+            await self._db.write(lambda tx: grant_requests.erase_ended_codes(tx, self._clock()))
 
     def _key_judged(self, row: SealedKey, said: str, fault: Fault | None) -> None:
         task = asyncio.create_task(self._mark(row, said, fault))

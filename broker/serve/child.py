@@ -37,7 +37,9 @@ class Child:
         if scribe is None:
             desk.close()
             return cls(born, None, death)
-        return cls(born, await scribe.host(desk), death)
+        child = cls(born, hosted := await scribe.host(desk), death)
+        hosted.lost = child.kill
+        return child
 
     def tell(self, word: bytes) -> None:
         with suppress(OSError):

@@ -1,7 +1,7 @@
 """Grant requests, from the authorization request to the person's answer."""
 
+from sqlalchemy import ColumnElement, update
 from sqlalchemy import text as sql
-from sqlalchemy import update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -58,12 +58,21 @@ async def erase_code(tx: AsyncSession, request_id: str) -> None:
     await keep_code(tx, request_id, "")
 
 
+async def has_ended_codes(tx: AsyncSession, now: int) -> bool:
+    """Whether there is anything to erase."""
+    query = select(GrantRequest.id).where(sql(SEALED), _has_ended(now)).limit(1)
+    return (await tx.exec(query)).first() is not None
+
+
+def _has_ended(now: int) -> ColumnElement[bool]:
+    return select(Code.digest).where(Code.request_id == GrantRequest.id, Code.ends_at <= now).exists()
+
+
 async def erase_ended_codes(tx: AsyncSession, now: int) -> int:
     """Erases the done page's copies of codes that have ended; how many there were."""
-    ended = select(Code.digest).where(Code.request_id == GrantRequest.id, Code.ends_at <= now)
     done = await tx.exec(
         update(GrantRequest)
-        .where(sql(SEALED), ended.exists())
+        .where(sql(SEALED), _has_ended(now))
         .values(sealed_code="")
         .execution_options(synchronize_session=False)
     )

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from broker.ledger.host import LONGEST_TURN
 from tests.fake_provider import Asked, completion, whole
 from tests.races.brokers import Provider, at_rest, call, serving, stream
 from tests.serve.installation import Granted, Installation, dollars
@@ -22,6 +23,7 @@ TRIES, LOOKS = 300, 20
 LEASE = 3.0
 GOES_ON_WITHIN = 2.0
 GONE_WITHIN = 1.0
+ENDED_WITHIN = 5.0
 SWEPT_WITHIN = LEASE + 5.0 + 3.0
 
 
@@ -55,6 +57,22 @@ async def test_a_worker_killed_in_its_turn_to_write_keeps_nobody_waiting(place: 
         await asyncio.to_thread(eventually, lambda: len(set(server.workers()) - {worker}) == 2)
         assert (await _call_anew(http, granted)).status_code == 200
     assert (await asyncio.to_thread(place.broker, "ledger", "verify")).startswith("OK: 2 calls")
+
+
+async def test_a_worker_that_is_stopped_in_its_turn_is_ended_and_the_others_go_on(place: Installation) -> None:
+    script = Provider()
+    script.go_on.set()
+    async with serving([place], script) as (_, (server,), (http,)):
+        granted = await asyncio.to_thread(place.grant)
+        async with _writing(place, http):
+            worker = await asyncio.to_thread(_stopped_while_it_writes, server)
+        await asyncio.to_thread(eventually, lambda: not is_alive(worker), within=LONGEST_TURN + ENDED_WITHIN)
+        await asyncio.to_thread(eventually, lambda: len(set(server.workers()) - {worker}) == 2)
+        # Nobody could renew a lease meanwhile, and one that lapsed is taken anew at the next heartbeat.
+        async with asyncio.timeout(SWEPT_WITHIN):
+            while (await _call_anew(http, granted)).status_code != 200:  # noqa: ASYNC110 - it tells nobody else
+                await asyncio.sleep(0.2)
+    assert (await asyncio.to_thread(place.broker, "ledger", "verify")).startswith("OK: 1 call")
 
 
 class StreamsWait(Provider):

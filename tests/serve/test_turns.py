@@ -114,10 +114,13 @@ async def turn_of_nobody(worker: DistantBooks) -> AsyncIterator[None]:
 async def test_a_worker_that_hangs_in_its_turn_loses_it(parent: Parent, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("broker.ledger.host.LONGEST_TURN", 0.05)
     hanging, living = await parent.worker(), await parent.worker()
+    ended: list[str] = []
+    parent.desks[0].lost = lambda: ended.append("hanging")
     async with hanging.turn, turn_of(living):
         pass
     async with turn_of(hanging):
         pass
+    assert ended == ["hanging"]
 
 
 async def test_what_waits_for_a_turn_is_told_when_the_parent_is_gone(parent: Parent) -> None:
