@@ -24,7 +24,7 @@ MAY: dict[str, Any] = {"actions": '["chat", "background", "files"]', "ends_at": 
 
 
 @pytest.fixture
-async def kept(world: World) -> KeepingOpenAI:
+async def keeping(world: World) -> KeepingOpenAI:
     world.provider.script = made = KeepingOpenAI()
     return made
 
@@ -72,14 +72,14 @@ def about(world: World, response_id: str) -> list[Asked]:
 
 
 async def test_it_is_held_while_it_goes_on_and_settled_when_the_app_sees_its_end(
-    world: World, kept: KeepingOpenAI
+    world: World, keeping: KeepingOpenAI
 ) -> None:
     token, response_id = await begin(world)
     (call,) = await calls(world)
     assert call.state == "held"
     answered = await world.call(token, path=f"{RESPONSES}/{response_id}", method="GET")
     assert (answered.json()["status"], (await calls(world))[0].state) == ("queued", "held")
-    kept.end(response_id)
+    keeping.end(response_id)
     await world.call(token, path=f"{RESPONSES}/{response_id}", method="GET")
 
     async def is_settled() -> bool:
@@ -97,9 +97,9 @@ async def _is_empty(world: World) -> bool:
     return not await jobs(world)
 
 
-async def test_it_is_settled_although_the_app_never_asks(world: World, kept: KeepingOpenAI) -> None:
+async def test_it_is_settled_although_the_app_never_asks(world: World, keeping: KeepingOpenAI) -> None:
     _, response_id = await begin(world)
-    kept.end(response_id)
+    keeping.end(response_id)
     await tend(world, 1)
     assert about(world, response_id) == []
     await tend(world)
@@ -108,39 +108,41 @@ async def test_it_is_settled_although_the_app_never_asks(world: World, kept: Kee
     assert await jobs(world) == []
 
 
-async def test_a_usage_above_the_bound_is_an_overrun_and_freezes_the_grant(world: World, kept: KeepingOpenAI) -> None:
+async def test_a_usage_above_the_bound_is_an_overrun_and_freezes_the_grant(
+    world: World, keeping: KeepingOpenAI
+) -> None:
     token, response_id = await begin(world)
-    kept.end(response_id, output_tokens=1_000_000)
+    keeping.end(response_id, output_tokens=1_000_000)
     await tend(world)
     (call,) = await calls(world)
     assert (call.cost, call.overrun > 0) == (call.hold, True)
     assert (await world.call(token, path=f"{RESPONSES}/{response_id}", method="GET")).code == "grant_frozen"
 
 
-async def test_the_hold_outlives_every_worker(world: World, kept: KeepingOpenAI) -> None:
+async def test_the_hold_outlives_every_worker(world: World, keeping: KeepingOpenAI) -> None:
     _, response_id = await begin(world)
     await world.db.write(lambda tx: lapse_all(tx, world.clock()))
     assert await sweep(world.db, world.books, world.clock) == 0
     (call,) = await calls(world)
     assert call.state == "held"
-    kept.end(response_id)
+    keeping.end(response_id)
     await tend(world)
     assert (await calls(world))[0].mark == "reported"
 
 
-async def test_two_that_look_at_once_ask_once(world: World, kept: KeepingOpenAI) -> None:
+async def test_two_that_look_at_once_ask_once(world: World, keeping: KeepingOpenAI) -> None:
     _, response_id = await begin(world)
-    kept.end(response_id)
+    keeping.end(response_id)
     world.clock.turn(3)
     await asyncio.gather(*(world.service.jobs.tend() for _ in range(4)))
     assert len(about(world, response_id)) == 1
     assert (await calls(world))[0].cost == 5
 
 
-async def test_whoever_died_while_it_looked_is_followed_by_another(world: World, kept: KeepingOpenAI) -> None:
+async def test_whoever_died_while_it_looked_is_followed_by_another(world: World, keeping: KeepingOpenAI) -> None:
     _, response_id = await begin(world)
     await tend(world)  # it goes on, as far as this one could see
-    kept.end(response_id)
+    keeping.end(response_id)
     await tend(world, 1)
     assert (await calls(world))[0].state == "held"
     await tend(world, 4)
@@ -148,15 +150,15 @@ async def test_whoever_died_while_it_looked_is_followed_by_another(world: World,
 
 
 @pytest.mark.parametrize("what", ["forgotten", "too long", "no usage"])
-async def test_what_nobody_can_learn_is_booked_at_the_bound(world: World, kept: KeepingOpenAI, what: str) -> None:
+async def test_what_nobody_can_learn_is_booked_at_the_bound(world: World, keeping: KeepingOpenAI, what: str) -> None:
     _, response_id = await begin(world)
     seconds = 3
     if what == "forgotten":
-        del kept.responses[response_id]
+        del keeping.responses[response_id]
     elif what == "too long":
         seconds = LONGEST["response"] // SECOND
     else:
-        kept.responses[response_id] |= {"status": "failed"}
+        keeping.responses[response_id] |= {"status": "failed"}
     await tend(world, seconds)
     (call,) = await calls(world)
     assert (call.mark, call.cost) == ("estimated", call.hold)
@@ -165,7 +167,7 @@ async def test_what_nobody_can_learn_is_booked_at_the_bound(world: World, kept: 
 
 
 @pytest.mark.parametrize("how", ["paused", "revoked", "expired", "narrowed"])
-async def test_what_is_taken_away_ends_at_the_provider_too(world: World, kept: KeepingOpenAI, how: str) -> None:
+async def test_what_is_taken_away_ends_at_the_provider_too(world: World, keeping: KeepingOpenAI, how: str) -> None:
     token, response_id = await begin(world)
 
     async def take_away(tx: AsyncSession) -> None:
@@ -188,7 +190,7 @@ async def test_what_is_taken_away_ends_at_the_provider_too(world: World, kept: K
     assert (call.mark, call.cost) == ("estimated", call.hold)
 
 
-async def test_a_provider_that_does_not_answer_is_asked_again(world: World, kept: KeepingOpenAI) -> None:
+async def test_a_provider_that_does_not_answer_is_asked_again(world: World, keeping: KeepingOpenAI) -> None:
     _, response_id = await begin(world)
 
     async def refuse(asked: Asked, writer: asyncio.StreamWriter) -> None:
@@ -197,13 +199,13 @@ async def test_a_provider_that_does_not_answer_is_asked_again(world: World, kept
     world.provider.script = refuse
     await tend(world)
     assert (await calls(world))[0].state == "held"
-    world.provider.script = kept
-    kept.end(response_id)
+    world.provider.script = keeping
+    keeping.end(response_id)
     await tend(world, 10)
     assert (await calls(world))[0].mark == "reported"
 
 
-async def test_what_goes_on_is_not_deleted_and_no_response_follows_it(world: World, kept: KeepingOpenAI) -> None:
+async def test_what_goes_on_is_not_deleted_and_no_response_follows_it(world: World, keeping: KeepingOpenAI) -> None:
     token, response_id = await begin(world)
     refused = await world.call(token, path=f"{RESPONSES}/{response_id}", method="DELETE")
     assert (refused.status, refused.code, refused.headers["retry-after"]) == (409, "in_progress", "1")
@@ -211,9 +213,9 @@ async def test_what_goes_on_is_not_deleted_and_no_response_follows_it(world: Wor
     assert refused.code == "not_boundable"
 
 
-async def test_once_it_has_ended_another_response_may_follow_it(world: World, kept: KeepingOpenAI) -> None:
+async def test_once_it_has_ended_another_response_may_follow_it(world: World, keeping: KeepingOpenAI) -> None:
     token, response_id = await begin(world)
-    kept.end(response_id)
+    keeping.end(response_id)
     await tend(world)
     answered = await world.call(token, ASK | {"previous_response_id": response_id}, path=RESPONSES)
     assert answered.status == 200
@@ -221,7 +223,7 @@ async def test_once_it_has_ended_another_response_may_follow_it(world: World, ke
     assert second.input_bound > first.input_bound + 15
 
 
-async def test_it_needs_its_action_and_is_kept(world: World, kept: KeepingOpenAI) -> None:
+async def test_it_needs_its_action_and_is_kept(world: World, keeping: KeepingOpenAI) -> None:
     token = await world.token()
     assert (await world.call(token, ASK, path=RESPONSES)).code == "action_not_granted"
     able = await world.token(actions='["chat", "background"]')
@@ -230,7 +232,7 @@ async def test_it_needs_its_action_and_is_kept(world: World, kept: KeepingOpenAI
     assert world.provider.asked[-1].json()["store"] is True
 
 
-async def test_a_stream_in_the_background_is_settled_with_its_last_event(world: World, kept: KeepingOpenAI) -> None:
+async def test_a_stream_in_the_background_is_settled_with_its_last_event(world: World, keeping: KeepingOpenAI) -> None:
     token = await world.token(**MAY)
     answered = await world.call(token, ASK | {"stream": True}, path=RESPONSES)
     assert b"response.completed" in answered.body

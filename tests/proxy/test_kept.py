@@ -24,7 +24,7 @@ MAY = '["chat", "files"]'
 
 
 @pytest.fixture
-async def kept(world: World) -> KeepingOpenAI:
+async def keeping(world: World) -> KeepingOpenAI:
     world.provider.script = made = KeepingOpenAI()
     return made
 
@@ -42,7 +42,7 @@ async def rows(world: World) -> list[ProviderObject]:
     return await world.db.read(work)
 
 
-async def test_what_is_written_down_names_no_id(world: World, kept: KeepingOpenAI) -> None:
+async def test_what_is_written_down_names_no_id(world: World, keeping: KeepingOpenAI) -> None:
     token = await world.token(actions=MAY)
     response_id = await ask(world, token)
     (row,) = await rows(world)
@@ -51,7 +51,7 @@ async def test_what_is_written_down_names_no_id(world: World, kept: KeepingOpenA
     assert row.ends_at == world.clock() + KEPT_FOR * SECOND
 
 
-async def test_it_is_looked_for_no_longer_than_the_provider_keeps_it(world: World, kept: KeepingOpenAI) -> None:
+async def test_it_is_looked_for_no_longer_than_the_provider_keeps_it(world: World, keeping: KeepingOpenAI) -> None:
     token = await world.token(actions=MAY, ends_at=2**60)
     response_id = await ask(world, token)
     (row,) = await rows(world)
@@ -74,7 +74,7 @@ async def test_an_id_that_a_provider_gives_twice_stays_with_the_first(world: Wor
     assert (await world.call(second, path=f"{RESPONSES}/resp_1", method="GET")).code == "not_found"
 
 
-async def test_it_goes_with_the_key_it_was_made_with_or_not_at_all(world: World, kept: KeepingOpenAI) -> None:
+async def test_it_goes_with_the_key_it_was_made_with_or_not_at_all(world: World, keeping: KeepingOpenAI) -> None:
     token = await world.token(actions=MAY)
     response_id = await ask(world, token)
 
@@ -97,14 +97,16 @@ async def test_it_goes_with_the_key_it_was_made_with_or_not_at_all(world: World,
     assert len(world.provider.asked) == arrived
 
 
-async def test_of_two_accesses_the_one_whose_key_made_it_is_used(world: World, kept: KeepingOpenAI) -> None:
+async def test_of_two_accesses_the_one_whose_key_made_it_is_used(world: World, keeping: KeepingOpenAI) -> None:
     token = await world.token(actions=MAY, accesses=2)
     response_id = await ask(world, token)
     answered = await world.call(token, path=f"{RESPONSES}/{response_id}", method="GET")
     assert answered.json()["id"] == response_id
 
 
-async def test_a_revoked_token_and_one_for_another_provider_learn_that_first(world: World, kept: KeepingOpenAI) -> None:
+async def test_a_revoked_token_and_one_for_another_provider_learn_that_first(
+    world: World, keeping: KeepingOpenAI
+) -> None:
     elsewhere = await world.token(actions=MAY, provider="anthropic")
     path = f"{RESPONSES}/resp_never"
     assert (await world.call("tok_unknown", path=path, method="GET")).code == "invalid_token"
@@ -112,7 +114,7 @@ async def test_a_revoked_token_and_one_for_another_provider_learn_that_first(wor
     assert (await world.call(None, path=path, method="GET")).code == "invalid_token"
 
 
-async def test_a_request_about_what_is_kept_sends_no_body_and_no_type(world: World, kept: KeepingOpenAI) -> None:
+async def test_a_request_about_what_is_kept_sends_no_body_and_no_type(world: World, keeping: KeepingOpenAI) -> None:
     token = await world.token(actions=MAY)
     response_id = await ask(world, token)
     await world.call(token, {"model": "x"}, path=f"{RESPONSES}/{response_id}?include=x&stream=true", method="GET")
@@ -122,7 +124,7 @@ async def test_a_request_about_what_is_kept_sends_no_body_and_no_type(world: Wor
     assert asked.header("authorization") == f"Bearer {KEY}"
 
 
-async def test_an_answer_whose_id_cannot_be_written_down_is_not_given(world: World, kept: KeepingOpenAI) -> None:
+async def test_an_answer_whose_id_cannot_be_written_down_is_not_given(world: World, keeping: KeepingOpenAI) -> None:
     token = await world.token(actions=MAY)
 
     async def refuse(tx: AsyncSession) -> None:

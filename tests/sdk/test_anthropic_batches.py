@@ -166,7 +166,7 @@ def test_one_request_that_is_not_allowed_refuses_the_batch(place: Place, changes
         client.messages.batches.create(requests=[request("a"), request("b", **changes)])
     assert refused.value.body["error"]["code"] == code  # type: ignore[index]
     assert len(place.provider.asked) == arrived
-    assert place.figures(granted) == (0, 0)
+    assert place.settled(granted) == 0
 
 
 def test_batches_need_their_action_and_money_for_all_of_it(place: Place) -> None:

@@ -203,7 +203,7 @@ def test_the_batch_is_judged_when_it_is_made(place: Place) -> None:
                 client.batches.create(input_file_id=file.id, endpoint=CHAT, completion_window="24h")
         assert (refused.value.status_code, refused.value.code) == (status, code)
         assert len(place.provider.asked) == arrived
-        assert place.figures(each) == (0, 0)
+        assert place.settled(each) == 0
 
 
 def test_a_file_of_another_kind_is_no_batch_and_other_purposes_are_not_known(place: Place) -> None:
