@@ -33,6 +33,8 @@ def lines(file: ArchiveFile) -> list[dict[str, Any]]:
 
 async def old_and_new(books: Books) -> list[Lent]:
     """Two grants with calls of every ending forty days ago, one call that runs since then, and calls of today."""
+    await books.limit("provider", "openai", "month", budget=10**9, max_requests=10**6)
+    await books.limit("credential", books.own_key, "day", budget=10**9)
     lents = [await books.lend(RICH | {"budget_per": "day"}, {"budget": 5}), await books.lend(RICH)]
     for lent in lents:
         for ending in (NOT_RUN, ESTIMATED, reported(30, 5), reported(1, 0)):

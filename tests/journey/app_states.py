@@ -16,6 +16,7 @@ ADDRESSES = {
     "app without calls": ("ana", "/grants/{fresh}"),
     "app that is paused": ("ana", "/grants/{paused}"),
     "app that reached its limit": ("ana", "/grants/{spent}"),
+    "app stopped by the limit of its key": ("ana", "/grants/{tight}"),
     "app that was stopped": ("ana", "/grants/{frozen}"),
     "app whose key is refused": ("ana", "/grants/{broken}"),
     "app that ends soon": ("ana", "/grants/{soon}"),
@@ -26,6 +27,7 @@ ADDRESSES = {
     "keys of someone without any": ("ben", "/keys"),
     "keys": ("ana", "/keys"),
     "key to be added": ("ana", "/keys/new"),
+    "key without a limit": ("ana", "/keys/{personal}/limit"),
     "key to be replaced": ("ana", "/keys/{personal}/replace"),
     "key to be removed": ("ana", "/keys/{personal}/remove"),
 }
@@ -92,3 +94,18 @@ async def key_refused(cast: Cast, page: Page) -> None:
 async def key_not_replaced(cast: Cast, page: Page) -> None:
     await page.goto(f"{cast.place.url}/keys/{cast.personal.id}/replace")
     await press(page, "Check and replace key")
+
+
+@state("ana")
+async def key_with_a_limit(cast: Cast, page: Page) -> None:
+    await page.goto(f"{cast.place.url}/keys")
+    await page.get_by_role("link", name="Change limit of Home").click()
+    await page.wait_for_load_state()
+
+
+@state("ana")
+async def key_limit_that_is_none(cast: Cast, page: Page) -> None:
+    await page.goto(f"{cast.place.url}/keys/{cast.personal.id}/limit")
+    await page.get_by_role("radio", name="Limit for all apps together").check()
+    await page.get_by_label("Spending limit, in US dollars").fill("much")
+    await press(page, "Save limit")

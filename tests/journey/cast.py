@@ -2,8 +2,10 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from playwright.async_api import Page
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.access import Budget
@@ -11,8 +13,12 @@ from broker.core.clock import DAY, MINUTE
 from broker.core.grant import GrantEvent
 from broker.core.money import MicroUSD
 from broker.core.secret import Secret
+from broker.ledger.overall import key_scope
+from broker.ledger.overall_limits import Terms, load, put_in_tier, set_limit
 from broker.store import grants
 from broker.store.grant_tables import Grant
+from broker.store.ledger_tables import Counter
+from broker.store.limit_tables import Threshold
 from broker.store.tables import Credential, User
 from tests.journey.place import Place
 from tests.turned_clock import NOON
@@ -75,6 +81,7 @@ async def assemble(place: Place) -> Cast:
     cast.grants["ended"] = await _grant(cast, "The Ended App", LENT - 30 * DAY, NOON - DAY)
     cast.grants["soon"] = await _grant(cast, "The Short App", LENT, NOON + 20 * 60 * MINUTE, verified=0)
     cast.grants["broken"] = await _broken(cast)
+    cast.grants["tight"] = await _tight(cast)
     await lend.call(cast.grants["spent"], NOON - MINUTE, 5_000_000)
     moves = {"paused": GrantEvent.PAUSE, "frozen": GrantEvent.FREEZE, "revoked": GrantEvent.REVOKE}
     for name, event in moves.items():
@@ -121,4 +128,28 @@ async def _broken(cast: Cast) -> Grant:
         row.state, row.checked_at = "refused", NOON - DAY
 
     await cast.place.db.write(refuse)
+    return grant
+
+
+async def _tight(cast: Cast) -> Grant:
+    """All apps together have used what its key may cost; what the operator lends is half used."""
+    lend, db = cast.place.lending, cast.place.db
+    home = await lend.key(cast.ana, LENT, "Home", "openai", Secret("sk-test-eeeeeeeeeeeeeeee2y2Y"))
+    grant = await lend.grant(cast.ana, await cast.place.client("The Tight App"), LENT, (home, WEEK))
+    [access] = await lend.accesses(grant)
+    near: dict[str, Any] = {"scope_kind": "access", "scope_id": access.id, "measure": "money", "period_kind": "grant"}
+
+    async def limit(tx: AsyncSession) -> None:
+        await set_limit(tx, "credential", key_scope(cast.ana.id, home.id), Terms(20_000_000, 500, "month"), NOON)
+        await set_limit(tx, "tier", "plus", Terms(10_000_000, None, "tier"), NOON)
+        await put_in_tier(tx, cast.ana.id, await load(tx, "tier", "plus"), 31, NOON)
+        tx.add(Threshold(period_start=0, limit=5_000_000, percent=80, used=4_100_000, at=NOON - DAY, **near))
+        await tx.flush()
+        for counter in (
+            await tx.exec(select(Counter).where(col(Counter.scope_kind).in_(["credential", "tier"])))
+        ).all():
+            counter.settled = counter.limit // (1 if counter.scope_kind == "credential" else 2)
+            tx.add(counter)
+
+    await db.write(limit)
     return grant

@@ -118,3 +118,15 @@ async def test_a_limit_that_is_used_up_is_not_said_to_be_near(
     page = await browser.go(f"/grants/{grant.id}")
     assert "came to" not in page.text
     assert "has used its spending limit on OpenAI and is refused" in page.text
+
+
+async def test_the_most_that_could_still_be_spent_is_no_more_than_its_keys_limit_leaves(
+    browser: Browser, lending: Lending, db: Database, clock: TurnedClock, ana: User
+) -> None:
+    key, other = await lending.key(ana, NOON), await lending.key(ana, NOON, "Work", "anthropic")
+    grants = [await lend(lending, ana, key) for _ in range(2)]
+    await lending.grant(ana, await lending.client("Draft"), NOON, (other, element(NOON, provider="anthropic")))
+    assert "$15.00" in (await browser.go("/grants")).text
+    await limit(db, "credential", key_scope(ana.id, key.id), Terms(3 * DOLLAR, None, "month"))
+    await spend(db, grants[0], clock, DOLLAR)
+    assert "$7.00" in (await browser.go("/grants")).text
