@@ -49,6 +49,9 @@ async def answer_cohere(asked: Asked, writer: asyncio.StreamWriter) -> None:
         meta = {"api_version": {"version": "2"}, "billed_units": {"input_tokens": 10}}
         vectors = {"float": [[0.5, -0.5] for _ in asked.json().get("texts", [])]}
         writer.write(whole({"id": "e1", "embeddings": vectors, "texts": asked.json().get("texts"), "meta": meta}))
+    elif asked.target == "/v2/rerank":
+        results = [{"index": 1, "relevance_score": 0.9}, {"index": 0, "relevance_score": 0.1}]
+        writer.write(whole({"id": "r1", "results": results, "meta": {"billed_units": {"search_units": 1}}}))
     elif asked.json().get("stream"):
         writer.write(head(200, "text/event-stream"))
         for each in STREAM:

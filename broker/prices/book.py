@@ -48,7 +48,9 @@ class PriceBook:
         An exact id, or that id with a date suffix; where the book lists dated siblings of the id, the dearest of all.
         A service tier of its own has the packaged price alone: of it, an operator's price says nothing.
         """
-        own = None if tier or kind == "units" else self._find_own(provider, model, kind)
+        own = None if tier else self._find_own(provider, model, kind)
+        if own is not None and kind == "units" and own.tiers[0].rates.extras is NO_EXTRA_RATES:
+            own = None
         found = own if own is not None else _packaged(provider, model, now // MINUTE, kind, tier)
         if found is None and not tier and kind != "units":
             found = self._own.get((provider, EVERY))

@@ -1,10 +1,12 @@
-"""Cohere's dialect, version 2: chat and embeddings, what of them is billed, their stream, their errors (docs.cohere.com)."""
+"""Cohere's dialect, version 2: chat, embeddings and ranking, what of them is billed, their stream, their errors (docs.cohere.com)."""
 
 from broker.core.errors import CallRefused
+from broker.core.extras import Extras
 from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
 from broker.core.usage import Usage
 from broker.providers.client import Headers
 from broker.providers.cohere_request import read_chat, read_embed
+from broker.providers.cohere_rerank import read_rerank
 from broker.providers.dialect import Body, Endpoint, Meter, Reading, Seen, counted
 from broker.providers.registry import Provider
 from broker.providers.sse import data_of
@@ -33,7 +35,17 @@ class Embed(Chat):
         return read_usage(answer.get("meta") if isinstance(answer, dict) else None)
 
 
-_ENDPOINTS: dict[str, Endpoint] = {"/v2/chat": Chat(), "/v2/embed": Embed()}
+class Rerank(Chat):
+    """POST /v2/rerank."""
+
+    def read(self, body: Body, size: int, provider: Provider, path: str) -> Reading:
+        return read_rerank(body, size, provider, path)
+
+    def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
+        return read_searches(answer.get("meta") if isinstance(answer, dict) else None)
+
+
+_ENDPOINTS: dict[str, Endpoint] = {"/v2/chat": Chat(), "/v2/embed": Embed(), "/v2/rerank": Rerank()}
 
 
 class Cohere:
@@ -113,6 +125,17 @@ def read_usage(usage: JSONValue) -> tuple[Usage | None, bool]:
         return None, True
     read = Usage(_whole(billed.get("input_tokens")), _whole(billed.get("output_tokens", 0)))
     return (None, True) if read.is_absurd() or read.input_tokens == 0 else (read, False)
+
+
+def read_searches(usage: JSONValue) -> tuple[Usage | None, bool]:
+    """As `read_usage`, of what ranks documents: it is billed by searches, and by nothing else."""
+    billed = usage.get("billed_units") if isinstance(usage, dict) else None
+    if billed is None:
+        return None, usage is not None and not isinstance(usage, dict)
+    if not isinstance(billed, dict) or any(name != "search_units" and n for name, n in billed.items()):
+        return None, True
+    read = Usage(0, 0, extras=Extras(searches=_whole(billed.get("search_units"))))
+    return (None, True) if read.is_absurd() or read.extras.searches == 0 else (read, False)
 
 
 _TEXT = frozenset(["input_tokens", "output_tokens", "text_tokens"])

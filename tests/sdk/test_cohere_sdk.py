@@ -1,5 +1,6 @@
 """The official cohere SDK, unmodified, through a real server on loopback: sync and async, whole and streamed."""
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -85,6 +86,33 @@ def test_embeddings_cost_what_goes_in(place: Place) -> None:
     assert found.embeddings.float_ == [[0.5, -0.5]] * 2
     # 10 tokens at $0.12 a million, rounded up.
     assert place.settled(granted) == 2
+
+
+def test_ranking_costs_a_search(place: Place) -> None:
+    granted = place.installation.grant(provider="cohere", models=["rerank-v3.5", "own-ranker"], actions=["rerank"])
+    with place.client(granted) as client:
+        found = client.rerank(model="rerank-v3.5", query="Which?", documents=["One.", "Two."], top_n=2)
+        assert [each.index for each in found.results] == [1, 0]
+        # $2.00 a thousand.
+        assert place.settled(granted) == 2_000
+        place.installation.broker(
+            "price", "set", "cohere", "own-ranker", "--input", "0", "--output", "0", "--searches", "1"
+        )
+        time.sleep(1)  # until the server looks at what has changed
+        client.rerank(model="own-ranker", query="Which?", documents=["One.", "Two."])
+        assert place.settled(granted) == 3_000
+        with pytest.raises(ApiError) as refused:
+            client.rerank(model="rerank-v4.0-pro", query="Which?", documents=["One.", "Two."])
+    assert refused.value.body["code"] == "model_not_granted"
+
+
+def test_a_search_that_the_budget_does_not_cover_does_not_leave(place: Place) -> None:
+    wish: Any = {"provider": "cohere", "models": ["rerank-v3.5"], "actions": ["rerank"], "budget": dollars(1_999)}
+    poor, before = place.installation.grant(**wish), len(place.provider.asked)
+    with place.client(poor) as client, pytest.raises(ApiError) as refused:
+        client.rerank(model="rerank-v3.5", query="Which?", documents=["One.", "Two."])
+    assert (refused.value.status_code, refused.value.body["required"]) == (402, 2_000)
+    assert len(place.provider.asked) == before
 
 
 def test_the_models_that_were_granted(place: Place, granted: Granted) -> None:
