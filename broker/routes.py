@@ -37,6 +37,7 @@ from broker.web.context import Web
 from broker.web.device import TRIES as DEVICE_TRIES
 from broker.web.device import DevicePages
 from broker.web.grant import GrantPages
+from broker.web.grant_keys import GrantKeysPages
 from broker.web.grant_moves import GrantMoves
 from broker.web.grants import GrantsPages
 from broker.web.help import HelpPages
@@ -169,8 +170,10 @@ def _for_people(parts: Parts, addresses: Addresses) -> list[Route]:
 
 
 def _for_keys(web: Web, check: KeyCheck) -> list[Route]:
-    keys, limit = KeyPages(web, check), KeyLimitPages(web)
+    keys, limit, grant_keys = KeyPages(web, check), KeyLimitPages(web), GrantKeysPages(web)
     return [
+        ("/grants/{grant_id}/keys",                           "GET",  grant_keys.show,                   "its user"),
+        ("/grants/{grant_id}/keys",                           "POST", grant_keys.save,                   "its user"),
         ("/keys",                                             "GET",  keys.list,                         "a user"),
         ("/keys/new",                                         "GET",  keys.show_new,                     "a user"),
         ("/keys/new",                                         "POST", keys.add,                          "a user"),

@@ -12,6 +12,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from broker.core.access import Access as Element
 from broker.core.clock import from_seconds
 from broker.core.handle import new_id
+from broker.store import spare_keys
 from broker.store.grant_tables import Access, Grant
 
 
@@ -54,6 +55,8 @@ async def add_access(tx: AsyncSession, grant_id: str, given: Given, now: int) ->
 
 async def change_access(tx: AsyncSession, row: Access, given: Given) -> None:
     """The same access under other terms; `ledger.limits.change_limits` makes its counters follow."""
+    if row.strategy and given.credential_id != row.credential_id:
+        await spare_keys.lend(tx, row, [given.credential_id])  # another key was chosen, and no others beside it
     for name, value in _columns(given).items():
         setattr(row, name, value)
     if given.element.purpose:

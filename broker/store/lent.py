@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+from sqlalchemy import or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.grant import LIVE, GrantState, RequestState
 from broker.store.grant_tables import Access, Grant, GrantRequest
+from broker.store.pool_tables import SpareKey
 from broker.store.tables import AuditEntry, Client, Credential
 
 
@@ -52,8 +54,11 @@ async def keys_of(tx: AsyncSession, user_id: str) -> list[Credential]:
 
 async def borrowers(tx: AsyncSession, credential_id: str, now: int) -> list[tuple[Grant, Client]]:
     """Live grants that spend from this key."""
+    spare = select(SpareKey.access_id).where(SpareKey.credential_id == credential_id)
     spending = select(Access.grant_id).where(
-        Access.credential_id == credential_id, col(Access.ended_at).is_(None), Access.ends_at > now
+        or_(col(Access.credential_id) == credential_id, col(Access.id).in_(spare)),
+        col(Access.ended_at).is_(None),
+        Access.ends_at > now,
     )
     query = (
         select(Grant, Client)

@@ -1,14 +1,16 @@
 """Recent requests as lines for their owner: when, which model, how much, and how each ended in words."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from broker.core.extras import ExtraRates
 from broker.core.money import percent
 from broker.core.usage import Price
 from broker.ledger.history import instant_of
 from broker.store.ledger_tables import Refusal, Reservation
+from broker.store.pool_tables import CallAttempt
 from broker.web.foreign import clean
 from broker.web.words import count, money
 
@@ -68,10 +70,25 @@ class Line:
     cost: int | None
     """Micro-dollars; None while it is not known."""
     result: str
+    attempts: Sequence[str] = ()
+    """What came of the attempts before the last, with other keys."""
 
 
-def lines(rows: Iterable[Reservation | Refusal]) -> list[Line]:
-    return [_refused(row) if isinstance(row, Refusal) else _call(row) for row in rows]
+def lines(
+    rows: Iterable[Reservation | Refusal], attempts: Mapping[str, Sequence[str]] = MappingProxyType({})
+) -> list[Line]:
+    return [
+        _refused(row) if isinstance(row, Refusal) else replace(_call(row), attempts=attempts.get(row.id, ()))
+        for row in rows
+    ]
+
+
+def tried(key: str, attempt: CallAttempt) -> str:
+    """An attempt with one key, which did not run and was followed by another."""
+    said = (
+        f"provider error {attempt.status}" if attempt.status else _ENDED.get(attempt.outcome, "not completed").lower()
+    )
+    return f"Before that with {key}: {said}"
 
 
 def prices(rows: Sequence[Reservation | Refusal]) -> list[str]:

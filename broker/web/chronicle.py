@@ -15,6 +15,7 @@ _DONE = {
     "consent.approved": "Approved",
     "grant.added": "Given",
     "grant.limits_changed": "Limits changed",
+    "grant.keys_changed": "Keys changed",
     "grant.key_wanted": "Only signed requests accepted",
     "grant.key_not_wanted": "Unsigned requests accepted again",
     "grant.paused": "Paused",

@@ -11,17 +11,18 @@ from starlette.responses import Response
 
 from broker.ledger import history
 from broker.ledger.history import ModelUsage, Only, instant_of
-from broker.store import lent, receipts
+from broker.store import credentials, lent, receipts, spare_keys
 from broker.store.grant_tables import ConsentReceipt
 from broker.store.ledger_tables import Refusal, Reservation
 from broker.store.tables import User
 from broker.web import chart
 from broker.web.above import Tight, tight
-from broker.web.calls import lines, prices
+from broker.web.calls import lines, prices, tried
 from broker.web.chart import Chart
 from broker.web.chronicle import LEFT_OUT, Event, events
 from broker.web.context import Web
 from broker.web.forms import read_query
+from broker.web.grant_keys import STRATEGIES
 from broker.web.lent import Lent, Part, key_name, require_lent
 from broker.web.near import Near, near
 from broker.web.terms import Terms, terms
@@ -46,6 +47,10 @@ class Section:
     """The limits above it that are reached."""
     near: list[Near]
     """How near its own limits and those above have come in this period."""
+    spares: list[str]
+    """The names of its other keys."""
+    order: str
+    """Which of them a request uses, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,8 @@ class Shown:
     chart: Chart
     models: list[ModelUsage]
     calls: list[Reservation | Refusal]
+    attempts: dict[str, list[str]]
+    """By reservation, what came of its attempts before the last, in words."""
     older: int | None
     history: list[Event]
     receipts: list[ConsentReceipt]
@@ -79,7 +86,7 @@ class GrantPages:
             signed_in=signed_in,
             shown=shown,
             lent=shown.lent,
-            lines=lines(shown.calls),
+            lines=lines(shown.calls, shown.attempts),
             prices=prices(shown.calls),
             days=days,
             is_older=bool(before),
@@ -105,10 +112,21 @@ class GrantPages:
             chart=await _chart(tx, found, since, shown_days, zone),
             models=await history.by_model(tx, grant_id, since),
             calls=calls[:ROWS],
+            attempts=await self._attempts(tx, calls[:ROWS]),
             older=instant_of(calls[ROWS - 1]) if len(calls) > ROWS else None,
             history=events(entries, found, user.pseudonym, instance),
             receipts=await receipts.newest_of(tx, grant_id, MOST_RECEIPTS),
         )
+
+    async def _attempts(self, tx: AsyncSession, calls: list[Reservation | Refusal]) -> dict[str, list[str]]:
+        ids = [row.id for row in calls if isinstance(row, Reservation)]
+        found = await spare_keys.attempts_of(tx, ids)
+        instance, told = self._web.settings.instance_name, {}
+        for reservation_id, attempts in found.items():
+            keys = [await credentials.load(tx, each.credential_id) for each in attempts]
+            names = ["" if key is None else key_name(key, instance) for key in keys]
+            told[reservation_id] = [tried(name, each) for name, each in zip(names, attempts, strict=True)]
+        return told
 
     async def _section(self, tx: AsyncSession, part: Part, found: Lent, now: int, zone: str) -> Section:
         since = now - BUSY_FOR
@@ -119,7 +137,11 @@ class GrantPages:
         instance = self._web.settings.instance_name
         reached = tight(part.above, part.provider, part.credential.id, instance, zone)
         key, said = key_name(part.credential, instance), terms(part, self._web.prices, now, zone)
-        return Section(part, cards(part, busy, now, zone), said, key, reached, await near(tx, part, instance, now))
+        others = (await spare_keys.of(tx, [part.access.id])).get(part.access.id, [])
+        spares = [key_name(row, instance) for row in others if row.removed_at is None]
+        nearby = await near(tx, part, instance, now)
+        order = STRATEGIES.get(part.access.strategy, "")
+        return Section(part, cards(part, busy, now, zone), said, key, reached, nearby, spares, order)
 
 
 def _instant(typed: str) -> int:

@@ -9,7 +9,7 @@ from broker.core.credential import masked
 from broker.core.errors import PageError
 from broker.ledger.overall_used import Used, used_on_key
 from broker.providers.registry import label
-from broker.store import credentials, lent
+from broker.store import credentials, lent, quarantine
 from broker.store.tables import Credential, User
 from broker.web.context import Web
 from broker.web.key_entry import key_title
@@ -17,6 +17,12 @@ from broker.web.lent import app_name, has_key
 from broker.web.session import SignedIn
 from broker.web.words import listed
 
+_RESTS = {
+    "rate_limited": "Limited by its provider",
+    "refused": "Refused by its provider",
+    "forbidden": "Not allowed by its provider",
+    "no_credit": "Out of credit at its provider",
+}
 _STATES = {"working": ("Working", "ok"), "unchecked": ("Not checked yet", "")}
 
 
@@ -31,6 +37,8 @@ class KeyCard:
     """Pairs of a grant's path and its app's name."""
     limit: Used | None
     """Of all apps of this person on it."""
+    rests: tuple[str, int] | None
+    """Why its provider takes no requests with it for a while, and until when."""
 
     @property
     def name(self) -> str:
@@ -57,7 +65,9 @@ async def card_of(tx: AsyncSession, web: Web, row: Credential, user: User, now: 
     borrowers = await lent.borrowers(tx, row.id, now)
     apps = [(f"/grants/{grant.id}", app_name(client)) for grant, client in borrowers if grant.user_id == user.id]
     ends = masked(row.prefix, row.last_four) if row.user_id == user.id else ""
-    return KeyCard(row, ends, _tag(web, row), apps, await used_on_key(tx, user.id, row, now))
+    resting = (await quarantine.of(tx, [row], now)).get(row.id)
+    rests = None if resting is None else (_RESTS[resting.cause], resting.until)
+    return KeyCard(row, ends, _tag(web, row), apps, await used_on_key(tx, user.id, row, now), rests)
 
 
 async def own_card(request: Request, web: Web) -> tuple[SignedIn, KeyCard]:

@@ -10,7 +10,7 @@ from broker.audit.record import record
 from broker.core.errors import PageError
 from broker.ledger.overall_used import Used, keys_in_use, used_of_allocation
 from broker.providers.registry import Provider, label
-from broker.store import credentials
+from broker.store import credentials, quarantine
 from broker.store.tables import User
 from broker.vault.credentials import open_credential, remove_credential
 from broker.web.above import bars, renews
@@ -136,6 +136,8 @@ class KeyPages:
 
         async def work(tx: AsyncSession) -> None:
             await credentials.mark(tx, card.row, verdict, now)
+            if verdict == "working":
+                await quarantine.end(tx, card.row.id)
             await record(tx, now, "credential.checked", user.pseudonym, card.row.id, state=verdict)
 
         await self._web.db.write(work)

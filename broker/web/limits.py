@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from broker.core.clock import DAY
 from broker.core.errors import PageError
 from broker.core.forms import Form
-from broker.store import credentials
+from broker.store import credentials, spare_keys
 from broker.store.tables import Credential, User
 from broker.web.consent_words import CAPABILITIES, LABELS
 from broker.web.context import Web
@@ -131,7 +131,10 @@ class LimitsPages:
             tx, user=user, provider=part.access.provider, operator_keys=web.settings.operator_keys
         )
         typed = start(part) if form is None else read(form, prefix)
-        ceiling = as_it_stands(part, now) if _is_only_the_operators_to_give(part, typed, usable) else self._ceiling
+        lent = await spare_keys.of(tx, [part.access.id])
+        keys = [part.credential, *lent.get(part.access.id, [])]
+        is_operators = typed.key == part.credential.id and _is_only_the_operators_to_give(keys, usable)
+        ceiling = as_it_stands(part, now) if is_operators else self._ceiling
         return Fields(
             part=part,
             prefix=prefix,
@@ -161,10 +164,10 @@ class LimitsPages:
         )
 
 
-def _is_only_the_operators_to_give(part: Part, typed: Typed, usable: list[Credential]) -> bool:
-    """Whether the access stays on a key of the operator's that this person could not lend by themselves."""
-    key = part.credential
-    return key.user_id is None and typed.key == key.id and all(row.id != key.id for row in usable)
+def _is_only_the_operators_to_give(keys: list[Credential], usable: list[Credential]) -> bool:
+    """Whether one of the keys is the operator's, which this person could not lend by themselves."""
+    theirs = {row.id for row in usable}
+    return any(key.user_id is None and key.id not in theirs for key in keys)
 
 
 def _tightest(wanted: str | None, fields: list[Fields]) -> str:

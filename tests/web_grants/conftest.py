@@ -18,6 +18,7 @@ from broker.vault.vault import Vault
 from broker.web.context import Web, make_web
 from broker.web.errors import Errors
 from broker.web.grant import GrantPages
+from broker.web.grant_keys import GrantKeysPages
 from broker.web.grant_moves import GrantMoves
 from broker.web.grants import GrantsPages
 from broker.web.key_limit import KeyLimitPages
@@ -79,7 +80,7 @@ def lending(db: Database, vault: Vault) -> Lending:
 @pytest.fixture
 def app(web: Web, provider: ProviderThatSays) -> Starlette:
     every, one, moves, limits = GrantsPages(web), GrantPages(web), GrantMoves(web), LimitsPages(web)
-    keys, key_limit = KeyPages(web, provider), KeyLimitPages(web)
+    keys, key_limit, grant_keys = KeyPages(web, provider), KeyLimitPages(web), GrantKeysPages(web)
     routes = [
         Route("/static/{name}", web.static.file),
         Route("/grants", every.list, methods=["GET"]),
@@ -93,6 +94,8 @@ def app(web: Web, provider: ProviderThatSays) -> Starlette:
         Route("/grants/{grant_id}/revoke", moves.revoke, methods=["POST"]),
         Route("/grants/{grant_id}/limits", limits.show, methods=["GET"]),
         Route("/grants/{grant_id}/limits", limits.save, methods=["POST"]),
+        Route("/grants/{grant_id}/keys", grant_keys.show, methods=["GET"]),
+        Route("/grants/{grant_id}/keys", grant_keys.save, methods=["POST"]),
         Route("/keys", keys.list, methods=["GET"]),
         Route("/keys/new", keys.show_new, methods=["GET"]),
         Route("/keys/new", keys.add, methods=["POST"]),
