@@ -5,6 +5,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.fake_anthropic import answer_messages
 from tests.fake_openai import STREAM, named, response
 from tests.fake_provider import LAST_CHUNK, Asked, chunk, head, whole
 
@@ -208,3 +209,38 @@ class BatchingAnthropic:
             "processing_status": "ended", "request_counts": counts | {"canceled": 0, "expired": 0},
             "ended_at": "2026-11-30T14:00:00Z", "results_url": f"{self.url}/v1/messages/batches/{batch_id}/results",
         }  # fmt: skip
+
+
+@dataclass
+class KeepingAnthropic:
+    """Files, and messages that may name them."""
+
+    files: dict[str, bytes] = field(default_factory=dict)
+
+    async def __call__(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
+        path = asked.target.partition("?")[0]
+        if not path.startswith("/v1/files"):
+            await answer_messages(asked, writer)
+            return
+        file_id, _, what = path.removeprefix("/v1/files").strip("/").partition("/")
+        if not file_id and asked.method == "POST":
+            file_id = f"file_{len(self.files) + 1:04}"
+            self.files[file_id] = asked.body.split(b"\r\n\r\n", 1)[1].rpartition(b"\r\n--")[0]
+            writer.write(whole(self._shown(file_id)))
+        elif not file_id:
+            writer.write(whole({"data": [self._shown(each) for each in reversed(self.files)], "next_page": "page_2"}))
+        elif file_id not in self.files:
+            writer.write(whole({"type": "error", "error": {"type": "not_found_error", "message": "Not found."}}, 404))
+        elif what:
+            data = self.files[file_id]
+            writer.write(head(200, "application/octet-stream", len(data)) + data)
+        elif asked.method == "DELETE":
+            del self.files[file_id]
+            writer.write(whole({"id": file_id, "type": "file_deleted"}))
+        else:
+            writer.write(whole(self._shown(file_id)))
+        await writer.drain()
+
+    def _shown(self, file_id: str) -> dict[str, Any]:
+        told = {"id": file_id, "type": "file", "created_at": "2026-11-30T13:00:00Z", "filename": "a.png"}
+        return told | {"mime_type": "image/png", "size_bytes": 1, "downloadable": True}

@@ -5,7 +5,7 @@ import re
 from broker.core.errors import CallRefused
 from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
 from broker.core.usage import NO_USAGE, Usage
-from broker.providers import anthropic_batches
+from broker.providers import anthropic_batches, anthropic_files
 from broker.providers.anthropic_request import read_count, read_messages
 from broker.providers.client import Headers
 from broker.providers.dialect import Body, Endpoint, Meter, Reading, Seen, counted
@@ -30,7 +30,7 @@ _BETAS = frozenset(
         "interleaved-thinking-2025-05-14", "dev-full-thinking-2025-05-14", "fine-grained-tool-streaming-2025-05-14",
         "context-1m-2025-08-07", "model-context-window-exceeded-2025-08-26", "structured-outputs-2025-11-13",
         "effort-2025-11-24", "output-300k-2026-03-24", "thinking-token-count-2026-05-13", "token-counting-2024-11-01",
-        "thinking-display-updates-2026-08-18", "claude-code-20250219", "extended-cache-ttl-2025-04-11",
+        "thinking-display-updates-2026-08-18", "files-api-2025-04-14", "message-batches-2024-09-24", "claude-code-20250219", "extended-cache-ttl-2025-04-11",
     ]
 )  # fmt: skip
 """Names that change no price that is not in the book, and ask for no work that a field does not ask for."""
@@ -72,10 +72,12 @@ class Anthropic:
 
     def endpoint(self, method: str, path: str) -> Endpoint | None:
         found = _ENDPOINTS.get(path) if method == "POST" else None
-        return found or anthropic_batches.endpoint(method, path)
+        return found or anthropic_batches.endpoint(method, path) or anthropic_files.endpoint(method, path)
 
     def methods(self, path: str) -> tuple[str, ...]:
-        return ("POST",) if path in _ENDPOINTS else anthropic_batches.methods(path)
+        if path in _ENDPOINTS:
+            return ("POST",)
+        return anthropic_batches.methods(path) or anthropic_files.methods(path)
 
     def is_listing(self, path: str) -> bool:
         return path == "/v1/models"

@@ -98,6 +98,7 @@ def together(lines: list[Reading], unbounded: str, render: Callable[[int], bytes
         render=render,
         target=path,
         writes_long=any(line.writes_long for line in lines),
+        names=tuple(dict.fromkeys(name for line in lines for name in line.names)),
         is_batch=True,
     )
 

@@ -109,6 +109,7 @@ def read_messages(body: Body, size: int, path: str, provider: Provider) -> Readi
         render=lambda output_max: b'%b,"max_tokens":%d}' % (sent[:-1], 0 if own == 0 else output_max),
         target=path,
         writes_long=_AN_HOUR in sent,
+        names=pictures.names,
     )
 
 
@@ -118,7 +119,8 @@ def read_count(body: Body, path: str, provider: Provider) -> Reading:
     pictures = Pictures(provider, model)
     unbounded, _ = _judged(body, pictures)
     actions = _actions(unbounded, pictures)
-    return counting(body, model, path, extra_actions=actions, unbounded=not_bounded(unbounded))
+    reading = counting(body, model, path, extra_actions=actions, unbounded=not_bounded(unbounded))
+    return reading._replace(names=pictures.names)
 
 
 def _actions(unbounded: dict[str, str], pictures: Pictures) -> frozenset[str]:
@@ -193,11 +195,13 @@ def _block(block: Body, where: str, pictures: Pictures) -> Found:
 
 
 def _is_taken(source: JSONValue, pictures: Pictures) -> bool:
-    """Base64, or an address that Anthropic fetches; not a file that is kept there."""
+    """Base64, an address that Anthropic fetches, or a picture that it keeps."""
     if not isinstance(source, dict):
         return False
     if source.get("type") == "base64" and source.keys() <= {"type", "media_type", "data"}:
         return pictures.take_data(source.get("media_type"), source.get("data"), None)
+    if source.get("type") == "file" and source.keys() <= {"type", "file_id"}:
+        return pictures.provider.name == "anthropic" and pictures.take_file(source.get("file_id"), None)
     return (
         source.get("type") == "url" and source.keys() <= {"type", "url"} and pictures.take_url(source.get("url"), None)
     )

@@ -9,11 +9,11 @@ for Gemini 2.5 an exact figure at a low or medium resolution only.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from broker.core.strict_json import JSONValue
-from broker.providers.dialect import refuse_request
+from broker.providers.dialect import Name, refuse_request
 from broker.providers.registry import Provider
 
 AROUND = 16
@@ -90,6 +90,15 @@ _LITTLE = ("low", "MEDIA_RESOLUTION_LOW", "MEDIA_RESOLUTION_MEDIUM")
 _DETAILS = (None, "auto", "low", "high", "original")
 
 
+_SIGNATURE = re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP", re.DOTALL)
+PICTURE = "picture"
+
+
+def facts_of(data: bytes) -> str:
+    """JSON: what is to be remembered of a file that a provider keeps; a picture is one by its first bytes."""
+    return f'{{"{PICTURE}":true}}' if _SIGNATURE.match(data) else "{}"
+
+
 @dataclass(slots=True)
 class Pictures:
     """Those of one request: what they can cost beside its text, and how much of it they are."""
@@ -100,10 +109,24 @@ class Pictures:
     tokens: int = 0
     data: int = 0
     """Bytes of pictures that stand in the body themselves; their tokens have nothing to do with their number."""
+    files: list[str] = field(default_factory=list)
+    """Ids of those that the provider keeps."""
 
     @property
     def actions(self) -> frozenset[str]:
-        return frozenset(["vision"]) if self.count else frozenset()
+        seen = frozenset(["vision"]) if self.count else frozenset()
+        return seen | {"files"} if self.files else seen
+
+    @property
+    def names(self) -> tuple[Name, ...]:
+        return tuple(Name("file", file_id) for file_id in dict.fromkeys(self.files))
+
+    def take_file(self, file_id: JSONValue, detail: JSONValue) -> bool:
+        """As `take_data`, of one that the provider keeps; that it is a picture was seen when it was uploaded."""
+        if not isinstance(file_id, str) or detail not in _DETAILS or not self._take(detail, 0):
+            return False
+        self.files.append(file_id)
+        return True
 
     def take_url(self, url: JSONValue, detail: JSONValue) -> bool:
         """As `take_data`, of the address of a picture or a data: URL."""

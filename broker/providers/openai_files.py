@@ -11,6 +11,7 @@ from broker.prices.book import output_limit
 from broker.providers.body import not_bounded, shown, text_of
 from broker.providers.dialect import Body, Endpoint, Kept, Listed, Meter, Name, Reading, refuse_request
 from broker.providers.form import File, Form, FormRule, rendered_form
+from broker.providers.images import facts_of
 from broker.providers.kept_requests import About, AboutMany, NoMeter, asking
 from broker.providers.openai_request import read_chat
 from broker.providers.openai_responses import read_response
@@ -76,9 +77,14 @@ class MakeFile:
         file, lines = files[0], None
         if purpose == "batch" and not unknown:
             file, lines = read_lines(file, provider)
+        facts = facts_of(file.data) if lines is None else dumps(lines._asdict()).decode()
         kind, sent = rendered_form({"purpose": purpose}, {"file": (file,)})
         return asking("POST", "files")._replace(
-            content_type=kind, render=lambda _: sent, target=path, unbounded=not_bounded(unknown), kept=_kept(lines)
+            content_type=kind,
+            render=lambda _: sent,
+            target=path,
+            unbounded=not_bounded(unknown),
+            kept=_kept(facts, KEPT_FOR if lines else None),
         )
 
     def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
@@ -175,13 +181,11 @@ def _parsed(raw: bytes) -> Body:
     return asked
 
 
-def _kept(lines: Lines | None) -> Callable[[JSONValue, Usage | None], tuple[Kept, ...]]:
-    facts = "{}" if lines is None else dumps(lines._asdict()).decode()
-
+def _kept(facts: str, ends_in: int | None) -> Callable[[JSONValue, Usage | None], tuple[Kept, ...]]:
     def read(answer: JSONValue, usage: Usage | None) -> tuple[Kept, ...]:
         file_id = answer.get("id") if isinstance(answer, dict) else None
         if not isinstance(file_id, str) or not FILE_ID.fullmatch(file_id):
             return ()
-        return (Kept(Name("file", file_id), ends_in=KEPT_FOR if lines else None, facts=facts),)
+        return (Kept(Name("file", file_id), ends_in=ends_in, facts=facts),)
 
     return read

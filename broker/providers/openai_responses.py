@@ -107,7 +107,7 @@ def read_response(body: Body, size: int, provider: Provider, path: str) -> Readi
         unbounded=not_bounded(needs),
         render=lambda output_max: _with_maximum(sent, output_max),
         target=path,
-        names=stored.follows,
+        names=stored.follows + pictures.names,
         follows=bool(stored.follows),
         kept=stored.kept,
         wish=stored.wish,
@@ -206,6 +206,10 @@ def _parts(content: JSONValue, where: str, pictures: Pictures) -> Found:
 
 
 def _is_taken(part: Body, pictures: Pictures) -> bool:
-    """An address or a data: URL; not a file that is kept at the provider."""
-    known = part.get("file_id") is None and part.keys() <= {"type", "image_url", "detail", "file_id"}
-    return known and pictures.take_url(part.get("image_url"), part.get("detail"))
+    """An address or a data: URL; or a picture that OpenAI itself keeps."""
+    file_id, url = part.get("file_id"), part.get("image_url")
+    if not part.keys() <= {"type", "image_url", "detail", "file_id"}:
+        return False
+    if file_id is None:
+        return pictures.take_url(url, part.get("detail"))
+    return url is None and pictures.provider.name == "openai" and pictures.take_file(file_id, part.get("detail"))

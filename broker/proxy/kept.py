@@ -12,6 +12,7 @@ from broker.ledger.judge import nothing_here
 from broker.ledger.reserve import Reservation
 from broker.ops.log import logger
 from broker.providers.dialect import Kept, Listed, Reading
+from broker.providers.images import PICTURE
 from broker.proxy.authenticate import Principal
 from broker.store import jobs, objects
 from broker.store.database import Database
@@ -23,6 +24,7 @@ _OTHER_MODEL = "What a response of another model comes to as input cannot be bou
 _UNKNOWN = "What this response comes to as input is not known here: previous_response_id."
 
 
+_NO_PICTURE = "A file that is named here is no picture, so that its cost cannot be bounded."
 _FIRST_PAUSE = {"response": 2 * SECOND, "batch": 30 * SECOND}
 
 
@@ -47,8 +49,10 @@ class KeptObjects:
             raise CallRefused("in_progress", "What this is about still goes on, or is not booked yet.", retry_after=1)
         if reading.informed is not None:
             reading = reading.informed(loads(rows[0].facts.encode()))._replace(names=reading.names)
+        elif reading.model and not all(map(_has_bound, rows)):
+            reading = reading._replace(unbounded=reading.unbounded or _NO_PICTURE)
         if reading.follows:
-            reading = _following(reading, rows[0])
+            reading = _following(reading, next(row for row in rows if row.kind == "response"))
         return reading._replace(model=reading.model or rows[0].model), credentials.pop()
 
     def base_of(self, provider: str) -> str:
@@ -85,7 +89,8 @@ class KeptObjects:
         page = mine[: listed.most]
         ids = [each["id"] for each in page if isinstance(each, dict)]
         ends: dict[str, JSONValue] = {"first_id": ids[0] if ids else None, "last_id": ids[-1] if ids else None}
-        return answer | {"data": page, "has_more": len(mine) > len(page)} | ends
+        no_page: dict[str, JSONValue] = {"next_page": None} if "next_page" in answer else {}
+        return answer | {"data": page, "has_more": len(mine) > len(page)} | ends | no_page
 
     async def keep(self, reservation: Reservation, provider: str, model: str, kept: Kept) -> bool:
         """Whether the hold stays for what goes on; raises Unavailable."""
@@ -175,6 +180,11 @@ def _job(reservation: Reservation, made: ProviderObject, kept: Kept) -> Provider
         due_at=made.created_at + pause,
         pause=pause,
     )
+
+
+def _has_bound(row: ProviderObject) -> bool:
+    """Whether it is known what it can come to as input."""
+    return row.kind != "file" or loads(row.facts.encode()) == {PICTURE: True}
 
 
 def _following(reading: Reading, row: ProviderObject) -> Reading:

@@ -178,5 +178,5 @@ def test_the_list_of_models_has_anthropics_shape() -> None:
 
 def test_only_its_own_paths_are_endpoints() -> None:
     assert Anthropic().endpoint("POST", "/v1/messages") is not None
-    for path in ("/v1/messages/batches", "/v1/complete", "/v1/messages/", "/v1/files", "/v1/chat/completions"):
+    for path in ("/v1/messages/batches/x", "/v1/complete", "/v1/messages/", "/v1/files/x", "/v1/chat/completions"):
         assert Anthropic().endpoint("POST", path) is None

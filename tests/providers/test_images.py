@@ -13,7 +13,7 @@ from broker.core.strict_json import dumps, loads
 from broker.core.usage import Usage
 from broker.prices.book import PriceBook
 from broker.providers.anthropic import Anthropic
-from broker.providers.dialect import Dialect, Reading
+from broker.providers.dialect import Dialect, Name, Reading
 from broker.providers.google import Google
 from broker.providers.images import AROUND, Pictures
 from broker.providers.openai import OpenAI
@@ -213,6 +213,23 @@ def test_a_picture_needs_vision_and_is_held_at_its_tokens_rather_than_its_bytes(
         assert sent.get(name) == asked[2].get(name)
 
 
+@pytest.mark.parametrize(
+    ("asked", "file_id", "tokens"),
+    [
+        (response("gpt-4o", {"file_id": "file-1"}), "file-1", 1_445),
+        (response("gpt-4o", {"file_id": "file-1", "detail": "low"}), "file-1", 85),
+        (message("claude-opus-5", {"type": "file", "file_id": "file_1"}), "file_1", 4_784),
+    ],
+)
+def test_a_picture_that_the_provider_keeps_needs_files_too_and_is_named(
+    asked: tuple[Provider, str, dict[str, Any]], file_id: str, tokens: int
+) -> None:
+    found = read(asked)
+    assert (found.unbounded, found.extra_actions) == ("", frozenset(["vision", "files"]))
+    assert found.names == (Name("file", file_id),)
+    assert tokens <= found.input_bound
+
+
 def test_a_picture_in_a_tools_result_is_one_too() -> None:
     result = {"type": "tool_result", "tool_use_id": "t", "content": [{"type": "image", "source": BASE64}]}
     body = {"model": "claude-opus-5", "max_tokens": 9, "messages": [{"role": "user", "content": [result]}]}
@@ -228,9 +245,10 @@ def test_a_picture_in_a_tools_result_is_one_too() -> None:
         chat("gpt-4o", {"url": PNG, "detail": "huge"}),
         chat("gpt-4o", {"url": PNG, "fps": 4}),
         chat("gpt-4o", {"url": "http://10.0.0.1/"}),
-        response("gpt-4o", {"file_id": "file-1"}),
         response("gpt-4o", {"image_url": PNG, "file_id": "file-1"}),
-        message("claude-opus-5", {"type": "file", "file_id": "file_1"}),
+        response("gpt-5.1", {"file_id": "file-1"}),
+        response("gpt-4o", {"file_id": 5}),
+        message("claude-opus-5", {"type": "file", "file_id": "file_1", "more": 1}),
         message("claude-opus-5", BASE64 | {"media_type": "application/pdf"}),
         message("claude-opus-5", {"type": "url", "url": "http://example.com/a.png"}),
         generate("gemini-2.5-flash", INLINE),

@@ -96,7 +96,6 @@ def test_what_its_bytes_bound_is_forwarded(changes: dict[str, Any]) -> None:
     [
         ({"conversation": "conv_1"}, "conversation", ""),
         ({"prompt": {"id": "p"}}, "prompt", ""),
-        ({"background": True}, "background", "background"),
         ({"service_tier": "flex"}, "service_tier", ""),
         ({"prompt_cache_retention": "24h"}, "prompt_cache_retention", ""),
         ({"new_field": 1}, "new_field", ""),
