@@ -30,6 +30,8 @@ class Line(NamedTuple):
     """None for no limit."""
     money_held: int | None
     requests_left: int | None
+    strategy: str | None
+    """Empty where it has one key only."""
 
     @property
     def is_reached(self) -> bool:
@@ -44,6 +46,7 @@ async def lines_of_user(tx: AsyncSession, user_id: str, now: int) -> Sequence[Li
             *(col(Access.credential_id), col(Access.ends_at)),
             *(_left(Money, col(Access.budget)), func.coalesce(Money.held, 0)),
             _left(Requests, func.coalesce(Access.max_requests, NO_LIMIT)),
+            col(Access.strategy),
         )
         .join(Client, col(Client.id) == col(Grant.client_id))
         .outerjoin(Access, and_(col(Access.grant_id) == col(Grant.id), col(Access.ended_at).is_(None)))

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy import or_
 from sqlmodel import col, delete, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -10,6 +11,7 @@ from broker.ledger.limits import set_targets
 from broker.ledger.overall import Overall, is_for_each, key_scope
 from broker.store.grant_tables import Access, Grant
 from broker.store.limit_tables import OverallLimit, UserTier
+from broker.store.pool_tables import SpareKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,9 @@ async def _holders(tx: AsyncSession, kind: str, scope_id: str) -> list[tuple[str
     if kind != "credential" or not is_for_each(scope_id):
         return [(scope_id, 1)]
     lends = select(Grant.user_id).join(Access, col(Access.grant_id) == col(Grant.id)).distinct()
-    users = (await tx.exec(lends.where(Access.credential_id == scope_id[1:]))).all()
+    spares = select(SpareKey.access_id).where(SpareKey.credential_id == scope_id[1:])
+    on_it = or_(col(Access.credential_id) == scope_id[1:], col(Access.id).in_(spares))
+    users = (await tx.exec(lends.where(on_it))).all()
     own = {row.scope_id for row in await listed(tx, kind)}
     return [(scope, 1) for user_id in users if (scope := key_scope(user_id, scope_id[1:])) not in own]
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 
+from sqlalchemy import or_
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -11,12 +11,13 @@ from broker.core import period
 from broker.core.access import lesser
 from broker.ledger.keys import CounterKey
 from broker.ledger.limits import Figure, Figures, figure
-from broker.ledger.overall import Overall, key_scope, overall_of
+from broker.ledger.overall import Overall, key_scope
 from broker.ledger.overall_limits import load, of_key, tier_of
-from broker.ledger.statements import ACCESSES, AccessRow
+from broker.ledger.standing import Allowance, narrowed, read_rows
 from broker.store.grant_tables import Access, Grant
 from broker.store.ledger_tables import NO_LIMIT
 from broker.store.limit_tables import OverallLimit
+from broker.store.pool_tables import SpareKey
 from broker.store.steps import Steps, run_steps
 from broker.store.tables import Credential
 
@@ -47,14 +48,23 @@ async def used(tx: AsyncSession, limit: Overall, now: int) -> Used:
     return Used(limit, money, requests, period.end(limit.per, now, limit.anchor_day))
 
 
-async def above(tx: AsyncSession, grant_id: str, now: int) -> dict[str, list[Used]]:
-    """Of each access of a grant, by its id, the limits that its calls are charged to besides its own."""
-    found = await run_steps(await tx.connection(), _limits_above(grant_id))
-    return {access_id: [await used(tx, each, now) for each in limits] for access_id, limits in found.items()}
+async def above(tx: AsyncSession, grant_id: str, now: int) -> dict[str, list[list[Used]]]:
+    """Of each access of a grant, by its id, the limits that its calls are charged to besides its own, with each of its keys."""
+    allowances = await run_steps(await tx.connection(), _allowances(grant_id))
+    return {each.access_id: await above_allowance(tx, each, now) for each in allowances}
 
 
-def bounded(own: Figures, limits: Iterable[Used]) -> Figures:
-    """The figures of an access, with no more left of them than of the limits above it."""
+async def above_allowance(tx: AsyncSession, allowance: Allowance, now: int) -> list[list[Used]]:
+    return [[await used(tx, each, now) for each in key.overall] for key in allowance.by_key]
+
+
+def bounded(own: Figures, by_key: Sequence[Sequence[Used]]) -> Figures:
+    """The figures of an access, with no more left of them than of the limits above it on the key that has the most left."""
+    every = [_within(own, limits) for limits in by_key]
+    return max(every, key=lambda left: (left.requests.remaining != 0, left.money.remaining or 0), default=own)
+
+
+def _within(own: Figures, limits: Sequence[Used]) -> Figures:
     for each in limits:
         money, requests = _no_more(own.money, each.money), _no_more(own.requests, each.requests)
         own = replace(own, money=money, requests=requests)
@@ -100,9 +110,13 @@ async def _used_at(tx: AsyncSession, provider: str, now: int) -> Used | None:
 
 async def keys_in_use(tx: AsyncSession, user_id: str, now: int) -> Sequence[Credential]:
     """The keys that live accesses of the user's grants are on."""
-    lent = select(Access.credential_id).join(Grant, col(Grant.id) == col(Access.grant_id))
+    lent = select(Access.id).join(Grant, col(Grant.id) == col(Access.grant_id))
     live = lent.where(Grant.user_id == user_id, col(Access.ended_at).is_(None), Access.ends_at > now)
-    query = select(Credential).where(col(Credential.id).in_(live), col(Credential.removed_at).is_(None))
+    first = select(Access.credential_id).where(col(Access.id).in_(live))
+    others = select(SpareKey.credential_id).where(col(SpareKey.access_id).in_(live))
+    query = select(Credential).where(
+        or_(col(Credential.id).in_(first), col(Credential.id).in_(others)), col(Credential.removed_at).is_(None)
+    )
     return (await tx.exec(query.order_by(col(Credential.created_at), col(Credential.id)))).all()
 
 
@@ -114,6 +128,6 @@ def _no_more(own: Figure, outer: Figure) -> Figure:
     return replace(own, remaining=lesser(own.remaining, outer.remaining))
 
 
-def _limits_above(grant_id: str) -> Steps[dict[str, tuple[Overall, ...]]]:
-    rows = [AccessRow(*row) for row in (yield ACCESSES, [(grant_id,)])]
-    return {access_id: overall_of(its) for access_id, its in groupby(rows, key=lambda row: row.id)}
+def _allowances(grant_id: str) -> Steps[tuple[Allowance, ...]]:
+    rows = yield from read_rows([grant_id])
+    return narrowed(rows[grant_id], ())

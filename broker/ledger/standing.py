@@ -105,11 +105,16 @@ class Standing:
 def read_standings(jtis: Iterable[str]) -> Steps[dict[str, Standing]]:
     """Of the tokens that are worth something, or were until they or their accesses ended."""
     lines = yield from _lines([*dict.fromkeys(jtis)])
-    grants = list(dict.fromkeys(line[0].grant_id for line in lines))
-    rows: dict[str, list[AccessRow]] = {grant_id: [] for grant_id in grants}
+    rows = yield from read_rows([*dict.fromkeys(line[0].grant_id for line in lines)])
+    return {line[0].jti: _standing(line, rows[line[0].grant_id]) for line in lines}
+
+
+def read_rows(grant_ids: Sequence[str]) -> Steps[dict[str, list[AccessRow]]]:
+    """The accesses of each of these grants, with each of their keys."""
+    rows: dict[str, list[AccessRow]] = {grant_id: [] for grant_id in grant_ids}
     pooled = []
-    if grants:
-        for row in (yield ACCESSES, [(grant_id,) for grant_id in grants]):
+    if grant_ids:
+        for row in (yield ACCESSES, [(grant_id,) for grant_id in grant_ids]):
             access = AccessRow(*row)
             rows[access.grant_id].append(access)
             if access.strategy:
@@ -118,7 +123,7 @@ def read_standings(jtis: Iterable[str]) -> Steps[dict[str, Standing]]:
         for row in (yield SPARES, list(dict.fromkeys(pooled))):
             access = AccessRow(*row)
             rows[access.grant_id].append(access)
-    return {line[0].jti: _standing(line, rows[line[0].grant_id]) for line in lines}
+    return rows
 
 
 def _lines(jtis: Sequence[str]) -> Steps[list[list[TokenRow]]]:

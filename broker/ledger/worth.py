@@ -13,7 +13,7 @@ from broker.core.grant import GrantState
 from broker.core.strict_json import JSONValue
 from broker.ledger.keys import money_key, requests_key, token_scope
 from broker.ledger.limits import Figure, Figures, figure, figures
-from broker.ledger.overall_used import Used, bounded, used
+from broker.ledger.overall_used import Used, above_allowance, bounded
 from broker.ledger.standing import intersection, read_standings
 from broker.ledger.view import Wire, as_left
 from broker.store import grants, tokens
@@ -39,9 +39,9 @@ async def worth_of(tx: AsyncSession, token: AccessToken, now: int) -> Worth | No
     if standing is None:
         return None
     caps = await _caps(tx, token)
-    usable = {allowance.access_id: allowance.overall for allowance in standing.allowances}
+    usable = {allowance.access_id: allowance for allowance in standing.allowances}
     rows = [row for row in await grants.load_accesses(tx, token.grant_id) if row.id in usable]
-    above = {row.id: [await used(tx, each, now) for each in usable[row.id]] for row in rows}
+    above = {row.id: await above_allowance(tx, usable[row.id], now) for row in rows}
     every = [
         await _part(tx, token.client_id, row, [(jti, named[row.id]) for jti, named in caps], above[row.id], now)
         for row in rows
@@ -76,7 +76,7 @@ async def _caps(tx: AsyncSession, token: AccessToken) -> list[tuple[str, dict[st
 
 
 async def _part(
-    tx: AsyncSession, client_id: str, row: Access, caps: list[tuple[str, JSONValue]], above: list[Used], now: int
+    tx: AsyncSession, client_id: str, row: Access, caps: list[tuple[str, JSONValue]], above: list[list[Used]], now: int
 ) -> tuple[Element, Wire]:
     element, left = as_granted(row, client_id), bounded(await figures(tx, row, now), above)
     for jti, cap in caps:

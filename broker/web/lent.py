@@ -178,12 +178,17 @@ def _lent(
             known.figures[access.id],
             has_key(credential, registry),
             access.ends_at <= now,
-            tuple(known.above.get(credential.id, ())),
+            _above(access, known.above.get(credential.id, ())),
         )
         for access, credential in rows
     )
     state = grant_state(grant, [part.access for part in parts], now)
     return Lent(grant, client, parts, state, used, tag_of(state, parts, used or grant.created_at, now))
+
+
+def _above(access: Access, limits: Sequence[Used]) -> tuple[Used, ...]:
+    """Of an access that has other keys to go on with, what limits all of them."""
+    return tuple(each for each in limits if not access.strategy or each.limit.scope_kind == "provider")
 
 
 async def require_lent(tx: AsyncSession, registry: Registry, user: User, grant_id: str, now: int) -> Lent:

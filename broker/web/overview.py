@@ -124,18 +124,26 @@ def _key(row: Credential, registry: Registry, above: Sequence[Used]) -> _Key:
 def _outline(lines: list[Line], keys: dict[str, _Key], used: int, now: int) -> Outline:
     first = lines[0]
     accesses = [
-        AccessOutline(
-            line.ends_at, line.is_reached or keys[line.credential_id].is_reached, keys[line.credential_id].is_there
-        )
+        AccessOutline(line.ends_at, line.is_reached or _is_stopped(line, key), key.is_there)
         for line in lines
         if line.ends_at is not None and line.credential_id is not None
+        for key in (keys[line.credential_id],)
     ]
     state = state_at(first.state, max((access.ends_at for access in accesses), default=0), now)
     used_at = used or first.created_at
     running = (line for line in lines if line.ends_at is not None and line.ends_at > now)
-    spendable = tuple((line.credential_id or "", (line.money_left or 0) + (line.money_held or 0)) for line in running)
+    spendable = tuple((_only_key(line), (line.money_left or 0) + (line.money_held or 0)) for line in running)
     tag = tag_of(state, accesses, used_at, now)
     return Outline(first.grant_id, state, tag, bool(first.verified), used_at, spendable)
+
+
+def _is_stopped(line: Line, key: _Key) -> bool:
+    """By a limit above it; where there are other keys, its calls go on with these."""
+    return key.is_reached and not line.strategy
+
+
+def _only_key(line: Line) -> str:
+    return "" if line.strategy else line.credential_id or ""
 
 
 def _waiting(request: GrantRequest, client: Client, zone: str) -> Waiting:
