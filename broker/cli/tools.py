@@ -6,8 +6,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-OPENAI, ANTHROPIC, GOOGLE = "openai", "anthropic", "google"
-MODELS = {OPENAI: ("gpt-*",), ANTHROPIC: ("claude-*",), GOOGLE: ("gemini-*",)}
+OPENAI, ANTHROPIC, GOOGLE, MISTRAL, COHERE = "openai", "anthropic", "google", "mistral", "cohere"
+MODELS = {
+    OPENAI: ("gpt-*",),
+    ANTHROPIC: ("claude-*",),
+    GOOGLE: ("gemini-*",),
+    MISTRAL: ("mistral-*",),
+    COHERE: ("command-*",),
+}
 """What is asked for unless models are named, by dialect."""
 
 
@@ -87,6 +93,8 @@ class Tool:
     """By dialect; the first one is meant where no provider is named."""
     models: tuple[str, ...] = ()
     """What is asked for in the place of MODELS, by a program that has to be told each by its id."""
+    provider: str = ""
+    """The one it is made for, where that has another name than what it speaks."""
 
 
 def dialect_of(tool: Tool, provider: str) -> str:
@@ -151,11 +159,16 @@ def _curl(place: Place) -> str:
 _OPENAI = Exports("OPENAI_BASE_URL", "/v1", "OPENAI_API_KEY")
 _ANTHROPIC = Exports("ANTHROPIC_BASE_URL", "", "ANTHROPIC_API_KEY")
 _GOOGLE = Exports("GOOGLE_GEMINI_BASE_URL", "", "GOOGLE_API_KEY")
+_MISTRAL = Exports("MISTRAL_SERVER_URL", "", "MISTRAL_API_KEY")
+_COHERE = Exports("CO_API_URL", "", "CO_API_KEY")
 
 TOOLS: Mapping[str, Tool] = {
     "openai": Tool("OpenAI SDK", {OPENAI: _OPENAI}),
     "anthropic": Tool("Anthropic SDK", {ANTHROPIC: _ANTHROPIC}),
     "google-genai": Tool("Google Gen AI SDK", {GOOGLE: _GOOGLE}),
+    "mistralai": Tool("Mistral SDK", {MISTRAL: _MISTRAL}),
+    "cohere": Tool("Cohere SDK", {COHERE: _COHERE}),
+    "groq": Tool("Groq SDK", {OPENAI: Exports("GROQ_BASE_URL", "", "GROQ_API_KEY")}, ("llama-*",), "groq"),
     "langchain": Tool("LangChain", {OPENAI: _OPENAI, ANTHROPIC: _ANTHROPIC, GOOGLE: _GOOGLE}),
     "litellm": Tool(
         "LiteLLM",
@@ -170,6 +183,7 @@ TOOLS: Mapping[str, Tool] = {
         {
             OPENAI: _OPENAI,
             ANTHROPIC: Exports("ANTHROPIC_BASE_URL", "/v1", "ANTHROPIC_API_KEY"),
+            GOOGLE: Exports("GOOGLE_GENERATIVE_AI_BASE_URL", "/v1beta", "GOOGLE_GENERATIVE_AI_API_KEY"),
         },
     ),
     "codex": Tool(

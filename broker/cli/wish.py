@@ -23,7 +23,7 @@ class Said:
 
 def wish_of(tool: Tool, said: Said, former: dict[str, Any]) -> dict[str, Any]:
     """What is not said is as it was asked for before; money and time nobody speaks of are the broker's to propose."""
-    provider = said.provider or former.get("provider") or next(iter(tool.speaks))
+    provider = said.provider or former.get("provider") or tool.provider or next(iter(tool.speaks))
     if provider != former.get("provider"):
         former = {}
     usual = tool.models or MODELS[dialect_of(tool, provider)]

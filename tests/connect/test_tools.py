@@ -22,7 +22,7 @@ ROWS = [
 
 def place(name: str, dialect: str, called: str | None = None) -> Place:
     models = TOOLS[name].models or MODELS[dialect]
-    return Place(f"{ISSUER}/proxy/{dialect}", ("broker", "token", called or name), models)
+    return Place(f"{ISSUER}/proxy/{TOOLS[name].provider or dialect}", ("broker", "token", called or name), models)
 
 
 def codex() -> TomlFile:
@@ -64,7 +64,7 @@ def test_no_settings_hold_a_token_and_those_of_a_file_can_be_read(name: str, dia
     else:
         assert isinstance(settings, Exports | Line)
         assert f"$(broker token {name})" in text
-    assert f"{ISSUER}/proxy/{dialect}" in text
+    assert f"{ISSUER}/proxy/{TOOLS[name].provider or dialect}" in text
 
 
 def test_a_new_file_is_what_is_printed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
