@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     device_grant: bool = True
     device_seconds: Positive = 600
     device_poll_seconds: Positive = 5
+    exchange_depth: Annotated[int, Field(ge=0, le=8)] = 3
+    exchange_tokens: Positive = 100
     session_idle_seconds: Positive = 43_200
     session_max_seconds: Positive = 604_800
     call_lease_seconds: Positive = 30

@@ -10,7 +10,7 @@ from broker.oauth.assertion import SIGNING
 from broker.oauth.client_auth import METHODS
 from broker.oauth.client_keys import parse_keys
 from broker.oauth.clients import MAX_URIS, is_name
-from broker.oauth.grant_types import DEVICE_CODE
+from broker.oauth.grant_types import DEVICE_CODE, TOKEN_EXCHANGE
 from broker.oauth.jws import ALGORITHMS, BadKey
 from broker.oauth.redirect_uri import MAX_LENGTH, fault, is_https
 from broker.providers.fetch import is_fetchable
@@ -21,7 +21,7 @@ Members = dict[str, JSONValue]
 UNNAMED = "An app without a name"
 ASKING = ("authorization_code", DEVICE_CODE)
 """The grant types by which a person is asked: a client that brings itself along has no other way to a grant."""
-GRANT_TYPES = (*ASKING, "refresh_token")
+GRANT_TYPES = (*ASKING, "refresh_token", TOKEN_EXCHANGE)
 PAGES = ("client_uri", "logo_uri", "tos_uri", "policy_uri")
 MAX_TEXT = 200
 

@@ -46,7 +46,8 @@ OAUTH = Profile(
 FAPI2 = Profile(
     methods=("private_key_jwt",),
     algorithms=("PS256", "ES256", "EdDSA", "Ed25519"),
-    # Not a device's: nothing there ties the person's browser to who asks, which is what the profile is for.
+    # Not a device's: nothing there ties the person's browser to who asks, which is what the profile is for. Nor an exchange,
+    # by which a token would reach an agent without its client's key.
     grant_types=("authorization_code", "refresh_token", "client_credentials"),
     issuer_alone=True,
     assertion_seconds=300,

@@ -9,12 +9,13 @@ CODE = "authorization_code"
 REFRESH = "refresh_token"
 CLIENT_CREDENTIALS = "client_credentials"
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
+TOKEN_EXCHANGE = "urn:ietf:params:oauth:grant-type:token-exchange"
 
 
 def offered(settings: Settings) -> tuple[str, ...]:
     """What this installation takes at the token endpoint."""
-    always = (CODE, REFRESH, CLIENT_CREDENTIALS)
-    return (*always, DEVICE_CODE) if settings.device_grant else always
+    switched = {DEVICE_CODE: settings.device_grant, TOKEN_EXCHANGE: settings.exchange_depth > 0}
+    return (CODE, REFRESH, CLIENT_CREDENTIALS, *(name for name, on in switched.items() if on))
 
 
 def require_use(client: Client, grant_type: str) -> None:

@@ -65,6 +65,8 @@ class Introspection:
             "grant_state": worth.state.value,
             "usage": list(worth.usage),
         }
+        if row.parent_jti is not None:
+            told |= {"parent_jti": row.parent_jti} | ({"agent_name": row.name} if row.name else {})
         return tpx.introspected(told, worth.usage) if details_type == TPX_TYPE else told
 
     async def _refresh(self, tx: AsyncSession, token_digest: str, client_id: str, now: int) -> Wire | None:

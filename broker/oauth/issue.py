@@ -86,6 +86,8 @@ async def issue_access_token(
     caps: Caps | None = None,
     lifetime: int | None = None,
     jkt: str = "",
+    parent_jti: str | None = None,
+    name: str = "",
 ) -> IssuedToken:
     """Writes the row and signs the token; raises OAuthError invalid_grant when the grant gives nothing any more.
 
@@ -106,10 +108,12 @@ async def issue_access_token(
         grant_id=grant.id,
         client_id=grant.client_id,
         family_id=family_id,
+        parent_jti=parent_jti,
         created_at=now,
         ends_at=from_seconds(expires),
         caps=None if caps is None else _stored(caps),
         dpop_jkt=jkt,
+        name=name,
     )
     await tokens.add_access(tx, row)
     await clients.used(tx, grant.client_id, now)

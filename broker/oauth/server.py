@@ -19,7 +19,7 @@ from broker.oauth.device_exchange import DeviceExchange
 from broker.oauth.exchange import CodeExchange
 from broker.oauth.first_tokens import FirstTokens
 from broker.oauth.form_post import AddressOf, FormPost
-from broker.oauth.grant_types import CLIENT_CREDENTIALS, CODE, DEVICE_CODE, offered
+from broker.oauth.grant_types import CLIENT_CREDENTIALS, CODE, DEVICE_CODE, TOKEN_EXCHANGE, offered
 from broker.oauth.grants_api import GrantsEndpoint
 from broker.oauth.introspect import Introspection, IntrospectionEndpoint
 from broker.oauth.known_clients import KnownClients
@@ -36,6 +36,7 @@ from broker.oauth.revoke import Revocation
 from broker.oauth.signing import Signer
 from broker.oauth.throttle import Throttle
 from broker.oauth.token import Exchange, RevocationEndpoint, TokenEndpoint
+from broker.oauth.token_exchange import TokenExchange
 from broker.oauth.user_code import UserCodes
 from broker.providers.fetch import Fetch
 from broker.settings import Settings
@@ -53,6 +54,7 @@ def _exchanges(signer: Signer, settings: Settings) -> dict[str, Exchange]:
         CODE: CodeExchange(first_tokens, settings),
         CLIENT_CREDENTIALS: ClientCredentials(signer, settings),
         DEVICE_CODE: DeviceExchange(first_tokens, settings),
+        TOKEN_EXCHANGE: TokenExchange(signer, settings),
     }
     return {name: exchange for name, exchange in every.items() if name in offered(settings)}
 

@@ -23,6 +23,8 @@ class TokenAnswer:
     """Microseconds the refresh token has left."""
     details_type: str = TYPE
     """The type of authorization_details that the client asked in."""
+    issued_token_type: str = ""
+    """Of a token exchange (RFC 8693 §2.2.1)."""
 
     def to_response(self) -> JSONResponse:
         """RFC 6749 §5.1, RFC 9396 §7, and the expiry members of the refresh token expiration draft."""
@@ -34,6 +36,8 @@ class TokenAnswer:
             "authorization_details": in_type(self.issued.details, self.details_type),
             "grant_id": self.grant_id,
         }
+        if self.issued_token_type:
+            body["issued_token_type"] = self.issued_token_type
         if self.refresh_token is not None:
             body["refresh_token"] = self.refresh_token.reveal()
             body["refresh_token_timeout"] = self.refresh_left // SECOND

@@ -32,6 +32,7 @@ _GRANT_TYPES = [
     "refresh_token",
     "client_credentials",
     "urn:ietf:params:oauth:grant-type:device_code",
+    "urn:ietf:params:oauth:grant-type:token-exchange",
 ]
 _TOKEN_FORM = record(
     "grant_type",
@@ -41,6 +42,11 @@ _TOKEN_FORM = record(
     redirect_uri=text(),
     refresh_token=text(),
     device_code=text(),
+    subject_token=text("RFC 8693: an access token of this client"),
+    subject_token_type={"const": "urn:ietf:params:oauth:token-type:access_token"},
+    requested_token_type={"const": "urn:ietf:params:oauth:token-type:access_token"},
+    audience=text(),
+    agent_name=text("Whom the token is made for."),
     grant_id=text(),
     authorization_details=_DETAILS,
     resource=text(),

@@ -241,3 +241,5 @@ class AccessToken(SQLModel, table=True):
     revoked_at: int | None = number(default=None, nullable=True)
     dpop_jkt: str = text(default="")
     """Thumbprint of the key it is bound to (cnf.jkt); empty for a bearer token."""
+    name: str = text(default="")
+    """What its client calls the agent that it gave it to; of a token that was made out of another one."""

@@ -97,6 +97,23 @@ async def load_access(tx: AsyncSession, jti: str) -> AccessToken | None:
     return await tx.get(AccessToken, jti)
 
 
+async def hold_access(tx: AsyncSession, jti: str) -> AccessToken | None:
+    """As `load_access`; whoever else wants it so waits until this transaction is over."""
+    return (await tx.exec(select(AccessToken).where(AccessToken.jti == jti).with_for_update())).first()
+
+
+async def live_children(tx: AsyncSession, jti: str, now: int) -> int:
+    query = select(func.count()).where(AccessToken.parent_jti == jti, AccessToken.ends_at > now)
+    return (await tx.exec(query.where(col(AccessToken.revoked_at).is_(None)))).one()
+
+
+async def descended(tx: AsyncSession, grant_id: str, now: int) -> list[AccessToken]:
+    """The tokens of a grant that were made out of others and have not ended, oldest first."""
+    query = select(AccessToken).where(AccessToken.grant_id == grant_id, col(AccessToken.parent_jti).is_not(None))
+    query = query.where(AccessToken.ends_at > now, col(AccessToken.revoked_at).is_(None))
+    return list((await tx.exec(query.order_by(col(AccessToken.created_at), col(AccessToken.jti)))).all())
+
+
 async def line_of(tx: AsyncSession, token: AccessToken) -> list[AccessToken]:
     """The token and all its parents, itself first."""
     line = [token]

@@ -20,7 +20,8 @@ async def test_the_server_describes_itself_and_nothing_it_cannot_do(world: World
     assert {"authorization_code", "refresh_token", "client_credentials"} <= set(body["grant_types_supported"])
     assert body["grant_management_actions_supported"] == ["create", "merge", "replace", "query", "revoke"]
     assert body["device_authorization_endpoint"] == f"{ISSUER}/oauth/device_authorization"
-    assert body["grant_types_supported"][-1] == "urn:ietf:params:oauth:grant-type:device_code"
+    further = [f"urn:ietf:params:oauth:grant-type:{name}" for name in ("device_code", "token-exchange")]
+    assert body["grant_types_supported"][-2:] == further
     assert body["response_types_supported"] == ["code"]
     assert body["authorization_response_iss_parameter_supported"] is True
     assert body["authorization_details_types_supported"] == ["ai_model_access", "llm-inference"]

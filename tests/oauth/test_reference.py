@@ -11,7 +11,8 @@ import httpx
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from broker.oauth.grant_types import DEVICE_CODE
+from broker.oauth.grant_types import DEVICE_CODE, TOKEN_EXCHANGE
+from broker.oauth.token_exchange import ACCESS_TOKEN
 from broker.store.grant_tables import Grant
 from tests.oauth.devices import approve
 from tests.oauth.prover import Prover
@@ -69,6 +70,13 @@ async def _service(world: World, client: Registered) -> Fields:
     return {"grant_type": "client_credentials", "grant_id": grant.id, "authorization_details": LESS} | RESOURCE
 
 
+async def _exchange(world: World, client: Registered) -> Fields:
+    token = (await world.tokens(client))["access_token"]
+    fields = {"grant_type": TOKEN_EXCHANGE, "subject_token": token, "subject_token_type": ACCESS_TOKEN}
+    more = {"requested_token_type": ACCESS_TOKEN, "agent_name": "Researcher", "audience": f"{ISSUER}/proxy"}
+    return fields | more | RESOURCE | {"authorization_details": LESS}
+
+
 async def _device(world: World, client: Registered) -> Fields:
     return {"authorization_details": json.dumps(ASKED), "device_name": "Television"} | RESOURCE
 
@@ -83,6 +91,7 @@ REQUESTS: dict[str, Make] = {
     "`/oauth/token` with a refresh token": _refresh,
     "`/oauth/token` with a device code": _device_code,
     "`/oauth/token` for a service": _service,
+    "`/oauth/token` with an access token": _exchange,
     "`/oauth/device_authorization`": _device,
     "`/oauth/revoke`": _token,
     "`/oauth/introspect`": _token,
