@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
+from broker import __version__
 from broker.core.clock import Clock
 from broker.identity.passwords import Passwords
 from broker.identity.sign_in import SignIn
@@ -20,15 +21,18 @@ from broker.oauth.user_code import UserCodes
 from broker.openapi.document import PATH as OPENAPI
 from broker.openapi.document import Document, document
 from broker.ops.health import Health
+from broker.ops.metrics import PATH as METRICS
+from broker.ops.metrics import Metrics
 from broker.prices.book import PriceBook
 from broker.providers.check import KeyCheck
 from broker.providers.client import ProviderClient
 from broker.providers.fetch import Fetch
 from broker.providers.registry import Registry
 from broker.proxy.pipeline import DIALECTS
-from broker.settings import Settings
+from broker.settings import Settings, is_loopback
 from broker.store import changes
 from broker.store.database import Database
+from broker.store.measures import measure
 from broker.vault.master_key import check_value_opens
 from broker.vault.vault import Vault
 from broker.web.address import Addresses
@@ -99,6 +103,10 @@ def _for_programs(parts: Parts, addresses: Addresses) -> list[Route]:
         fetch=parts.fetch,
     )
     health = Health({"database": lambda: _database(parts), "vault": lambda: _vault(parts)})
+    metrics = Metrics(
+        lambda: parts.db.read_core(measure), parts.clock, parts.settings.metrics_token,
+        lambda request: is_loopback(addresses(request)), __version__,
+    )
     return [
         ("/.well-known/oauth-authorization-server",           "GET",  oauth.discovery.server,            "anyone"),
         ("/.well-known/oauth-protected-resource/proxy",       "GET",  oauth.discovery.resource,          "anyone"),
@@ -122,6 +130,7 @@ def _for_programs(parts: Parts, addresses: Addresses) -> list[Route]:
         ("/oauth/register/{client_id}",                       "DELETE", oauth.registered.remove,         "a client that registered itself"),
         ("/health/live",                                      "GET",  health.live,                       "anyone"),
         ("/health/ready",                                     "GET",  health.ready,                      "anyone"),
+        (METRICS,                                             "GET",  metrics.endpoint,                  "this machine, or whoever has the token for it"),
     ]
 
 

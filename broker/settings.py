@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     sqlite_synchronous: Literal["full", "normal"] = "full"
     master_key_file: Path | None = None
     behind_tls_proxy: bool = False
+    metrics_token: Annotated[Secret, PlainValidator(_sealed)] = Secret("")
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
     tls_cert: Path | None = None

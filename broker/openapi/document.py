@@ -29,6 +29,11 @@ _SCHEMES: dict[str, dict[str, str]] = {
     "dpop": {"type": "http", "scheme": "dpop", "description": "One that is bound to a key, with a proof (RFC 9449)."},
     "x_api_key": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "An access token."},
     "x_goog_api_key": {"type": "apiKey", "in": "header", "name": "x-goog-api-key", "description": "An access token."},
+    "metrics": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "BROKER_METRICS_TOKEN; not needed on the machine itself.",
+    },
     "registration": {"type": "http", "scheme": "bearer", "description": "A registration access token."},
 }
 

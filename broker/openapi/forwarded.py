@@ -3,30 +3,20 @@
 from broker.openapi.operation import JSON, TOKEN, Operation, Schema, record, ref, text
 from broker.providers.dialect import Dialect
 
-EXAMPLES = {"model": "m", "response_id": "resp_1", "batch_id": "msgbatch_1", "deployment": "d"}
+EXAMPLES = {
+    "model": "m",
+    "response_id": "resp_1",
+    "file_id": "file-1",
+    "batch_id": "batch_1",
+    "message_batch_id": "msgbatch_1",
+    "deployment": "d",
+}
 """What stands for a template when a dialect is asked about its path."""
 
-PATHS: dict[str, tuple[str, ...]] = {
-    "openai": (
-        "/v1/chat/completions", "/v1/responses", "/v1/responses/{response_id}", "/v1/responses/{response_id}/input_items",
-        "/v1/responses/{response_id}/cancel", "/v1/completions", "/v1/embeddings", "/v1/moderations", "/v1/models",
-    ),
-    "anthropic": (
-        "/v1/messages", "/v1/messages/count_tokens", "/v1/messages/batches", "/v1/messages/batches/{batch_id}",
-        "/v1/messages/batches/{batch_id}/cancel", "/v1/messages/batches/{batch_id}/results", "/v1/models",
-    ),
-    "google": tuple(
-        f"/{version}/models{call}"
-        for version in ("v1", "v1beta")
-        for call in (
-            "", "/{model}:generateContent", "/{model}:streamGenerateContent", "/{model}:countTokens",
-            "/{model}:embedContent", "/{model}:batchEmbedContents",
-        )
-    ),
-    "mistral": ("/v1/chat/completions", "/v1/embeddings", "/v1/models"),
-    "cohere": ("/v2/chat", "/v2/embed", "/v1/models"),
-}  # fmt: skip
-"""By dialect, whose name is that of the provider that it comes from; a server of another name takes them under its own."""
+PROVIDERS = {"openai", "anthropic", "google", "mistral", "cohere"}
+"""Those whose dialect has their name; a server of another name takes the paths of its dialect under its own."""
+
+_LISTINGS = ("/v1/models", "/v1beta/models")
 
 _REFUSALS = {
     400: "The body is not strict JSON, or not what the provider takes.",
@@ -49,11 +39,15 @@ _STREAM: Schema = text("Events, where the request asks for a stream.")
 def operations(dialects: dict[str, Dialect]) -> dict[tuple[str, str], Operation]:
     """By method and path."""
     told = {("GET", "/proxy/status"): _status()}
-    for name, paths in PATHS.items():
-        for path in paths:
+    for name in sorted(PROVIDERS):
+        for path in paths_of(dialects[name]):
             for method in _methods(dialects[name], path):
                 told[method, f"/proxy/{name}{path}"] = _operation(dialects[name], path, method)
     return told
+
+
+def paths_of(dialect: Dialect) -> tuple[str, ...]:
+    return (*dialect.paths(), *(path for path in _LISTINGS if dialect.is_listing(path)))
 
 
 def filled(path: str) -> str:

@@ -155,6 +155,11 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
         "Ends a registration.", "registration", ("registration",), answers={204: ("It is gone.", {})},
         errors=_REGISTERED_ERRORS,
     ),
+    ("GET", "/metrics"): Operation(
+        "Figures in Prometheus' text format, for the machine itself and whoever has BROKER_METRICS_TOKEN.", "operation",
+        ("metrics",), answers={200: ("They.", {"text/plain": text()})},
+        errors={401: "From elsewhere, without the token.", 503: "The database does not answer."},
+    ),
     ("GET", "/health/live"): Operation(
         "Whether the process answers at all.", "operation", answers={200: ("It does.", {JSON: ref("Health")})}
     ),

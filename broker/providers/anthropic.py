@@ -79,6 +79,9 @@ class Anthropic:
             return ("POST",)
         return anthropic_batches.methods(path) or anthropic_files.methods(path)
 
+    def paths(self) -> tuple[str, ...]:
+        return (*_ENDPOINTS, *anthropic_batches.PATHS)
+
     def is_listing(self, path: str) -> bool:
         return path == "/v1/models"
 

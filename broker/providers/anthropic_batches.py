@@ -22,6 +22,7 @@ _LINES = frozenset([b"application/x-jsonl", b"application/jsonl", b"application/
 
 _ID = re.compile(r"msgbatch_[A-Za-z0-9_-]{1,128}", re.ASCII)
 _PATH = re.compile(rf"{BATCHES}(?:/({_ID.pattern})(/cancel|/results)?)?", re.ASCII)
+PATHS = (BATCHES, *(f"{BATCHES}/{{message_batch_id}}{about}" for about in ("", "/cancel", "/results")))
 _METHODS = {None: ("GET", "DELETE"), "/cancel": ("POST",), "/results": ("GET",)}
 
 ReadUsage = Callable[[JSONValue], tuple[Usage | None, bool]]

@@ -54,6 +54,9 @@ class Azure(OpenAI):
     def methods(self, path: str) -> tuple[str, ...]:
         return super().methods(path) or (("POST",) if _deployed(path) else ())
 
+    def paths(self) -> tuple[str, ...]:
+        return (*super().paths(), *(f"/deployments/{{deployment}}/{call}" for call in _ENDPOINTS))
+
     def query(self, query: bytes) -> str:
         """Which version of the API is meant, if it is one."""
         asked = parse_qs(query.decode("latin-1")).get("api-version", []) if query else []

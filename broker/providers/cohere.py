@@ -57,6 +57,9 @@ class Cohere:
     def methods(self, path: str) -> tuple[str, ...]:
         return ("POST",) if path in _ENDPOINTS else ()
 
+    def paths(self) -> tuple[str, ...]:
+        return tuple(_ENDPOINTS)
+
     def is_listing(self, path: str) -> bool:
         return path == "/v1/models"
 

@@ -164,6 +164,9 @@ class Dialect(Protocol):
     def methods(self, path: str) -> tuple[str, ...]:
         """The methods that are forwarded at this path; none where there is nothing at it."""
 
+    def paths(self) -> tuple[str, ...]:
+        """All that `methods` knows, with templates such as {model} where there are many."""
+
     def is_listing(self, path: str) -> bool:
         """Whether a GET of this path asks for the list of models."""
 

@@ -111,6 +111,10 @@ class Google:
     def methods(self, path: str) -> tuple[str, ...]:
         return () if _endpoint(path) is None else ("POST",)
 
+    def paths(self) -> tuple[str, ...]:
+        calls = ("generateContent", "streamGenerateContent", "countTokens", *_EMBEDDINGS)
+        return tuple(f"{listing}/{{model}}:{call}" for listing in _LISTINGS for call in calls)
+
     def is_listing(self, path: str) -> bool:
         return path in _LISTINGS
 

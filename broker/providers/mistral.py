@@ -69,6 +69,9 @@ class Mistral(OpenAI):
     def methods(self, path: str) -> tuple[str, ...]:
         return ("POST",) if path in _ENDPOINTS else ()
 
+    def paths(self) -> tuple[str, ...]:
+        return tuple(_ENDPOINTS)
+
     def listing(self, models: list[str], provider: Provider) -> bytes:
         usual: dict[str, object] = {"object": "model", "type": "base", "created": 0, "capabilities": {}}
         data = [usual | {"id": model, "owned_by": provider.name} for model in models]

@@ -102,6 +102,9 @@ class OpenAI:
     def methods(self, path: str) -> tuple[str, ...]:
         return ("POST",) if path in _ENDPOINTS else openai_state.methods(path)
 
+    def paths(self) -> tuple[str, ...]:
+        return (*_ENDPOINTS, *openai_state.PATHS)
+
     def is_listing(self, path: str) -> bool:
         return path == "/v1/models"
 

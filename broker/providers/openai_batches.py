@@ -18,6 +18,7 @@ BATCHES = "/v1/batches"
 _LONGEST_LIST = 100
 _ID = re.compile(r"batch_[A-Za-z0-9_-]{1,128}", re.ASCII)
 _PATH = re.compile(rf"{BATCHES}(?:/({_ID.pattern})(/cancel)?)?", re.ASCII)
+PATHS = (BATCHES, f"{BATCHES}/{{batch_id}}", f"{BATCHES}/{{batch_id}}/cancel")
 _METHODS = {None: ("GET",), "/cancel": ("POST",)}
 _KNOWN = frozenset(["input_file_id", "endpoint", "completion_window", "metadata"])
 _ENDINGS = ("completed", "failed", "expired", "cancelled")

@@ -28,6 +28,7 @@ USUAL_OUTPUT = 4_096
 
 _LONGEST_LIST = 10_000
 _PATH = re.compile(rf"{FILES}(?:/({FILE_ID.pattern})(/content)?)?", re.ASCII)
+PATHS = (FILES, f"{FILES}/{{file_id}}", f"{FILES}/{{file_id}}/content")
 _METHODS = {None: ("GET", "DELETE"), "/content": ("GET",)}
 _CONTENTS = frozenset(
     [b"application/octet-stream", b"application/binary", b"application/jsonl", b"application/x-ndjson", b"text/plain"]

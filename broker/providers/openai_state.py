@@ -9,6 +9,10 @@ from broker.providers.kept_requests import About, asking
 from broker.providers.openai_kept import RESPONSE_ID, is_running
 
 _RESPONSE = re.compile(rf"/v1/responses/({RESPONSE_ID.pattern})(/input_items|/cancel)?", re.ASCII)
+PATHS = (
+    "/v1/responses/{response_id}", "/v1/responses/{response_id}/input_items", "/v1/responses/{response_id}/cancel",
+    *openai_files.PATHS, *openai_batches.PATHS,
+)  # fmt: skip
 _METHODS = {None: ("GET", "DELETE"), "/input_items": ("GET",), "/cancel": ("POST",)}
 
 
