@@ -4,6 +4,7 @@ import typer
 
 from broker.cli.command import AsJson, group, say, say_json, say_rows
 from broker.cli.desk import Desk, at_desk
+from broker.cli.ledger_limits import limits
 from broker.core.clock import to_seconds
 from broker.core.money import MicroUSD, to_decimal
 from broker.ledger import sweep, thresholds, verify
@@ -12,6 +13,7 @@ from broker.start import system_clock
 from broker.store.limit_tables import Threshold
 
 ledger = group()
+ledger.command("limits")(limits)
 
 
 @ledger.command("verify")

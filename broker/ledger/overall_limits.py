@@ -27,8 +27,10 @@ async def load(tx: AsyncSession, kind: str, scope_id: str) -> OverallLimit | Non
     return await tx.get(OverallLimit, (kind, scope_id), populate_existing=True)
 
 
-async def listed(tx: AsyncSession, kind: str) -> Sequence[OverallLimit]:
-    query = select(OverallLimit).where(OverallLimit.scope_kind == kind).order_by(col(OverallLimit.scope_id))
+async def listed(tx: AsyncSession, kind: str = "") -> Sequence[OverallLimit]:
+    """Those of one kind, or all of them."""
+    query = select(OverallLimit).order_by(col(OverallLimit.scope_kind), col(OverallLimit.scope_id))
+    query = query.where(OverallLimit.scope_kind == kind) if kind else query
     return (await tx.exec(query)).all()
 
 
@@ -47,7 +49,7 @@ async def set_limit(tx: AsyncSession, kind: str, scope_id: str, terms: Terms, no
     row.budget, row.max_requests = terms.budget, terms.max_requests
     await tx.merge(row)
     await tx.flush()
-    await _enforce(tx, kind, await _holders(tx, kind, scope_id), terms, now)
+    await _enforce(tx, kind, await holders(tx, kind, scope_id), terms, now)
 
 
 async def remove_limit(tx: AsyncSession, kind: str, scope_id: str, now: int) -> bool:
@@ -88,7 +90,7 @@ def _terms(row: OverallLimit) -> Terms:
     return Terms(row.budget, row.max_requests, row.per)
 
 
-async def _holders(tx: AsyncSession, kind: str, scope_id: str) -> list[tuple[str, int]]:
+async def holders(tx: AsyncSession, kind: str, scope_id: str) -> list[tuple[str, int]]:
     """Whose counters a limit is enforced in, and the day of the month on which their period begins."""
     if kind == "tier":
         return [(each.user_id, each.anchor_day) for each in await in_tier(tx, scope_id)]

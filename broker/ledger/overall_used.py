@@ -12,7 +12,7 @@ from broker.core.access import lesser
 from broker.ledger.keys import CounterKey
 from broker.ledger.limits import Figure, Figures, figure
 from broker.ledger.overall import Overall, key_scope
-from broker.ledger.overall_limits import load, of_key, tier_of
+from broker.ledger.overall_limits import holders, listed, load, of_key, tier_of
 from broker.ledger.standing import Allowance, narrowed, read_rows
 from broker.store.grant_tables import Access, Grant
 from broker.store.ledger_tables import NO_LIMIT
@@ -86,6 +86,15 @@ async def used_of_allocation(tx: AsyncSession, user_id: str, now: int) -> Used |
     if tier is None or row is None:
         return None
     return await used(tx, _overall(row, user_id, is_owners=False)._replace(anchor_day=tier.anchor_day), now)
+
+
+async def every(tx: AsyncSession, now: int) -> list[Used]:
+    """Each limit above the grants, for each whom it limits."""
+    return [
+        await used(tx, _overall(row, scope_id, is_owners=False)._replace(anchor_day=day), now)
+        for row in await listed(tx)
+        for scope_id, day in await holders(tx, row.scope_kind, row.scope_id)
+    ]
 
 
 async def above_keys(tx: AsyncSession, user_id: str, keys: Iterable[Credential], now: int) -> dict[str, list[Used]]:

@@ -23,7 +23,14 @@ COMMANDS = [
     *(["client", "add"], ["client", "list"], ["client", "show"], ["client", "remove"]),
     *(["grant", "add"], ["grant", "list"], ["grant", "show"], ["grant", "pause"], ["grant", "resume"]),
     *(["grant", "revoke"], ["price", "list"], ["price", "show"], ["price", "set"], ["price", "load"]),
-    *(["ledger", "verify"], ["ledger", "sweep"], ["ledger", "thresholds"], ["audit", "verify"], ["audit", "export"]),
+    *(
+        ["ledger", "verify"],
+        ["ledger", "sweep"],
+        ["ledger", "limits"],
+        ["ledger", "thresholds"],
+        ["audit", "verify"],
+        ["audit", "export"],
+    ),
     *(["signing", "rotate"], ["signing", "list"], ["cleanup"], ["connect"], ["token"]),
 ]
 

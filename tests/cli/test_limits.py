@@ -115,3 +115,23 @@ def test_all_calls_to_a_provider_are_limited(broker: Broker, data: Path) -> None
     assert rows(data, "SELECT count(*) FROM provider") == [(0,)]
     broker("provider", "set", "openai", "--budget", "none")
     assert rows(data, LIMITS) == []
+
+
+def test_what_was_used_of_each_is_listed(broker: Broker, data: Path, mia: str) -> None:
+    key = _key(broker)
+    broker("provider", "set", "openai", "--budget", "100", "--requests", "10", "--per", "total")
+    broker("tier", "add", "plus", "--budget", "20")
+    broker("user", "set", "mia@example.com", "--tier", "plus")
+    broker("key", "limit", key, "--user", "mia@example.com", "--requests", "1000", "--per", "day")
+    rows(data, "UPDATE counter SET settled = 3000000, held = 1000000 WHERE measure = 'money' AND scope_kind = 'tier'")
+    told = {each["limit_of"]: each for each in broker("ledger", "limits", "--json").json()}
+    assert told["provider"] == {
+        "limit_of": "provider", "id": "openai", "user": None, "per": "total", "resets_at": None,
+        "budget": {"limit": 100_000_000, "settled": 0, "held": 0, "remaining": 100_000_000, "overrun": 0},
+        "requests": {"limit": 10, "used": 0},
+    }  # fmt: skip
+    assert (told["tier"]["user"], told["tier"]["id"], told["tier"]["requests"]) == ("mia@example.com", None, None)
+    assert told["tier"]["budget"]["remaining"] == 16_000_000
+    assert (told["credential"]["id"], told["credential"]["user"]) == (key, "mia@example.com")
+    assert told["credential"]["per"] == "day"
+    assert "mia@example.com  $3.00 of $20.00" in broker("ledger", "limits").out
