@@ -32,6 +32,7 @@ COMMANDS = [
         ["audit", "export"],
     ),
     *(["signing", "rotate"], ["signing", "list"], ["cleanup"], ["connect"], ["token"]),
+    *(["grant", "keys"], ["grant", "calls"], ["price", "markup"], ["backup"], ["restore"]),
 ]
 
 
