@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+from tests.fake_media import answer_media
 from tests.fake_provider import (
     DONE,
     LAST_CHUNK,
@@ -79,6 +80,8 @@ async def answer_openai(asked: Asked, writer: asyncio.StreamWriter) -> None:
     elif asked.target == "/v1/moderations":
         result = {"flagged": False, "categories": {}, "category_scores": {}}
         writer.write(whole({"id": "modr_1", "model": asked.json()["model"], "results": [result]}))
+    elif asked.target.startswith(("/v1/images/", "/v1/audio/")):
+        await answer_media(asked, writer)
     else:
         await answer_chat(asked, writer)
     await writer.drain()

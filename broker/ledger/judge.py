@@ -41,6 +41,8 @@ class Demand(NamedTuple):
     """An action that it would also use where that is granted, and does without where not."""
     conversation: int = 0
     """What calls of one conversation have in common, so that they may stay with one key; 0 where nothing tells."""
+    is_fixed: bool = False
+    """Whether nothing that is sent could make its output less than `model_output`."""
 
 
 class Plan(NamedTuple):
@@ -148,6 +150,8 @@ def plan(allowance: Allowance, demand: Demand, money_left: MicroUSD | None) -> P
         output = demand.own_output
     if allowance.max_output_tokens is not None and allowance.max_output_tokens < output:
         output = allowance.max_output_tokens
+    if demand.is_fixed and output < demand.model_output:
+        return CallRefused("not_boundable", "This request could give more than the output that this access allows.")
     may_cut = demand.own_output is None and demand.covers_reasoning
     limit = allowance.tokens_per_minute
     if limit is not None and demand.input_bound + _held(output, demand) > limit:

@@ -24,13 +24,13 @@ def ask_to_plain(ask: Ask) -> Plain:
     return (
         ask.id, ask.jti, ask.boot_id, d.provider, d.model, d.action, d.extra_actions, d.input_bound, d.own_output,
         d.model_output, d.choices, d.covers_reasoning, d.streamed, d.price.text, d.unbounded,
-        d.credential_id, d.wish, d.conversation, None if ask.key is None else tuple(ask.key),
+        d.credential_id, d.wish, d.conversation, d.is_fixed, None if ask.key is None else tuple(ask.key),
     )  # fmt: skip
 
 
 def ask_of(plain: Plain) -> Ask:
-    reservation_id, jti, boot_id, *demand, price, unbounded, credential_id, wish, conversation, key = plain
-    asked = Demand._make((*demand, read_price(price), unbounded, credential_id, wish, conversation))
+    reservation_id, jti, boot_id, *demand, price, unbounded, credential_id, wish, conversation, is_fixed, key = plain
+    asked = Demand._make((*demand, read_price(price), unbounded, credential_id, wish, conversation, is_fixed))
     return Ask(reservation_id, jti, asked, boot_id, None if key is None else IdempotencyKey._make(key))
 
 

@@ -71,6 +71,8 @@ class Reading(NamedTuple):
     """The most that it can use besides plain tokens; classes of tokens are part of `input_bound`."""
     units: bool = False
     """Whether it is paid for by what is no token."""
+    fixed_output: int | None = None
+    """The most that it gives, where nothing that is sent could make that less."""
     tier: str = ""
     """A service tier with a price of its own; the standard one if empty."""
     content_type: bytes = b"application/json"

@@ -8,6 +8,7 @@ from broker.core.usage import Usage
 from broker.providers import openai_batches, openai_kept, openai_state
 from broker.providers.client import Headers
 from broker.providers.dialect import Body, Endpoint, Meter, Reading, Seen, counted
+from broker.providers.openai_media import ImageEdits, ImageGenerations, Recordings, Speech
 from broker.providers.openai_request import read_chat
 from broker.providers.openai_responses import read_response
 from broker.providers.openai_texts import read_completion, read_embedding, read_moderation
@@ -83,6 +84,11 @@ _ENDPOINTS: dict[str, Endpoint] = {
     "/v1/completions": Completions(),
     "/v1/embeddings": Embeddings(),
     "/v1/moderations": Moderations(),
+    "/v1/images/generations": ImageGenerations(),
+    "/v1/images/edits": ImageEdits(),
+    "/v1/audio/speech": Speech(),
+    "/v1/audio/transcriptions": Recordings(),
+    "/v1/audio/translations": Recordings(),
 }
 
 _ENDINGS = ("response.completed", "response.incomplete", "response.failed")

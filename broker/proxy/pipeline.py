@@ -170,7 +170,7 @@ class Proxy:
             extra_actions=reading.extra_actions,
             input_bound=reading.input_bound,
             own_output=reading.own_output,
-            model_output=output_limit(name, reading.model) or self._default_output,
+            model_output=self._model_output(name, reading),
             choices=reading.choices,
             covers_reasoning=reading.covers_reasoning,
             streamed=reading.streamed,
@@ -179,7 +179,13 @@ class Proxy:
             credential_id=work.credential_id,
             wish=reading.wish,
             conversation=conversation,
+            is_fixed=reading.fixed_output is not None,
         )
+
+    def _model_output(self, provider: str, reading: Reading) -> int:
+        if reading.fixed_output is not None:
+            return reading.fixed_output
+        return output_limit(provider, reading.model) or self._default_output
 
     def _price(self, provider: str, reading: Reading) -> Price:
         if reading.is_free:

@@ -1,0 +1,91 @@
+"""How long a recording may last, by its bytes: never less than it does."""
+
+import struct
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.providers.sound import most_seconds
+
+
+def wav(
+    seconds: int, hertz: int = 16_000, channels: int = 1, bits: int = 16, kind: int = 1, claimed: int | None = None
+) -> bytes:
+    data = b"\1" * (seconds * hertz * channels * bits // 8)
+    rate = hertz * channels * bits // 8 if claimed is None else claimed
+    form = struct.pack("<IHHIIHH", 16, kind, channels, hertz, rate, channels * bits // 8, bits)
+    return b"RIFF\0\0\0\0WAVEfmt " + form + b"data" + struct.pack("<I", 5 if claimed else len(data)) + data
+
+
+# MPEG 1 layer III, 128 kbit/s, 44,100 Hz: 417 bytes of 1,152 samples.
+FRAME = b"\xff\xfb\x90\x00" + b"\0" * 413
+
+
+def ogg(*packets: bytes) -> bytes:
+    lacing = b"".join(b"\xff" * (len(packet) // 255) + bytes([len(packet) % 255]) for packet in packets)
+    return b"OggS" + b"\0" * 22 + bytes([len(lacing)]) + lacing + b"".join(packets)
+
+
+HEAD = ogg(b"OpusHead" + b"\0" * 11) + ogg(b"OpusTags")
+
+
+@pytest.mark.parametrize(
+    ("data", "seconds"),
+    [
+        (wav(9), 10),
+        (wav(9, hertz=44_100, channels=2), 10),
+        (wav(9, bits=32, kind=3), 10),
+        (wav(9, claimed=10**9), 10),
+        (FRAME * 383, 11),
+        (b"ID3\4\0\0" + FRAME * 383, 11),
+        (FRAME * 100 + b"\0" * 5_000 + FRAME * 100, 11),
+        (HEAD + ogg(*[b"\x78abc"] * 50), 2),
+        (HEAD + ogg(*[b"\x1babc"] * 10), 2),
+    ],
+    ids=[
+        "wav",
+        "stereo",
+        "floats",
+        "a wav that claims less",
+        "mp3",
+        "mp3 with a tag",
+        "mp3 with a gap",
+        "opus",
+        "opus, packed",
+    ],
+)
+def test_a_recording_lasts_no_longer_than_its_bytes_allow(data: bytes, seconds: int) -> None:
+    assert most_seconds(data) == seconds
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"RIFF\0\0\0\0WAVE",
+        wav(1, kind=2),
+        wav(1) + b"fmt ",
+        wav(1, bits=0),
+        b"fLaC" + b"\0" * 99,
+        b"\0\0\0 ftypM4A " + b"\0" * 99,
+        b"\x1aE\xdf\xa3webm",
+        ogg(b"\1vorbis" + b"\0" * 30),
+        b"plain text",
+    ],
+    ids=["nothing", "no format", "packed", "two formats", "no bits", "flac", "m4a", "webm", "vorbis", "no sound"],
+)
+def test_what_may_last_for_hours_has_no_bound(data: bytes) -> None:
+    assert most_seconds(data) is None
+
+
+@given(st.lists(st.one_of(st.just(FRAME), st.binary(max_size=40)), max_size=60))
+def test_noise_between_frames_never_makes_a_recording_shorter(pieces: list[bytes]) -> None:
+    frames = sum(piece == FRAME for piece in pieces)
+    found = most_seconds(FRAME + b"".join(pieces))
+    assert found is not None
+    assert found >= (frames + 1) * 1_152 / 44_100 - 1
+
+
+def test_a_vast_recording_is_bounded_in_time() -> None:
+    assert most_seconds(b"\xff\xfb" * 4_000_000) == 8_001
