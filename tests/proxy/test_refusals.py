@@ -119,7 +119,7 @@ async def test_two_framings_are_refused(world: World) -> None:
 @pytest.mark.parametrize(
     ("path", "method", "status"),
     [
-        ("/proxy/openai/v1/files", "POST", 404),
+        ("/proxy/openai/v1/fine_tuning/jobs", "POST", 404),
         ("/proxy/openai/v1/../../admin", "POST", 404),
         ("/proxy/openai/v1/%63hat/completions", "POST", 404),
         ("/proxy/openai//v1/chat/completions", "POST", 404),
