@@ -75,6 +75,8 @@ class Reading(NamedTuple):
     """The most that it gives, where nothing that is sent could make that less."""
     tier: str = ""
     """A service tier with a price of its own; the standard one if empty."""
+    answered_by: "Endpoint | None" = None
+    """What reads its answer, where that takes more than its path says."""
     content_type: bytes = b"application/json"
     """Of the body that `render` gives."""
     gives: frozenset[bytes] = frozenset()

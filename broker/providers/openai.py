@@ -12,6 +12,7 @@ from broker.providers.openai_media import ImageEdits, ImageGenerations, Recordin
 from broker.providers.openai_request import read_chat
 from broker.providers.openai_responses import read_response
 from broker.providers.openai_texts import read_completion, read_embedding, read_moderation
+from broker.providers.openai_tiers import in_tier
 from broker.providers.pursuit import Pursuit
 from broker.providers.registry import Provider
 from broker.providers.sse import data_of
@@ -28,7 +29,7 @@ class ChatCompletions:
     """POST /v1/chat/completions."""
 
     def read(self, body: Body, size: int, provider: Provider, path: str) -> Reading:
-        return read_chat(body, size, provider, path)
+        return in_tier(read_chat(body, size, provider, path), self)
 
     def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
         return read_usage(answer.get("usage") if isinstance(answer, dict) else None)
@@ -48,7 +49,7 @@ class Responses(ChatCompletions):
     """POST /v1/responses."""
 
     def read(self, body: Body, size: int, provider: Provider, path: str) -> Reading:
-        return read_response(body, size, provider, path)
+        return in_tier(read_response(body, size, provider, path), self)
 
     def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
         return read_response_usage(answer.get("usage") if isinstance(answer, dict) else None)

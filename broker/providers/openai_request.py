@@ -8,6 +8,7 @@ from broker.core.strict_json import JSONValue
 from broker.providers.body import count_of, flag_of, not_bounded, objects_of, rendered, shown, text_of
 from broker.providers.dialect import Body, Reading, refuse_request
 from broker.providers.images import Pictures
+from broker.providers.openai_tiers import own_tier
 from broker.providers.registry import Provider
 
 Found = Iterator[tuple[str, str]]
@@ -114,6 +115,7 @@ def read_chat(
         unbounded=not_bounded(needs) if needs else "",
         render=lambda output_max: b'%b,"%b":%d}' % (sent[:-1], maximum, output_max),
         target=path,
+        tier=own_tier(body, provider),
     )
 
 
@@ -124,7 +126,7 @@ def _sent(body: Body, provider: Provider, *, streamed: bool) -> bytes:
         sent.pop(name, None)
     if provider.kind.tier:
         # Left out, a project's own setting would choose the tier, and with it the price.
-        sent["service_tier"] = provider.kind.tier
+        sent["service_tier"] = own_tier(body, provider) or provider.kind.tier
     sent.pop("stream_options", None)
     return rendered(sent | sent_options(body, streamed, provider))
 
@@ -168,7 +170,7 @@ def _needs(body: Body, messages: list[Body], pictures: Pictures, lists: Lists) -
 
 def _fields(body: Body, provider: Provider, lists: Lists) -> Found:
     kind = provider.kind
-    only = {"service_tier": kind.tells_tier, **lists.only}
+    only = {"service_tier": (*kind.tells_tier, own_tier(body, provider) or None), **lists.only}
     known = lists.harmless | kind.fields | provider.allow_fields
     for name, value in body.items():
         if name in only:

@@ -16,6 +16,7 @@ from broker.providers.dialect import Body, Reading, refuse_request
 from broker.providers.images import Pictures
 from broker.providers.openai_kept import STORED, read_stored
 from broker.providers.openai_request import MESSAGE_TOKENS, REQUEST_TOKENS, SEARCHES, TOOL_TOKENS
+from broker.providers.openai_tiers import own_tier
 from broker.providers.registry import Provider
 
 Found = Iterator[tuple[str, str]]
@@ -87,7 +88,7 @@ def read_response(body: Body, size: int, provider: Provider, path: str) -> Readi
     needs = dict(_needs(body, items, tools, pictures))
     stored = read_stored(body, provider)
     factor = provider.kind.tokens_a_byte
-    own = {name: value for name, value in body.items() if name != "max_output_tokens"} | _tier(provider)
+    own = {name: value for name, value in body.items() if name != "max_output_tokens"} | _tier(body, provider)
     sent = rendered(own | {"store": stored.is_asked})
     return Reading(
         model=model,
@@ -107,6 +108,7 @@ def read_response(body: Body, size: int, provider: Provider, path: str) -> Readi
         unbounded=not_bounded(needs),
         render=lambda output_max: _with_maximum(sent, output_max),
         target=path,
+        tier=own_tier(body, provider),
         names=stored.follows + pictures.names,
         follows=bool(stored.follows),
         kept=stored.kept,
@@ -121,9 +123,9 @@ def _with_maximum(sent: bytes, output_max: int) -> bytes:
     return b'%b,"max_output_tokens":%d}' % (sent[:-1], output_max)
 
 
-def _tier(provider: Provider) -> Body:
+def _tier(body: Body, provider: Provider) -> Body:
     # Left out, a project's own setting would choose the tier, and with it the price.
-    return {"service_tier": "default"} if provider.name == "openai" else {}
+    return {"service_tier": own_tier(body, provider) or "default"} if provider.name == "openai" else {}
 
 
 def _items(body: Body) -> list[Body]:
@@ -151,7 +153,7 @@ def _needs(body: Body, items: list[Body], tools: list[Body], pictures: Pictures)
         if name in STORED and pictures.provider.name == "openai":
             continue
         if name in _ONLY:
-            if value not in _ONLY[name]:
+            if value not in _ONLY[name] and not (name == "service_tier" and own_tier(body, pictures.provider)):
                 yield name, _FIELD_ACTIONS.get(name, "")
         elif name not in _HARMLESS and name not in pictures.provider.allow_fields:
             yield shown(name), ""

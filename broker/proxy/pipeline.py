@@ -141,7 +141,9 @@ class Proxy:
             raise
         asked = f"{reading.method} {provider.name}{path}"
         once = None if key is None else key_in(principal.grant_id, key, asked, raw)
-        work = Work(provider, dialect, endpoint, reading, dialect.headers(headers), credential_id)
+        work = Work(
+            provider, dialect, reading.answered_by or endpoint, reading, dialect.headers(headers), credential_id
+        )
         self.usual.remember(scope, principal, work, path)
         return self._begin(principal, work, self._demand(work, conversation_of(body, headers)), once)
 
