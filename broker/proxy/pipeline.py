@@ -18,7 +18,7 @@ from broker.providers.azure import Azure
 from broker.providers.client import Headers
 from broker.providers.cohere import Cohere
 from broker.providers.conversation import conversation_of
-from broker.providers.dialect import Dialect, Reading
+from broker.providers.dialect import Dialect, Endpoint, FormEndpoint, Reading
 from broker.providers.google import Google
 from broker.providers.mistral import Mistral
 from broker.providers.openai import OpenAI
@@ -128,11 +128,7 @@ class Proxy:
         credential_id = ""
         try:
             body = parse_body(raw) if raw and in_parts is None else {}
-            if in_parts is None:
-                reading = endpoint.read(body, len(raw), provider, path)
-            else:
-                form = parse_form(raw, fields[b"content-type"], in_parts.form)
-                reading = in_parts.read_form(form, len(raw), provider, path)
+            reading = _understood(endpoint, in_parts, fields, raw, provider, path)
             if reading.names:
                 reading, credential_id = await self._means.kept.found(principal, provider.name, reading)
         except CallRefused:
@@ -211,6 +207,20 @@ class Proxy:
                 while self._exchanges or self.usual.calls:  # noqa: ASYNC110 - what ends them is no one event
                     await asyncio.sleep(_SHORTLY)
         await self._noted.finish()
+
+
+def _understood(
+    endpoint: Endpoint,
+    in_parts: FormEndpoint | None,
+    fields: dict[bytes, bytes],
+    raw: bytes,
+    provider: Provider,
+    path: str,
+) -> Reading:
+    if in_parts is None:
+        return endpoint.read(parse_body(raw) if raw else {}, len(raw), provider, path)
+    form = parse_form(raw, fields[b"content-type"], in_parts.form)
+    return in_parts.read_form(form, len(raw), provider, path)
 
 
 def _require(scope: Scope, *methods: str) -> None:
