@@ -18,7 +18,7 @@ from broker.providers.azure import Azure
 from broker.providers.client import Headers
 from broker.providers.cohere import Cohere
 from broker.providers.conversation import conversation_of
-from broker.providers.dialect import Dialect, Endpoint, FormEndpoint, Reading
+from broker.providers.dialect import Body, Dialect, Endpoint, FormEndpoint, Reading
 from broker.providers.google import Google
 from broker.providers.mistral import Mistral
 from broker.providers.openai import OpenAI
@@ -128,7 +128,7 @@ class Proxy:
         credential_id = ""
         try:
             body = parse_body(raw) if raw and in_parts is None else {}
-            reading = _understood(endpoint, in_parts, fields, raw, provider, path)
+            reading = _understood(endpoint, in_parts, fields, raw, body, provider, path)
             if reading.names:
                 reading, credential_id = await self._means.kept.found(principal, provider.name, reading)
         except CallRefused:
@@ -214,11 +214,13 @@ def _understood(
     in_parts: FormEndpoint | None,
     fields: dict[bytes, bytes],
     raw: bytes,
+    body: Body,
     provider: Provider,
     path: str,
 ) -> Reading:
+    """By whichever way its body came; `body` is that of JSON."""
     if in_parts is None:
-        return endpoint.read(parse_body(raw) if raw else {}, len(raw), provider, path)
+        return endpoint.read(body, len(raw), provider, path)
     form = parse_form(raw, fields[b"content-type"], in_parts.form)
     return in_parts.read_form(form, len(raw), provider, path)
 
