@@ -8,7 +8,7 @@ INSTALLED := .venv/.installed
 NODE_MODULES := $(if $(shell command -v npm),docs/examples/node_modules/.package-lock.json)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test test-stock upstreams test-upstreams prove bench bench-peers check lint types format screenshots wheel lock clean
+.PHONY: help install demo run test test-stock upstreams test-upstreams programs test-programs prove bench bench-peers check lint types format screenshots wheel lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +51,19 @@ upstreams: $(UPSTREAMS) ## Install providers and SDKs that others wrote into bui
 test-upstreams: $(INSTALLED) $(UPSTREAMS) ## Run the tests with them: llama.cpp's server and a real model, llmock, aimock (half a gigabyte)
 	$(BIN)/python -m pytest -n 2 tests/upstreams
 
+PROGRAMS := build/programs/.installed
+$(PROGRAMS): tests/programs/requirements.lock tests/programs/package-lock.json
+	$(PYTHON) -m venv build/programs/venv
+	build/programs/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r tests/programs/requirements.lock
+	cp tests/programs/package.json tests/programs/package-lock.json tests/programs/.npmrc build/programs/
+	if command -v npm >/dev/null; then npm ci --silent --prefix build/programs; else echo "no npm here: the test with the AI SDK will be skipped"; fi
+	@touch $@
+
+programs: $(PROGRAMS) ## Install LangChain, LiteLLM and the AI SDK into build/programs: make test then uses them, too
+
+test-programs: $(INSTALLED) $(PROGRAMS) ## Run the tests with them (half a gigabyte)
+	$(BIN)/python -m pytest -n 2 tests/programs
+
 prove: $(INSTALLED) ## Prove the books at length: 50 seeds of overspending, 50 of the books' machine, 8 rounds of kills, the promised seconds
 	PROOF=1 PROOF_SEEDS=50 PROOF_ROUNDS=8 $(BIN)/python -m pytest -n 0 tests/races tests/books/test_machine.py tests/oauth/test_never_more.py tests/proxy/test_cut.py
 
@@ -90,6 +103,7 @@ lock: ## Lock the newest versions that pyproject.toml allows (needs uv)
 	$(COMPILE) --upgrade --extra build --extra postgres pyproject.toml -o requirements.lock
 	$(COMPILE) --upgrade --extra build --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	$(COMPILE) --upgrade --override tests/upstreams/overrides.txt tests/upstreams/requirements.in -o tests/upstreams/requirements.lock
+	$(COMPILE) --upgrade tests/programs/requirements.in -o tests/programs/requirements.lock
 
 clean: ## Remove what was built and installed here; data/ stays
 	rm -rf .venv dist build docs/examples/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis
