@@ -41,7 +41,7 @@ def _call(number: int) -> str:
         "INSERT INTO reservation SELECT "
         f"'res_{number}', a.grant_id, a.id, t.jti, g.user_id, a.credential_id, 'openai', 'gpt-4o-mini', 'chat', 0, 'held', '', 10, "
         "json_array(json_array('access', a.id, 'money', a.budget_per, c.period_start), json_array('access', a.id, 'requests', 'grant', 0)), "
-        f"'{price}', 5, 5, 10, 'boot', {number + 1}, NULL, 0, 0, 0, 0, 0, 0, 0, '', 1, 0 "
+        f"'{price}', 5, 5, 10, 'boot', {number + 1}, NULL, 0, 0, 0, 0, 0, 0, 0, '', 1, 0, '' "
         'FROM access AS a JOIN "grant" AS g ON g.id = a.grant_id JOIN access_token AS t ON t.grant_id = g.id '
         "JOIN counter AS c ON c.scope_id = a.id AND c.measure = 'money'"
     )
