@@ -36,6 +36,7 @@ from broker.store.measures import measure
 from broker.vault.master_key import check_value_opens
 from broker.vault.vault import Vault
 from broker.web.address import Addresses
+from broker.web.agents import AgentMoves
 from broker.web.consent import ConsentPages
 from broker.web.context import Web
 from broker.web.device import TRIES as DEVICE_TRIES
@@ -141,6 +142,7 @@ def _for_people(parts: Parts, addresses: Addresses) -> list[Route]:
     sign_in = SignInPages(web, SignIn(parts.db, parts.clock, passwords, throttle), addresses)
     setup = SetupPages(web, passwords, throttle, addresses)
     grants, grant, moves, limits = GrantsPages(web), GrantPages(web), GrantMoves(web), LimitsPages(web)
+    agents = AgentMoves(web)
     check, receipts = KeyCheck(parts.client), ReceiptPages(web)
     consent = ConsentPages(web, check, parts.signer)
     device_tries = Throttle(parts.vault.derive("device tries"), *DEVICE_TRIES)
@@ -166,6 +168,7 @@ def _for_people(parts: Parts, addresses: Addresses) -> list[Route]:
         ("/grants/{grant_id}/pause",                          "POST", moves.pause,                       "its user"),
         ("/grants/{grant_id}/resume",                         "POST", moves.resume,                      "its user"),
         ("/grants/{grant_id}/key",                            "POST", moves.want_key,                    "its user"),
+        ("/grants/{grant_id}/agents",                         "POST", agents.revoke,                     "its user"),
         ("/grants/{grant_id}/revoke",                         "GET",  moves.confirm_revoke,              "its user"),
         ("/grants/{grant_id}/revoke",                         "POST", moves.revoke,                      "its user"),
         ("/grants/{grant_id}/receipts/{receipt_id}",          "GET",  receipts.signed,                   "its user"),

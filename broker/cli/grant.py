@@ -1,5 +1,6 @@
 """broker grant: what has been lent to whom."""
 
+import json
 from typing import Annotated
 
 import typer
@@ -12,6 +13,7 @@ from broker.cli.grant_add import add
 from broker.cli.grant_keys import calls, keys
 from broker.core.grant import GrantEvent, GrantState, state_at
 from broker.core.money import MicroUSD, to_decimal
+from broker.ledger.agents import Agent, agents_of
 from broker.ledger.view import Wire, grant_object, grant_state
 from broker.store import grants
 from broker.store.grant_tables import Grant
@@ -42,13 +44,14 @@ def listed(as_json: AsJson = False) -> None:
 def show(grant_id: Id, as_json: AsJson = False) -> None:
     """Show a grant: its limits, what was used and what is left."""
 
-    async def work(desk: Desk) -> Wire:
-        async def read(tx: AsyncSession) -> Wire:
-            return await grant_object(tx, await _load(tx, grant_id), desk.now())
+    async def work(desk: Desk) -> tuple[Wire, list[Agent]]:
+        async def read(tx: AsyncSession) -> tuple[Wire, list[Agent]]:
+            row = await _load(tx, grant_id)
+            return await grant_object(tx, row, desk.now()), await agents_of(tx, row.id, desk.now())
 
         return await desk.db.read(read)
 
-    told = at_desk(work)
+    told, agents = at_desk(work)
     if as_json:
         say_json(told)
         return
@@ -60,6 +63,11 @@ def show(grant_id: Id, as_json: AsJson = False) -> None:
         say(
             f"    ${spent} of ${limit} a {money['per']}; {requests['used']} requests of {requests['limit'] or 'any number'}"
         )
+    for agent in agents:
+        spent, limit = to_decimal(agent.spent), "" if agent.limit is None else f" of ${to_decimal(agent.limit)}"
+        # In quotation marks and ASCII: it is the app's own word.
+        name = json.dumps(agent.name)
+        say(f"  {'  ' * agent.depth}agent {name} {agent.jti}: ${spent}{limit}; {', '.join(agent.models)}")
 
 
 @grant.command("pause")

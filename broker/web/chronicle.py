@@ -8,7 +8,7 @@ from broker.audit.record import OPERATOR, SYSTEM
 from broker.store.tables import AuditEntry
 from broker.web.lent import Lent
 
-LEFT_OUT = ("token.issued", "token.refreshed")
+LEFT_OUT = ("token.issued", "token.refreshed", "token.exchanged")
 """What happens by itself, and often."""
 
 _DONE = {
@@ -23,6 +23,7 @@ _DONE = {
     "grant.frozen": "Stopped after a request that cost more than its upper bound",
     "grant.revoked": "Revoked",
     "token.revoked": "Token given back",
+    "agent.revoked": "Agent revoked",
     "code.replayed": "A used sign-in code came again, so the tokens made with it were revoked",
     "device_code.replayed": "A used device code came again and was refused",
     "proof.replayed": "A signed request came a second time and was refused",

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from broker.ledger import history
+from broker.ledger.agents import Agent, agents_of
 from broker.ledger.history import ModelUsage, Only, instant_of
 from broker.store import credentials, lent, receipts, spare_keys
 from broker.store.grant_tables import ConsentReceipt
@@ -65,6 +66,7 @@ class Shown:
     older: int | None
     history: list[Event]
     receipts: list[ConsentReceipt]
+    agents: list[Agent]
 
 
 class GrantPages:
@@ -116,6 +118,7 @@ class GrantPages:
             older=instant_of(calls[ROWS - 1]) if len(calls) > ROWS else None,
             history=events(entries, found, user.pseudonym, instance),
             receipts=await receipts.newest_of(tx, grant_id, MOST_RECEIPTS),
+            agents=await agents_of(tx, grant_id, now) if found.is_live else [],
         )
 
     async def _attempts(self, tx: AsyncSession, calls: list[Reservation | Refusal]) -> dict[str, list[str]]:

@@ -15,6 +15,7 @@ from broker.store import sessions
 from broker.store.database import Database
 from broker.store.tables import User
 from broker.vault.vault import Vault
+from broker.web.agents import AgentMoves
 from broker.web.context import Web, make_web
 from broker.web.errors import Errors
 from broker.web.grant import GrantPages
@@ -87,6 +88,7 @@ def app(web: Web, provider: ProviderThatSays) -> Starlette:
         Route("/grants/pause-all", every.confirm_pause_all, methods=["GET"]),
         Route("/grants/pause-all", every.pause_all, methods=["POST"]),
         Route("/grants/{grant_id}", one.show, methods=["GET"]),
+        Route("/grants/{grant_id}/agents", AgentMoves(web).revoke, methods=["POST"]),
         Route("/grants/{grant_id}/key", moves.want_key, methods=["POST"]),
         Route("/grants/{grant_id}/pause", moves.pause, methods=["POST"]),
         Route("/grants/{grant_id}/resume", moves.resume, methods=["POST"]),
