@@ -46,8 +46,8 @@ class KeyLimitPages:
         signed_in, card = await own_card(request, web)
         form = await read_form(request)
         web.sessions.check(request, signed_in, form, card.purpose)
-        typed, problems = _read(form), dict[str, str]()
-        terms = _judge(typed, problems)
+        typed, problems = read(form), dict[str, str]()
+        terms = judge(typed, problems)
         if problems:
             return self._render(request, signed_in, card, typed, problems)
         now, user = web.clock(), signed_in.user
@@ -83,11 +83,12 @@ def _as_it_stands(card: KeyCard) -> Typed:
     return Typed("yes", budget, "" if limit.max_requests is None else str(limit.max_requests), limit.per)
 
 
-def _read(form: Form) -> Typed:
+def read(form: Form) -> Typed:
     return Typed(form.text("limited"), form.text("budget"), form.text("requests"), form.text("per"))
 
 
-def _judge(typed: Typed, problems: dict[str, str]) -> Terms | None:
+def judge(typed: Typed, problems: dict[str, str]) -> Terms | None:
+    """None for no limit, and where `problems` are found."""
     if typed.limited == "no":
         return None
     budget = parse_money_input(typed.budget) if typed.budget.strip() else None

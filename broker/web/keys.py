@@ -8,6 +8,9 @@ from starlette.responses import RedirectResponse, Response
 
 from broker.audit.record import record
 from broker.core.errors import PageError
+from broker.ledger.key_limits import save_key_limit
+from broker.ledger.overall import key_scope
+from broker.ledger.overall_limits import Terms
 from broker.ledger.overall_used import Used, keys_in_use, used_of_allocation
 from broker.providers.registry import Provider, label
 from broker.store import credentials, quarantine
@@ -18,9 +21,11 @@ from broker.web.context import Web
 from broker.web.forms import read_form, read_query
 from broker.web.key_cards import KeyCard, card_of, own_card
 from broker.web.key_entry import Check, KeyEntry, key_title
+from broker.web.key_limit import Typed, judge, read
 from broker.web.session import SignedIn
 
 ADD = "keys:new"
+NO_LIMIT = Typed("no", "20.00", "", "month")
 
 
 class KeyPages:
@@ -56,21 +61,31 @@ class KeyPages:
     async def show_new(self, request: Request) -> Response:
         signed_in = await self._web.sessions.require(request)
         asked = self._web.registry.get(read_query(request).text("provider"))
-        return self._new(request, signed_in, asked.name if asked else "openai", "Personal", {})
+        return self._new(request, signed_in, asked.name if asked else "openai", "Personal", NO_LIMIT, {})
 
     async def add(self, request: Request) -> Response:
         signed_in = await self._web.sessions.require(request)
         form = await read_form(request)
         self._web.sessions.check(request, signed_in, form, ADD)
         provider = self._web.registry.get(form.text("provider"))
+        name, typed, problems = form.text("name"), read(form), dict[str, str]()
+        terms = judge(typed, problems) if typed.limited else None
         if provider is None:
-            return self._new(request, signed_in, "", form.text("name"), {"provider": "Choose a provider"})
-        added = await self._entry.add(signed_in.user, provider, form.text("key"), form.text("name"))
+            problems["provider"] = "Choose a provider"
+        if provider is None or problems:
+            return self._new(request, signed_in, provider.name if provider else "", name, typed, problems)
+        added = await self._entry.add(signed_in.user, provider, form.text("key"), name)
         if isinstance(added, str):
-            return self._new(request, signed_in, provider.name, form.text("name"), {"key": added})
+            return self._new(request, signed_in, provider.name, name, typed, {"key": added})
+        if terms is not None:
+            await self._limit(signed_in.user, added.id, terms)
         response = RedirectResponse("/keys", 303)
         self._web.sessions.flash(response, f"Key added. {key_title(added.name)} works: {provider.label} accepts it.")
         return response
+
+    async def _limit(self, user: User, credential_id: str, terms: Terms) -> None:
+        now, scope = self._web.clock(), key_scope(user.id, credential_id)
+        await self._web.db.write(lambda tx: save_key_limit(tx, now, scope, terms, by=user.pseudonym))
 
     async def show_replace(self, request: Request) -> Response:
         signed_in, card = await self._own(request)
@@ -151,7 +166,9 @@ class KeyPages:
             raise PageError(409, f"{card.provider} is no longer set up here", "Its keys can only be removed.")
         return provider
 
-    def _new(self, request: Request, signed_in: SignedIn, chosen: str, name: str, problems: dict[str, str]) -> Response:
+    def _new(
+        self, request: Request, signed_in: SignedIn, chosen: str, name: str, typed: Typed, problems: dict[str, str]
+    ) -> Response:
         registry = self._web.registry
         return self._web.pages.render(
             request,
@@ -161,6 +178,7 @@ class KeyPages:
             providers=[(each, label(each)) for each in registry.names()],
             chosen=chosen,
             name=name,
+            typed=typed,
             purpose=ADD,
             problems=problems,
         )

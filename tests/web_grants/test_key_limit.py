@@ -14,7 +14,7 @@ from broker.store.tables import AuditEntry, Credential, User
 from tests.browser import Browser
 from tests.turned_clock import NOON
 from tests.web_grants.conftest import BrowserOf
-from tests.web_grants.lending import Lending, element
+from tests.web_grants.lending import KEY, Lending, element
 
 SAVE = "Save limit"
 
@@ -100,3 +100,20 @@ async def test_what_the_operator_set_for_a_lent_key_is_shown_where_it_is_used(
     page = await browser.go("/keys")
     assert "All your apps together: $0.00 of $2.00 today. It begins again on 22 Nov 2026" in page.text
     assert "Change limit" not in page.text
+
+
+async def test_a_key_may_have_its_limit_from_the_first_moment(browser: Browser, db: Database) -> None:
+    await browser.go("/keys/new")
+    new: dict[str, Any] = {"provider": "openai", "key": KEY.reveal(), "name": "Home"}
+    page = await browser.press("Check and add key", **new, limited="yes", budget="")
+    assert "Enter a spending limit, a number of requests, or both" in page.text
+    assert await stored(db) == []
+    page = await browser.press("Check and add key", **new, limited="yes", budget="12")
+    assert "Key added. Home works" in page.text
+    assert "All apps together: $0.00 of $12.00 this month." in page.text
+
+
+async def test_a_key_is_added_without_a_limit_if_none_is_wanted(browser: Browser, db: Database) -> None:
+    await browser.go("/keys/new")
+    await browser.press("Check and add key", provider="openai", key=KEY.reveal())
+    assert await stored(db) == []
