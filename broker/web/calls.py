@@ -93,7 +93,7 @@ def tried(key: str, attempt: CallAttempt) -> str:
 
 def prices(rows: Sequence[Reservation | Refusal]) -> list[str]:
     """What these calls were priced at, a sentence for each model and price."""
-    priced = [(row.model, row.price) for row in rows if isinstance(row, Reservation)]
+    priced = [(row.model, row.price) for row in rows if isinstance(row, Reservation) and row.model]
     return [_price(model, Price.from_dict(json.loads(price))) for model, price in dict.fromkeys(priced)]
 
 
@@ -147,9 +147,9 @@ def _refused(row: Refusal) -> Line:
 
 def _call(row: Reservation) -> Line:
     if row.state == "held":
-        return Line(row.admitted_at, clean(row.model), "–", None, "In progress")
+        return Line(row.admitted_at, clean(row.model) or "–", "–", None, "In progress")
     tokens = f"{count(row.input_tokens)} / {count(row.output_tokens)}" if row.mark == "reported" else "–"
-    return Line(row.admitted_at, clean(row.model), tokens, row.cost + row.overrun, _result(row))
+    return Line(row.admitted_at, clean(row.model) or "–", tokens, row.cost + row.overrun, _result(row))
 
 
 def _result(row: Reservation) -> str:

@@ -144,3 +144,10 @@ def test_a_renewing_limit_is_said_on_both_clocks() -> None:
 def test_an_access_past_its_end_says_when_it_ended() -> None:
     time = cards(_part(NOON, ends_at=NOON - SECOND), Busy(0, 0), NOON, "UTC")[3]
     assert (time.figure, time.detail, time.percent) == ("Ended", "Ended 21 Nov 2026, 13:04 UTC.", 100)
+
+
+def test_a_call_about_what_is_kept_has_no_model_and_no_price_of_one() -> None:
+    row = _call(model="", cost=0, input_tokens=0, output_tokens=0)
+    (line,) = lines([row])
+    assert (line.model, line.result, line.cost) == ("–", "OK", 0)
+    assert prices([row]) == []
