@@ -38,7 +38,7 @@ class PriceBook:
 
     def warm(self) -> None:
         """Reads the packaged lists, so that the first call does not wait for them."""
-        for provider in ("openai", "anthropic", "google"):
+        for provider in ("openai", "anthropic", "google", "mistral", "cohere"):
             self.models(provider)
             output_limit(provider, "")
 

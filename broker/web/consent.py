@@ -69,6 +69,8 @@ class ConsentPages:
         "openai": "platform.openai.com → API keys",
         "anthropic": "console.anthropic.com → API keys",
         "google": "aistudio.google.com → API keys",
+        "mistral": "console.mistral.ai → API keys",
+        "cohere": "dashboard.cohere.com → API keys",
     }
 
     def __init__(self, web: Web, check: Check, signer: Signer) -> None:

@@ -25,7 +25,8 @@ class Said:
 
     @property
     def code(self) -> str:
-        error = json.loads(self.body)["error"]
+        told = json.loads(self.body)
+        error = told.get("error", told)  # some dialects have nothing around it
         if not isinstance(error, dict):  # said before anything knew which dialect is spoken
             return str(error)
         details = error.get("details")

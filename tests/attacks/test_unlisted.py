@@ -7,7 +7,7 @@ import pytest
 from broker.proxy.pipeline import DIALECTS
 from tests.attacks.place import Place, attacked
 
-EVERYTHING = {"openai": ["*"], "anthropic": ["*"], "google": ["*"]}
+EVERYTHING = {name: ["*"] for name in ("openai", "anthropic", "google", "mistral", "cohere")}
 METHODS = ("GET", "POST", "DELETE")
 
 UNLISTED = {
@@ -43,6 +43,20 @@ UNLISTED = {
         /v1beta/models/gemini-2.5-flash:createCachedContent /v1alpha/models/gemini-2.5-flash:generateContent
         /v1/projects/p1/locations/l1/publishers/google/models/gemini-2.5-flash:generateContent
         /ws/google.ai.generativelanguage.v1beta.GenerativeService.BidiGenerateContent
+    """,
+    "mistral": """
+        /v1/fim/completions /v1/agents/completions /v1/agents /v1/conversations /v1/conversations/c1 /v1/ocr
+        /v1/completions /v1/responses /v1/moderations /v1/chat/moderations /v1/classifications /v1/chat/classifications
+        /v1/files /v1/files/f1/content /v1/batch/jobs /v1/fine_tuning/jobs /v1/libraries /v1/libraries/l1/documents
+        /v1/audio/transcriptions /v1/audio/speech /v1/realtime /v1/connectors /v1/workflows /v1/observability/judges
+        /v1/rag/search /v1/documents /v1/guardrails /v1/optimizations /v1/deployments
+    """,
+    "cohere": """
+        /v1/chat /v1/generate /v1/embed /v1/rerank /v1/summarize /v1/classify /v1/tokenize /v1/detokenize
+        /v1/check-api-key /v1/datasets /v1/datasets/usage /v1/embed-jobs /v1/embed-jobs/j1 /v1/connectors
+        /v1/connectors/c1/oauth/authorize /v1/finetuning/finetuned-models /v1/models/m1 /v2/parse /v2/batches
+        /v2/batches/b1 /v2/classify /v2/generate /v2/chat/completions /v2/embed-jobs /v2/audio/transcriptions
+        /v2/models /compatibility/v1/chat/completions /compatibility/v1/embeddings /v1/audio/transcriptions
     """,
 }
 
@@ -84,6 +98,10 @@ def test_an_endpoint_that_is_not_listed_is_not_there_and_no_byte_leaves(place: P
         ("anthropic", "/v1/messages"),
         ("anthropic", "/v1/messages/count_tokens"),
         ("google", "/v1beta/models/gemini-2.5-flash:generateContent"),
+        ("google", "/v1beta/models/gemini-embedding-001:batchEmbedContents"),
+        ("mistral", "/v1/chat/completions"),
+        ("cohere", "/v2/chat"),
+        ("cohere", "/v2/rerank"),
     ],
 )
 def test_a_call_by_another_method_is_none_and_no_byte_leaves(place: Place, name: str, path: str, method: str) -> None:
