@@ -37,6 +37,7 @@ from broker.vault.master_key import check_value_opens
 from broker.vault.vault import Vault
 from broker.web.address import Addresses
 from broker.web.agents import AgentMoves
+from broker.web.connect import ConnectPages
 from broker.web.consent import ConsentPages
 from broker.web.context import Web
 from broker.web.device import TRIES as DEVICE_TRIES
@@ -175,15 +176,18 @@ def _for_people(parts: Parts, addresses: Addresses) -> list[Route]:
         ("/grants/{grant_id}/receipts/{receipt_id}/shown",    "GET",  receipts.shown,                    "its user"),
         ("/grants/{grant_id}/limits",                         "GET",  limits.show,                       "its user"),
         ("/grants/{grant_id}/limits",                         "POST", limits.save,                       "its user"),
-        *_for_keys(web, check),
+        *_for_keys(web, check, parts.client),
         ("/help/what-apps-see",                               "GET",  HelpPages(web).what_apps_see,      "anyone"),
         ("/static/{name}",                                    "GET",  web.static.file,                   "anyone"),
     ]
 
 
-def _for_keys(web: Web, check: KeyCheck) -> list[Route]:
+def _for_keys(web: Web, check: KeyCheck, client: ProviderClient) -> list[Route]:
     keys, limit, grant_keys = KeyPages(web, check), KeyLimitPages(web), GrantKeysPages(web)
+    connect = ConnectPages(web, client)
     return [
+        ("/keys/connect",                                     "POST", connect.leave,                     "a user"),
+        ("/keys/connected",                                   "GET",  connect.come_back,                 "a user"),
         ("/grants/{grant_id}/keys",                           "GET",  grant_keys.show,                   "its user"),
         ("/grants/{grant_id}/keys",                           "POST", grant_keys.save,                   "its user"),
         ("/keys",                                             "GET",  keys.list,                         "a user"),

@@ -11,6 +11,7 @@ from broker.cli.command import AsJson, group, say, say_rows, wrong
 from broker.cli.desk import Desk, at_desk
 from broker.cli.limit_options import Budget, PerOption, Requests, in_words
 from broker.cli.provider_limit import limit_provider
+from broker.cli.provider_oauth import oauth
 from broker.ledger import overall_limits
 from broker.providers.address import NAME, read_base_url
 from broker.providers.known import KINDS, kind_of
@@ -20,6 +21,7 @@ from broker.store.tables import DIALECTS
 from broker.store.tables import Provider as Row
 
 provider = group()
+provider.command("oauth")(oauth)
 
 Name = Annotated[str, typer.Argument(metavar="NAME")]
 Like = Annotated[

@@ -31,6 +31,8 @@ class SealedKey(NamedTuple):
     removed_at: int | None
     rests_until: int = 0
     """When its quarantine ends; 0 where there is none."""
+    expires_at: int = 0
+    """When the access token in it ends; 0 of a key, which does not."""
 
 
 def shown_prefix(key: Secret) -> str:

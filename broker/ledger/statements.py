@@ -66,6 +66,7 @@ class AccessRow(NamedTuple):
     limit_requests: int | None
     limit_per: str
     key_rests_until: int
+    key_expires_at: int
     strategy: str
 
 
@@ -78,9 +79,11 @@ def _accesses(keys: str, order: str) -> Statement:
         "k.version AS key_version, k.state AS key_state, k.removed_at AS key_removed_at, "
         "g.user_id, coalesce(t.anchor_day, 1) AS anchor_day, "
         "o.scope_kind AS limit_kind, o.scope_id AS limit_id, o.budget AS limit_budget, "
-        "o.max_requests AS limit_requests, o.per AS limit_per, coalesce(q.until, 0) AS key_rests_until, a.strategy "
+        "o.max_requests AS limit_requests, o.per AS limit_per, coalesce(q.until, 0) AS key_rests_until, "
+        "coalesce(x.expires_at, 0) AS key_expires_at, a.strategy "
         f'FROM access AS a JOIN "grant" AS g ON g.id = a.grant_id {keys} '
         "LEFT JOIN quarantine AS q ON q.credential_id = k.id AND q.version = k.version "
+        "LEFT JOIN oauth_token AS x ON x.credential_id = k.id "
         "LEFT JOIN user_tier AS t ON t.user_id = g.user_id AND k.user_id IS NULL "
         "LEFT JOIN overall_limit AS o ON (o.scope_kind = 'provider' AND o.scope_id = a.provider) "
         "OR (o.scope_kind = 'tier' AND o.scope_id = t.tier) "

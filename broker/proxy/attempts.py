@@ -4,11 +4,12 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from broker.core.credential import SealedKey
-from broker.core.errors import CallRefused, Unavailable
+from broker.core.errors import BrokerError, CallRefused, Unavailable
 from broker.ledger.ask import Failed, GoOn
 from broker.ledger.reserve import Reservation
 from broker.ledger.settle import Ending
 from broker.ops.log import logger
+from broker.providers.fault import UNWELL, USUAL, Fault
 from broker.proxy.channel import Channel
 from broker.proxy.forward import Forwarding, Sent, Work
 from broker.proxy.reply import Reply, no_key, no_vault
@@ -52,7 +53,7 @@ class Attempts:
 
         `sent` is the first attempt, where it was begun already.
         """
-        reply = await (self._once() if sent is None else self._forwarding.go_on(sent))
+        reply = await (self._with_token() if sent is None else self._forwarding.go_on(sent))
         if not self._reservation.pooled:
             self._note(reply, rests=True)
             return reply
@@ -63,7 +64,7 @@ class Attempts:
             over = await self._go_on(reply)
             if over is not None:
                 return over._replace(ending=self._seen(over.ending))
-            reply = await self._once()
+            reply = await self._with_token()
         self._note(reply, rests=True)
         return reply._replace(ending=self._seen(reply.ending))
 
@@ -74,6 +75,32 @@ class Attempts:
 
     def _seen(self, ending: Ending) -> Ending:
         return ending._replace(reached=True) if self._reached and not ending.reached else ending
+
+    async def _with_token(self) -> Reply:
+        """An access token that has ended is renewed first, and one that is refused, once, before the key is at fault."""
+        if not self.credential.expires_at:
+            return await self._once()
+        if self._means.renewal.is_due(self.credential) and (fault := await self._renew()) is not None:
+            return _not_renewed(fault)
+        reply = await self._once()
+        if reply.fault is None or reply.fault.cause != "refused" or reply.ending.mark != "not_run":
+            return reply
+        self._reached = True
+        return reply if await self._renew() is not None else await self._once()
+
+    async def _renew(self) -> Fault | None:
+        """None once there are new tokens."""
+        self._forwarding = self._next()  # nothing runs anywhere while the tokens are waited for
+        try:
+            renewed = await self._means.renewal(self.credential)
+        except BrokerError as error:
+            log.warning("token.not_renewed", reservation=self._reservation.id, detail=error.detail)
+            return Fault(UNWELL)
+        if renewed is None:
+            return Fault("refused", self._means.clock() + USUAL["refused"])
+        self._reservation = self._reservation._replace(credential=renewed)
+        self._forwarding = self._next()
+        return None
 
     async def _once(self) -> Reply:
         try:
@@ -128,6 +155,11 @@ class Attempts:
         starts = rests and fault is not None and fault.is_of_key and not resting
         if said != key.state or starts or (works and resting):
             self._means.key_judged(key, said, fault if starts else None)
+
+
+def _not_renewed(fault: Fault) -> Reply:
+    refusal = CallRefused("provider_key_unavailable", "The provider gives no new token for this access.")
+    return Reply(Ending("not_run", "no_key", reached=False), refusal=refusal, fault=fault)
 
 
 def _over(reply: Reply, refusal: CallRefused) -> Reply:

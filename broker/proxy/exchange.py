@@ -23,6 +23,7 @@ from broker.proxy.forward import Sent, Work
 from broker.proxy.kept import KeptObjects
 from broker.proxy.left import budget_header, left_headers, rate_headers
 from broker.proxy.refuse import Refuser, refused
+from broker.proxy.renewal import Renewal
 from broker.proxy.reply import Reply
 from broker.proxy.running import Running
 
@@ -48,6 +49,7 @@ class Means:
     refuser: Refuser
     running: Running
     kept: KeptObjects
+    renewal: Renewal
     clock: Clock
     silence: float
 

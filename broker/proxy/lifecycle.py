@@ -30,6 +30,7 @@ from broker.proxy.opened import OpenedKeys
 from broker.proxy.pipeline import Proxy
 from broker.proxy.proven import Prover
 from broker.proxy.refuse import Refuser
+from broker.proxy.renewal import Renewal
 from broker.proxy.running import LOOK_SECONDS, Running
 from broker.settings import Settings
 from broker.store import changes, credentials, grant_requests, quarantine
@@ -41,6 +42,7 @@ from broker.vault.vault import Vault
 log = logger("proxy")
 
 SWEEP_SECONDS = JOB_SECONDS = 5.0
+RENEWAL_SECONDS = 15.0
 _STOP_PATIENCE = 20.0
 
 
@@ -70,6 +72,7 @@ class ProxyService:
         self._opened = OpenedKeys(lambda row: open_credential(vault, row, registry.environment_key))
         self._reserve = Reserver(books, clock, self._lease)
         self.jobs = Jobs(db, books, client, registry, self._opened, clock)
+        self._renewal = Renewal(db, vault, client, clock)
         means = Means(
             reserve=self._reserve,
             books=books,
@@ -78,6 +81,7 @@ class ProxyService:
             key_judged=self._key_judged,
             refuser=Refuser(settings.public_url, prover.algorithms),
             running=self._running,
+            renewal=self._renewal,
             kept=KeptObjects(db, clock, settings.public_url, self.jobs.hastened.set),
             clock=clock,
             silence=settings.upstream_silence_seconds,
@@ -96,6 +100,7 @@ class ProxyService:
         beats = ((self._heartbeat, self._renew), (SWEEP_SECONDS, self._sweep))
         self._loops = [asyncio.create_task(_every(seconds, work)) for seconds, work in beats]
         self._loops.append(asyncio.create_task(_every(LOOK_SECONDS, self._look, self._told)))
+        self._loops.append(asyncio.create_task(_every(RENEWAL_SECONDS, self._renewal.look)))
         self._loops.append(asyncio.create_task(_every(JOB_SECONDS, self.jobs.tend, self.jobs.hastened)))
         if self._listener is not None:
             self._listener.start()

@@ -137,10 +137,10 @@ class Straight:
     # What is done.
 
     def _is_sent(self, reservation: Reservation) -> bool:
-        """False where the complete way has to: to connect, to say what is missing, to note that a key works again."""
+        """False where the complete way has to: to connect, to say what is missing, to note that a key works, to renew it."""
         means, work = self._means, self._work
         self._usual.is_pooled = reservation.pooled
-        if self._request.gone or reservation.credential.state != "working":
+        if self._request.gone or reservation.credential.state != "working" or reservation.credential.expires_at:
             return False
         try:
             key = means.open_key(reservation.credential)

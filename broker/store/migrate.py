@@ -10,13 +10,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlmodel import SQLModel
 
-from broker.store import grant_tables, ledger_tables, limit_tables, object_tables, pool_tables, tables
+from broker.store import grant_tables, ledger_tables, limit_tables, object_tables, pool_tables, tables, token_tables
 from broker.store.copying import copy_database
 from broker.store.engines import postgresql_engine
 
 SCRIPTS = Path(__file__).parent / "migrations"
 METADATA = SQLModel.metadata
-TABLE_MODULES = (tables, grant_tables, ledger_tables, limit_tables, object_tables, pool_tables)
+TABLE_MODULES = (tables, grant_tables, ledger_tables, limit_tables, object_tables, pool_tables, token_tables)
 """Named so that importing this module is importing every table."""
 
 TURN_MS = 60_000

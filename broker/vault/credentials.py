@@ -8,8 +8,10 @@ from broker.audit.record import OPERATOR, record
 from broker.core.credential import SealedKey, shown_prefix
 from broker.core.handle import new_id
 from broker.core.secret import Secret
-from broker.store import credentials
+from broker.store import credentials, oauth_tokens
 from broker.store.tables import Credential
+from broker.store.token_tables import OAuthToken
+from broker.vault.oauth_tokens import Tokens, key_of, pack
 from broker.vault.vault import Place, Vault
 
 
@@ -39,6 +41,7 @@ async def replace_credential(
     """Seals another key in the same row, so that apps keep working; nothing of the old one is left."""
     row.version += 1
     _put(vault, row, key, state, now)
+    await oauth_tokens.forget(tx, row.id)
     await record(tx, now, "credential.replaced", by, row.id, version=row.version, state=state)
 
 
@@ -64,7 +67,33 @@ def open_credential(vault: Vault, row: Credential | SealedKey, environment_key: 
         return None
     if row.source == credentials.ENVIRONMENT:
         return environment_key(row.provider)
+    return key_of(open_sealed(vault, row))
+
+
+def open_sealed(vault: Vault, row: Credential | SealedKey) -> Secret:
+    """All that is sealed in it: of tokens the refresh token, too."""
     return vault.open(row.sealed, _place(row))
+
+
+async def add_tokens(
+    tx: AsyncSession, vault: Vault, *, provider: str, tokens: Tokens, name: str, user_id: str | None, now: int, by: str
+) -> Credential:
+    """As `add_credential`, of a connected account."""
+    row = await add_credential(
+        tx, vault, provider=provider, key=pack(tokens), name=name, user_id=user_id, now=now, by=by, state="working"
+    )
+    row.prefix, row.last_four = "", tokens.access.hint()
+    await tx.flush()
+    tx.add(OAuthToken(credential_id=row.id, expires_at=tokens.expires_at))
+    await tx.flush()
+    return row
+
+
+def reseal_tokens(vault: Vault, row: Credential, tokens: Tokens, now: int) -> None:
+    """Puts new tokens into the place of the old ones; nothing of these is left."""
+    row.version += 1
+    _put(vault, row, pack(tokens), "working", now)
+    row.prefix, row.last_four = "", tokens.access.hint()
 
 
 async def find_same(

@@ -13,10 +13,11 @@ from broker.ledger.overall import key_scope
 from broker.ledger.overall_limits import Terms
 from broker.ledger.overall_used import Used, keys_in_use, used_of_allocation
 from broker.providers.registry import Provider, label
-from broker.store import credentials, quarantine
+from broker.store import credentials, oauth_tokens, quarantine
 from broker.store.tables import User
 from broker.vault.credentials import open_credential, remove_credential
 from broker.web.above import bars, renews
+from broker.web.connect import CONNECT
 from broker.web.context import Web
 from broker.web.forms import read_form, read_query
 from broker.web.key_cards import KeyCard, card_of, own_card
@@ -37,16 +38,16 @@ class KeyPages:
         signed_in = await self._web.sessions.require(request)
         now, user = self._web.clock(), signed_in.user
 
-        async def work(tx: AsyncSession) -> tuple[list[KeyCard], list[KeyCard], Used | None]:
+        async def work(tx: AsyncSession) -> tuple[list[KeyCard], list[KeyCard], Used | None, list[str]]:
             may = credentials.may_lend_operators(user, self._web.settings.operator_keys)
             lent_here = await credentials.of_operator(tx) if may else []
             in_use = [row for row in await keys_in_use(tx, user.id, now) if row.user_id is None]
             lent_here += [row for row in in_use if all(row.id != other.id for other in lent_here)]
             own = [await card_of(tx, self._web, row, user, now) for row in await credentials.of_user(tx, user.id)]
             operators = [await card_of(tx, self._web, row, user, now) for row in lent_here]
-            return own, operators, await used_of_allocation(tx, user.id, now)
+            return own, operators, await used_of_allocation(tx, user.id, now), await oauth_tokens.providers(tx)
 
-        own, operators, allocation = await self._web.db.read(work)
+        own, operators, allocation, accounts = await self._web.db.read(work)
         return self._web.pages.render(
             request,
             "keys.html",
@@ -54,6 +55,8 @@ class KeyPages:
             own=own,
             operators=operators,
             allocation=allocation,
+            accounts=[(each, label(each)) for each in accounts if self._web.registry.get(each)],
+            connect=CONNECT,
             bars=bars,
             renews=partial(renews, zone=user.zone),
         )

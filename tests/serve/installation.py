@@ -50,6 +50,12 @@ class Installation:
             assert run(words) == status
         return told.getvalue()
 
+    @contextmanager
+    def at(self) -> Iterator[None]:
+        """Where a command stands, for tests that reach for what is in the folder."""
+        with _environment(self.folder, self.settings, ""):
+            yield
+
     def json(self, *words: str, stdin: str = "") -> Any:
         return json.loads(self.broker(*words, "--json", stdin=stdin))
 
