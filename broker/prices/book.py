@@ -101,6 +101,14 @@ def output_limit(provider: str, model: str) -> int | None:
     return packaged.output_limit(provider, dated["id"]) if own is None and dated else own
 
 
+@lru_cache(maxsize=1024)
+def context_limit(provider: str, model: str) -> int | None:
+    """The most tokens that a model reads at once, by its id without a date; None where it is not known."""
+    dated = _DATED.fullmatch(model)
+    own = packaged.context_limit(provider, model)
+    return packaged.context_limit(provider, dated["id"]) if own is None and dated else own
+
+
 def own_price(row: OwnPrice) -> Price:
     cached, written, written_long = row.cached_input, row.cache_write, row.cache_write_long
     extras = NO_EXTRA_RATES if row.searches is None else ExtraRates(searches=row.searches)

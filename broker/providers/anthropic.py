@@ -3,6 +3,7 @@
 import re
 
 from broker.core.errors import CallRefused
+from broker.core.extras import NO_EXTRAS, Extras
 from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
 from broker.core.usage import NO_USAGE, Usage
 from broker.providers import anthropic_batches, anthropic_files
@@ -177,11 +178,23 @@ def read_usage(usage: JSONValue) -> tuple[Usage | None, bool]:
     )
     if min(plain, output, cached, an_hour, written - an_hour) < 0 or _is_dearer(usage):
         return None, True
-    read = Usage(plain + cached + written, output, cached, written - an_hour, an_hour)
+    searched = _searches(usage.get("server_tool_use"))
+    if searched < 0:
+        return None, True
+    extras = Extras(searches=searched) if searched else NO_EXTRAS
+    read = Usage(plain + cached + written, output, cached, written - an_hour, an_hour, extras)
     return (None, True) if read.is_absurd() or read.input_tokens == 0 else (read, False)
 
 
 PURSUITS: dict[tuple[str, str], Pursuit] = {("anthropic", "batch"): anthropic_batches.Pursued(read_usage)}
+
+
+def _searches(told: JSONValue) -> int:
+    """-1, which is absurd, for what is no count."""
+    if not isinstance(told, dict):
+        return 0 if told is None else -1
+    count = told.get("web_search_requests")
+    return 0 if count is None else counted(count)
 
 
 def _is_dearer(usage: Body) -> bool:

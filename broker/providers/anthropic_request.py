@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
+from broker.core.extras import NO_EXTRAS, Extras
 from broker.core.strict_json import JSONValue
+from broker.providers.anthropic_search import BLOCKS, TURNS, is_of_search, needs_search, read_at_most, uses_of
 from broker.providers.body import (
     count_of,
     counting,
@@ -90,25 +92,30 @@ def read_messages(body: Body, size: int, path: str, provider: Provider) -> Readi
     model = text_of(body, "model", 200)
     pictures = Pictures(provider, model)
     unbounded, bound = _judged(body, pictures)
+    searches = sum(uses_of(tool) or 0 for tool in objects_of(body, "tools"))
     streamed = flag_of(body, "stream")
     sent = rendered({name: value for name, value in body.items() if name != "max_tokens"} | _tier(body, provider))
     own = count_of(body, "max_tokens", _MOST, least=0)
     return Reading(
         model=model,
         action="chat",
-        extra_actions=_actions(unbounded, pictures),
+        extra_actions=_actions(unbounded, pictures) | ({"web_search"} if needs_search(body) else frozenset()),
         streamed=streamed,
         # The events with the usage are part of every stream here.
         wants_usage=True,
         # 0 asks for nothing but the cache to be filled; one token is the least that can be held.
         own_output=None if own is None else max(own, 1),
-        choices=1,
+        # Each turn after a search may write as much again.
+        choices=TURNS if searches else 1,
         covers_reasoning=True,
-        input_bound=(max(size, len(sent) + 40) - pictures.data) * NORMALISING_FACTOR + bound,
+        input_bound=read_at_most(provider.name, model) or 0
+        if searches
+        else (max(size, len(sent) + 40) - pictures.data) * NORMALISING_FACTOR + bound,
         unbounded=not_bounded(unbounded),
         render=lambda output_max: b'%b,"max_tokens":%d}' % (sent[:-1], 0 if own == 0 else output_max),
         target=path,
         writes_long=_AN_HOUR in sent,
+        most=Extras(searches=searches) if searches else NO_EXTRAS,
         names=pictures.names,
     )
 
@@ -138,7 +145,7 @@ def _judged(body: Body, pictures: Pictures) -> tuple[dict[str, str], int]:
             *_cache(body, "cache_control"),
             *(each for message in messages for each in _message(message, pictures)),
             *_content(body.get("system"), "system", pictures),
-            *(each for tool in tools for each in _tool(tool)),
+            *(each for tool in tools for each in _tool(tool, pictures)),
         ]
     )
     bound = REQUEST_TOKENS + MESSAGE_TOKENS * len(messages) + pictures.tokens
@@ -184,6 +191,8 @@ def _block(block: Body, where: str, pictures: Pictures) -> Found:
     members = _BLOCKS.get(word)
     if word == "image" and _is_taken(block.get("source"), pictures):
         members = frozenset(["source"])
+    elif is_of_search(block):
+        members = BLOCKS[word]
     if members is None:
         yield f"{where}.{word}", _BLOCK_ACTIONS.get(word, "")
         return
@@ -219,8 +228,11 @@ def _is_own(tool: Body) -> bool:
     return tool.get("type") in (None, "custom")
 
 
-def _tool(tool: Body) -> Found:
+def _tool(tool: Body, pictures: Pictures) -> Found:
     kind = tool.get("type")
+    if uses_of(tool) and read_at_most(pictures.provider.name, pictures.model):
+        yield from _cache(tool, "tools.cache_control")
+        return
     if not _is_own(tool) and not (isinstance(kind, str) and kind.startswith(_CLIENT_TOOLS)):
         word = shown(kind) if isinstance(kind, str) else "type"
         yield f"tools.{word}", next((action for start, action in _TOOL_ACTIONS if word.startswith(start)), "")

@@ -71,7 +71,8 @@ def test_a_recording_is_written_down(place: Place, able: Granted) -> None:
     with place.client(able) as client:
         by_second = client.audio.transcriptions.create(model="whisper-1", file=recording())
         as_text: Any = client.audio.transcriptions.create(model="whisper-1", file=recording(), response_format="text")
-        translated = client.audio.translations.create(model="whisper-1", file=recording())
+        with pytest.warns(DeprecationWarning, match="deprecated"):
+            translated = client.audio.translations.create(model="whisper-1", file=recording())
         by_token = client.audio.transcriptions.create(model="gpt-4o-transcribe", file=recording(), language="en")
         events = list(client.audio.transcriptions.create(model="gpt-4o-transcribe", file=recording(), stream=True))
     assert by_second.text == translated.text == by_token.text == as_text == "Hello."
