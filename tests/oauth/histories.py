@@ -24,6 +24,8 @@ from broker.oauth.code import make_code
 from broker.oauth.consent import Answer, approve, judge_answer, open_request
 from broker.oauth.consent_case import Case, read_case
 from broker.oauth.consent_terms import Policy, Terms, prefill
+from broker.oauth.grant_types import TOKEN_EXCHANGE
+from broker.oauth.token_exchange import ACCESS_TOKEN
 from broker.store import grant_requests, grants
 from broker.store.grant_tables import Access, Grant
 from broker.store.tables import Credential, User
@@ -48,7 +50,15 @@ class Token:
     family: int
     capped: bool
     """Whether it was narrowed; any other follows its grant, also to what its person gives later."""
+    text: str
     spent: int = 0
+    parent: "Token | None" = None
+    """What it was made out of."""
+
+    @property
+    def line(self) -> "list[Token]":
+        """Itself and all its parents."""
+        return [self, *([] if self.parent is None else self.parent.line)]
 
 
 @dataclass
@@ -108,18 +118,37 @@ class History:
                     other.refresh = self.tokens[-1].refresh
         return took
 
-    def _took(self, answer: httpx.Response, family: int, narrowing: list[dict[str, Any]] | None) -> bool:
+    async def hand_down(self, token: Token, narrowing: list[dict[str, Any]] | None) -> bool:
+        """The app makes a token for an agent, out of this one, which its access token of that answer is."""
+        fields = {"grant_type": TOKEN_EXCHANGE, "subject_token": token.text, "subject_token_type": ACCESS_TOKEN}
+        form = fields | self.client.fields() | _details(narrowing)
+        answer = await self.world.http.post("/oauth/token", data=form)
+        return self._took(answer, token.family, narrowing, parent=token)
+
+    def _took(
+        self,
+        answer: httpx.Response,
+        family: int,
+        narrowing: list[dict[str, Any]] | None,
+        *,
+        parent: Token | None = None,
+    ) -> bool:
         body = answer.json()
         if answer.status_code != 200:
-            assert body["error"] in ("invalid_grant", "invalid_authorization_details"), body
+            refusals = ["invalid_grant", "invalid_authorization_details", *(["invalid_request"] if parent else [])]
+            assert body["error"] in refusals, body
             return False
         claims = self.world.signer.verify_access_token(body["access_token"], self.world.clock())
         said = parse_details(body["authorization_details"], "token")
         ends_at = to_seconds(self.world.clock()) + body["expires_in"]
-        capped = narrowing is not None
+        capped = narrowing is not None or parent is not None
         assert narrowing is None or len(said) == len(narrowing)
         assert all(any(_is_as_asked(one, asked) for one in said) for asked in narrowing or ())
-        self.tokens.append(Token(claims.jti, body["grant_id"], said, ends_at, body["refresh_token"], family, capped))
+        refresh = body["refresh_token"] if parent is None else parent.refresh
+        text = body["access_token"]
+        self.tokens.append(
+            Token(claims.jti, body["grant_id"], said, ends_at, refresh, family, capped, text, parent=parent)
+        )
         return True
 
     async def call(self, token: Token, provider: str, model: str, action: str) -> Reservation | None:
@@ -130,7 +159,8 @@ class History:
         except CallRefused:
             return None
         await self.books.submit(Close(held.id, reported(READ, WRITTEN)))
-        token.spent += held.hold
+        for each in token.line:
+            each.spent += held.hold
         return held
 
     async def lower(self, grant_id: str, **terms: Any) -> None:

@@ -142,6 +142,28 @@ class Histories(RuleBasedStateMachine):
         self.refresh(which, [{"type": "ai_model_access", "provider": said.provider, **less}])
 
     @precondition(lambda self: self.history.tokens)
+    @rule(which=WHICH, narrowing=NARROWING)
+    def hand_down(self, which: int, narrowing: Any) -> None:
+        token = self._one(which)
+        assert token is not None
+        if self.run(self.history.hand_down(token, narrowing)):
+            child = self.history.tokens[-1]
+            assert child.ends_at <= token.ends_at
+            if token.capped:
+                assert all(any(first_excess(said, whole) is None for whole in token.said) for said in child.said)
+
+    @precondition(lambda self: self.history.tokens)
+    @rule(which=WHICH, pattern=WHICH, budget=st.none() | st.integers(1_000, 12_000))
+    def hand_down_less(self, which: int, pattern: int, budget: int | None) -> None:
+        token = self._one(which)
+        assert token is not None
+        said = token.said[pattern % len(token.said)]
+        less = {"models": [said.models[pattern % len(said.models)]]} | (
+            {} if budget is None else {"budget": dollars(budget)}
+        )
+        self.hand_down(which, [{"type": "ai_model_access", "provider": said.provider, **less}])
+
+    @precondition(lambda self: self.history.tokens)
     @rule(which=WHICH)
     def give_back(self, which: int) -> None:
         token = self._one(which)
@@ -209,20 +231,25 @@ class Histories(RuleBasedStateMachine):
         if held is None:
             return
         now = to_seconds(self.history.world.clock())
-        assert now < token.ends_at
         assert token.family not in self.history.dead
         assert token.grant_id not in self.history.ended | self.history.paused
         (row,) = [row for row in self.run(self.history.live(token.grant_id)) if row.id == held.access_id]
         assert (row.provider, action in json.loads(row.actions)) == (provider, True)
         assert names(json.loads(row.models), model)
-        if token.capped:
-            assert any(
-                (said.provider, action in said.actions) == (provider, True)
-                and names(list(said.models), model)
-                and now < (said.expires_at or 0)
-                for said in token.said
-            )
-            assert token.spent <= sum(said.budget.amount for said in token.said if said.budget is not None)
+        for one in token.line:
+            assert now < one.ends_at
+            if one.capped:
+                self.no_more_was_done_than_said(one, provider, model, action)
+
+    def no_more_was_done_than_said(self, token: Token, provider: str, model: str, action: str) -> None:
+        now = to_seconds(self.history.world.clock())
+        assert any(
+            (said.provider, action in said.actions) == (provider, True)
+            and names(list(said.models), model)
+            and now < (said.expires_at or 0)
+            for said in token.said
+        )
+        assert token.spent <= sum(said.budget.amount for said in token.said if said.budget is not None)
 
     def teardown(self) -> None:
         if hasattr(self, "opening"):

@@ -11,11 +11,11 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.grant import GrantEvent
 from broker.providers.client import Waits
-from broker.store import grants
+from broker.store import grants, tokens
 from broker.store.grant_tables import Access, AccessToken, Grant
 from broker.store.tables import Credential, User
 from tests.fake_provider import Asked, chunk, delta, event, head
-from tests.proxy.world import ASK, World
+from tests.proxy.world import ASK, GRANT_OF, World
 
 PROMISED = 2 if os.environ.get("PROOF") else 5
 """Seconds. Where the suite shares two cores with browsers and races, a little more."""
@@ -84,6 +84,32 @@ async def test_a_running_call_is_cut(world: World, name: str, streamed: bool) ->
     assert f'"code":"{code}"'.encode() in answered.body
     [row] = await world.at_rest()
     assert (row.mark, row.cost, row.outcome) == ("estimated", row.hold, code)
+
+
+async def test_a_call_is_cut_when_a_token_above_its_own_is_revoked(world: World) -> None:
+    world.provider.script = endless
+    top = await world.token()
+    child, cap = "tok_child", '{"models":["gpt-4o-mini"],"actions":["chat"]}'
+
+    async def give(tx: AsyncSession) -> None:
+        parent, access = await tx.get_one(AccessToken, top), (await tx.exec(select(Access))).one()
+        same: dict[str, Any] = {
+            "grant_id": parent.grant_id,
+            "client_id": parent.client_id,
+            "parent_jti": top,
+            "ends_at": parent.ends_at,
+        }
+        tx.add(AccessToken(jti=child, created_at=1, caps=f'{{"{access.id}":{cap}}}', **same))
+        GRANT_OF[child] = parent.grant_id
+
+    await world.db.write(give)
+    call = asyncio.create_task(world.call(child, ASK | {"stream": True}))
+    await _running(world)
+    await world.db.write(lambda tx: tokens.revoke_access(tx, top, world.clock()))
+    async with asyncio.timeout(PROMISED):
+        answered = await call
+    assert b'"code":"invalid_token"' in answered.body
+    assert (await world.call(child)).code == "invalid_token"
 
 
 async def test_a_call_is_cut_when_its_access_ends_by_the_clock(world: World) -> None:
