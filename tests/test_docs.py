@@ -5,10 +5,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import typer
 
 from broker import cli
 from broker.app import create_app
+from broker.openapi.forwarded import PROVIDERS, paths_of
+from broker.proxy.pipeline import DIALECTS
 from broker.settings import Settings
 from tests import rooms
 from tests.turned_clock import TurnedClock
@@ -67,3 +70,15 @@ def test_every_command_and_option_is_in_the_reference() -> None:
         for found in re.finditer(r"^broker ((?:[a-z]+ ?){1,2})(.*)$", page, re.MULTILINE)
     }
     assert told == there
+
+
+@pytest.mark.parametrize("name", sorted(PROVIDERS))
+def test_every_path_that_is_said_to_be_forwarded_is_one_that_its_dialect_tells_of(name: str) -> None:
+    """And so stands in the OpenAPI document."""
+    page = (REFERENCE / "providers.md").read_text("utf-8")
+    part = re.search(rf"\| {name} \|.*?(?=\n\| [a-z]+ \||\n\n)", page, re.DOTALL)
+    assert part is not None
+    cells = re.findall(r"^\|[^|]*\|([^|]*)\|", part[0], re.MULTILINE)
+    said = {re.sub(r"{[a-z_]+}", "{}", path) for cell in cells for path in re.findall(r"`(/v[^`…]*[^`…/])`", cell)}
+    assert said
+    assert said <= {re.sub(r"{[a-z_]+}", "{}", path) for path in paths_of(DIALECTS[name])}

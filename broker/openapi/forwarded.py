@@ -6,7 +6,7 @@ from broker.providers.dialect import Dialect
 EXAMPLES = {
     "model": "m",
     "response_id": "resp_1",
-    "file_id": "file-1",
+    "file_id": "file_1",
     "batch_id": "batch_1",
     "message_batch_id": "msgbatch_1",
     "deployment": "d",

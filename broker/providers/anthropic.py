@@ -81,7 +81,7 @@ class Anthropic:
         return anthropic_batches.methods(path) or anthropic_files.methods(path)
 
     def paths(self) -> tuple[str, ...]:
-        return (*_ENDPOINTS, *anthropic_batches.PATHS)
+        return (*_ENDPOINTS, *anthropic_batches.PATHS, *anthropic_files.PATHS)
 
     def is_listing(self, path: str) -> bool:
         return path == "/v1/models"

@@ -17,6 +17,7 @@ FILES = "/v1/files"
 _LONGEST_LIST = 1_000
 _ID = re.compile(r"file_[A-Za-z0-9_-]{1,128}", re.ASCII)
 _PATH = re.compile(rf"{FILES}(?:/({_ID.pattern})(/content)?)?", re.ASCII)
+PATHS = (FILES, f"{FILES}/{{file_id}}", f"{FILES}/{{file_id}}/content")
 _METHODS = {None: ("GET", "DELETE"), "/content": ("GET",)}
 _CONTENTS = frozenset(
     [b"application/octet-stream", b"application/binary", b"text/plain", b"text/csv", b"image/png", b"image/jpeg"]
