@@ -19,7 +19,7 @@ COMMANDS = [
     *(["user", "add"], ["user", "list"], ["user", "set"], ["user", "disable"]),
     *(["tier", "add"], ["tier", "list"], ["tier", "set"], ["tier", "remove"]),
     *(["key", "add"], ["key", "list"], ["key", "limit"], ["key", "check"], ["key", "remove"]),
-    *(["provider", "add"], ["provider", "list"], ["provider", "set"]),
+    *(["provider", "add"], ["provider", "list"], ["provider", "oauth"], ["provider", "set"]),
     *(["client", "add"], ["client", "list"], ["client", "show"], ["client", "remove"]),
     *(["grant", "add"], ["grant", "list"], ["grant", "show"], ["grant", "pause"], ["grant", "resume"]),
     *(["grant", "revoke"], ["price", "list"], ["price", "show"], ["price", "set"], ["price", "load"]),
