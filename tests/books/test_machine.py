@@ -75,6 +75,7 @@ class Ledger(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
+        self.anchor_day = 0
         self.store.clear()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
@@ -212,6 +213,11 @@ class Ledger(RuleBasedStateMachine):
         if scope == "tier":
             given = replace(given, per="tier")
         self.run(self._limit(scope, given))
+        if scope == "tier":
+            # Whoever is in the tier already has the limit from the day they were put in with, then from the new one.
+            if self.anchor_day:
+                self.model.set_above(scope, replace(given, anchor_day=self.anchor_day), self.books.clock())
+            self.anchor_day = given.anchor_day
         self.model.set_above(scope, given, self.books.clock())
 
     async def _limit(self, scope: str, given: Above) -> None:
