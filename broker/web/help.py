@@ -31,6 +31,8 @@ REFUSALS = (
     Refusal("Cost cannot be bounded", "403", "not_boundable", "Which part of the request has no known cost"),
     Refusal("Key missing or refused", "503", "provider_key_unavailable", "That the provider cannot be used now"),
     Refusal("Provider trouble", "502 or 504", "provider_error or provider_timeout", "That the provider did not answer"),
+    Refusal("Sent again", "409", "in_progress or already_ran", "That it still runs, or has run and what it cost"),
+    Refusal("Sent again, but changed", "422", "idempotency_mismatch", "That the first request was another one"),
 )
 """The order of the page: the limits first, then what was not approved, then what is nobody's limit."""
 
