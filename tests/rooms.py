@@ -18,7 +18,7 @@ ROOMS: dict[str, set[str]] = {
     "qr": set(),
     "store": {"core"},
     "audit": CELLAR,
-    "vault": CELLAR | {"audit"},
+    "vault": CELLAR | {"audit", "ops"},
     "identity": CELLAR | {"audit"},
     "prices": CELLAR,
     "ledger": CELLAR | {"audit", "prices", "ops"},

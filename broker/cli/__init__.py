@@ -26,6 +26,7 @@ NOUNS = {
     "ledger": "The books.",
     "audit": "What happened, and who did it.",
     "signing": "The keys that sign tokens and receipts.",
+    "vault": "The master key, under which everything is sealed.",
 }
 _INTERRUPTED = 130
 

@@ -90,10 +90,11 @@ def _about_key(chosen: "Settings") -> str:
 
 async def _open_check(chosen: "Settings") -> None:
     from broker.start import open_database
-    from broker.vault.master_key import check_value_opens, read_master_key
+    from broker.vault.master_key import check_value_opens
+    from broker.vault.ring import KeyFile
     from broker.vault.vault import Vault
 
-    db, vault = open_database(chosen), Vault(read_master_key(chosen.key_file))
+    db, vault = open_database(chosen), Vault(KeyFile(chosen.key_file))
     try:
         await db.read(lambda tx: check_value_opens(tx, vault))
     finally:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from broker.cli.command import wrong
-from broker.cli.swap import swap_in
 from broker.core.errors import BrokerError
 from broker.core.secret import Secret
+from broker.ops.swap import swap_in
 
 ENOUGH = 300
 """Seconds that a token which is handed out has left; half its life, where that is less."""

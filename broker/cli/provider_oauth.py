@@ -10,7 +10,7 @@ from broker.audit.record import OPERATOR, record
 from broker.cli.command import read_secret, say, wrong
 from broker.cli.desk import Desk, at_desk
 from broker.store.token_tables import ProviderOAuth
-from broker.vault.oauth_providers import place_of
+from broker.vault.places import client_secret_place
 
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -34,17 +34,17 @@ def oauth(
     async def work(desk: Desk) -> str:
         desk.provider(name)
         vault, now = await desk.vault(), desk.now()
-        row = ProviderOAuth(
-            provider=name,
-            authorize_url=addresses[0],
-            token_url=addresses[1],
-            client_id=client_id.strip(),
-            sealed_secret="" if secret is None else vault.seal(secret, place_of(name)),
-            scopes=" ".join(scope),
-            changed_at=now,
-        )
 
         async def write(tx: AsyncSession) -> None:
+            row = ProviderOAuth(
+                provider=name,
+                authorize_url=addresses[0],
+                token_url=addresses[1],
+                client_id=client_id.strip(),
+                sealed_secret="" if secret is None else vault.seal(secret, client_secret_place(name)),
+                scopes=" ".join(scope),
+                changed_at=now,
+            )
             await tx.merge(row)
             await record(tx, now, "provider.oauth_set", OPERATOR, name, token_url=row.token_url)
 

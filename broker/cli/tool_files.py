@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Never
 
 from broker.cli.command import wrong
-from broker.cli.swap import swap_in
 from broker.cli.tools import JsonFile, Place, TomlFile
+from broker.ops.swap import swap_in
 
 OwnFile = JsonFile | TomlFile
 

@@ -10,7 +10,8 @@ from broker.oauth.redirect_uri import with_answer
 from broker.settings import Settings
 from broker.store import clients, codes, grant_requests
 from broker.store.grant_tables import Code, Grant, GrantRequest
-from broker.vault.vault import Place, Vault
+from broker.vault.places import code_place
+from broker.vault.vault import Vault
 
 
 async def make_code(
@@ -32,7 +33,7 @@ async def make_code(
             ends_at=now + from_seconds(min(settings.code_seconds, most.most_code_seconds)),
         ),
     )
-    await grant_requests.keep_code(tx, request.id, vault.seal(code, _place(request)))
+    await grant_requests.keep_code(tx, request.id, vault.seal(code, code_place(request)))
     return code
 
 
@@ -40,7 +41,7 @@ async def kept_code(tx: AsyncSession, vault: Vault, request: GrantRequest, now: 
     """The copy for the done page; None once the code was exchanged or has ended."""
     if not request.sealed_code:
         return None
-    code = vault.open(request.sealed_code, _place(request))
+    code = vault.open(request.sealed_code, code_place(request))
     row = await codes.load(tx, digest(code.reveal()))
     return None if row is None or row.used_at is not None or row.ends_at <= now else code
 
@@ -60,7 +61,3 @@ def redirect_back(
 def answer_address(redirect_uri: str, state: str | None, issuer: str, answer: dict[str, str]) -> str:
     stated = {} if state is None else {"state": state}
     return with_answer(redirect_uri, answer | stated | {"iss": issuer})
-
-
-def _place(request: GrantRequest) -> Place:
-    return Place("grant_request", request.id, request.client_id)

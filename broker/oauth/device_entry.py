@@ -11,7 +11,8 @@ from broker.oauth.user_code import UserCode, UserCodes
 from broker.store import answers, devices, grant_requests
 from broker.store.grant_tables import Device
 from broker.store.tables import User
-from broker.vault.vault import Place, Vault
+from broker.vault.places import user_code_place
+from broker.vault.vault import Vault
 
 
 class Wrong(Enum):
@@ -40,7 +41,7 @@ class DeviceEntry:
         if request.ends_at <= now:
             return Wrong.ENDED
         await answers.open_for(tx, request, user.id, now, request.ends_at)
-        await devices.keep_user_code(tx, device.digest, self.vault.seal(Secret(code.letters), _place(device)))
+        await devices.keep_user_code(tx, device.digest, self.vault.seal(Secret(code.letters), user_code_place(device)))
         return request.id
 
 
@@ -48,8 +49,4 @@ def entered_code(vault: Vault, device: Device) -> UserCode | None:
     """The code as it was entered; None for a device whose code nobody has entered."""
     if not device.sealed_user_code:
         return None
-    return UserCode(vault.open(device.sealed_user_code, _place(device)).reveal())
-
-
-def _place(device: Device) -> Place:
-    return Place("device", device.digest, device.client_id)
+    return UserCode(vault.open(device.sealed_user_code, user_code_place(device)).reveal())

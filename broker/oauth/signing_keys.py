@@ -16,7 +16,8 @@ from broker.core.strict_json import dumps, loads
 from broker.settings import Settings
 from broker.store import changes, signing_keys, tokens
 from broker.store.tables import SigningKey
-from broker.vault.vault import Place, Vault
+from broker.vault.places import signing_key_place
+from broker.vault.vault import Vault
 
 Purpose = Literal["token", "receipt"]
 Algorithm = Literal["ES256", "EdDSA"]
@@ -131,7 +132,7 @@ async def _add(tx: AsyncSession, vault: Vault, now: int, key: OwnKey, purpose: P
     row = SigningKey(
         kid=key.kid,
         algorithm=key.algorithm,
-        sealed=vault.seal(private, _place(key.kid)),
+        sealed=vault.seal(private, signing_key_place(key.kid)),
         public_jwk=dumps(key.public_jwk()).decode(),
         created_at=now,
         purpose=purpose,
@@ -142,16 +143,12 @@ async def _add(tx: AsyncSession, vault: Vault, now: int, key: OwnKey, purpose: P
 
 
 def _opened(row: SigningKey, vault: Vault) -> OwnKey:
-    private = loads(vault.open(row.sealed, _place(row.kid)).reveal().encode())
+    private = loads(vault.open(row.sealed, signing_key_place(row.kid)).reveal().encode())
     if not isinstance(private, dict):
         raise TypeError("a signing key is a JSON object")
     members: dict[str, str | list[str]] = {name: str(value) for name, value in private.items()}
     material = ECKey.import_key(members) if row.algorithm == "ES256" else OKPKey.import_key(members)
     return OwnKey(row.kid, row.algorithm, material, row.signs_at, row.retired_at)
-
-
-def _place(kid: str) -> Place:
-    return Place("signing_key", kid, "operator")
 
 
 def _encoded(raw: bytes) -> str:

@@ -141,6 +141,8 @@ class Database:
 
     async def _in_session(self, engine: AsyncEngine, work: Work[T]) -> T:
         async with AsyncSession(engine, expire_on_commit=False) as session, session.begin():
+            # BEGIN goes before all of the work, also before what is sealed ahead of the first statement.
+            await session.connection()
             return await work(session)
 
     async def _in_connection(self, engine: AsyncEngine, work: CoreWork[T]) -> T:

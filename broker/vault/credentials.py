@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from broker.audit.record import OPERATOR, record
+from broker.audit.record import record
 from broker.core.credential import SealedKey, shown_prefix
 from broker.core.handle import new_id
 from broker.core.secret import Secret
@@ -12,7 +12,8 @@ from broker.store import credentials, oauth_tokens
 from broker.store.tables import Credential
 from broker.store.token_tables import OAuthToken
 from broker.vault.oauth_tokens import Tokens, key_of, pack
-from broker.vault.vault import Place, Vault
+from broker.vault.places import credential_place
+from broker.vault.vault import Vault
 
 
 async def add_credential(
@@ -72,7 +73,7 @@ def open_credential(vault: Vault, row: Credential | SealedKey, environment_key: 
 
 def open_sealed(vault: Vault, row: Credential | SealedKey) -> Secret:
     """All that is sealed in it: of tokens the refresh token, too."""
-    return vault.open(row.sealed, _place(row))
+    return vault.open(row.sealed, credential_place(row))
 
 
 async def add_tokens(
@@ -102,14 +103,10 @@ async def find_same(
     """The row of this person (or of the operator) that holds this very key already."""
     rows = await (credentials.of_operator(tx) if user_id is None else credentials.of_user(tx, user_id))
     same = (row for row in rows if row.provider == provider and row.source == credentials.STORED)
-    return next((row for row in same if vault.open(row.sealed, _place(row)) == key), None)
+    return next((row for row in same if vault.open(row.sealed, credential_place(row)) == key), None)
 
 
 def _put(vault: Vault, row: Credential, key: Secret, state: str, now: int) -> None:
-    row.sealed = vault.seal(key, _place(row))
+    row.sealed = vault.seal(key, credential_place(row))
     row.prefix, row.last_four = shown_prefix(key), key.hint()
     row.state, row.checked_at = state, None if state == "unchecked" else now
-
-
-def _place(row: Credential | SealedKey) -> Place:
-    return Place("credential", row.id, row.user_id or OPERATOR, row.provider, row.version)

@@ -1,8 +1,8 @@
 """The master key file: made on first start, readable by its owner only, in no backup."""
 
 import os
-import stat
 from base64 import b64decode, b64encode
+from contextlib import suppress
 from pathlib import Path
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -11,30 +11,16 @@ from broker.core.errors import CannotStart, Unavailable
 from broker.core.handle import Entropy, system_entropy
 from broker.core.secret import Secret
 from broker.store import facts
-from broker.vault.vault import KEY_BYTES, Place, Vault
+from broker.vault.places import CHECK, ROOT, setting_place
+from broker.vault.ring import KeyFile, read_ring
+from broker.vault.vault import KEY_BYTES, Vault
 
-_CHECK = "vault_check"
-_PLACE = Place("setting", _CHECK, "operator")
 _TEXT = Secret("this installation")
 
 
 def read_master_key(path: Path) -> bytes:
-    """Raises CannotStart with one clear line."""
-    try:
-        with path.open("rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            raw = file.read(4096)
-    except OSError as error:
-        raise CannotStart(f"The master key file {path} cannot be read ({error.strerror}).") from error
-    if mode & 0o077:
-        raise CannotStart(f"The master key file {path} can be read by others (mode {mode:04o}). Run: chmod 600 {path}")
-    try:
-        key = b64decode(raw.strip(), validate=True)
-    except ValueError:
-        key = b""
-    if len(key) != KEY_BYTES:
-        raise CannotStart(f"The master key file {path} does not hold a master key (32 bytes in base64).")
-    return key
+    """The one that seals; raises CannotStart with one clear line."""
+    return read_ring(path).keys[0]
 
 
 def make_master_key(path: Path, entropy: Entropy = system_entropy) -> bytes:
@@ -67,21 +53,42 @@ async def open_vault(tx: AsyncSession, path: Path, entropy: Entropy = system_ent
 
     The key file is made only while nothing has been sealed; from then on a missing or other key refuses to start.
     """
-    check = await facts.load(tx, _CHECK)
+    check = await facts.load(tx, CHECK)
     if check is None and not path.exists():
-        vault = Vault(make_master_key(path, entropy), entropy)
-    else:
-        vault = Vault(read_master_key(path), entropy)
+        make_master_key(path, entropy)
+    keys = KeyFile(path)
+    vault = Vault(keys, entropy)
     if check is None:
-        await facts.save(tx, _CHECK, vault.seal(_TEXT, _PLACE))
-        return vault
-    try:
-        vault.open(check, _PLACE)
-    except Unavailable as error:
-        raise CannotStart(f"The master key in {path} is not the one this database was sealed with.") from error
-    return vault
+        await facts.save(tx, CHECK, vault.seal(_TEXT, setting_place(CHECK)))
+        root: bytes | None = entropy(KEY_BYTES)
+    else:
+        root = _opener(path, check)
+    if root is None:
+        raise CannotStart(f"The master key in {path} is not the one this database was sealed with.")
+    return Vault(keys, entropy, root=await _lasting(tx, vault, root))
+
+
+async def _lasting(tx: AsyncSession, vault: Vault, root: bytes) -> bytes:
+    """The root that is kept here, which may be older than every master key, or this one from now on."""
+    kept = await facts.load(tx, ROOT)
+    if kept is not None:
+        return b64decode(vault.open(kept, setting_place(ROOT)).reveal())
+    await facts.save(tx, ROOT, vault.seal(Secret(b64encode(root).decode()), setting_place(ROOT)))
+    return root
+
+
+def _opener(path: Path, check: str) -> bytes | None:
+    """The key of the file that this database was sealed with.
+
+    Where no root has been kept yet it is the root, too: apps know people by names that were derived from it.
+    """
+    for key in read_ring(path).every():
+        with suppress(Unavailable):
+            Vault(key).open(check, setting_place(CHECK))
+            return key
+    return None
 
 
 async def check_value_opens(tx: AsyncSession, vault: Vault) -> None:
     """Raises Unavailable when this vault and this database no longer belong together."""
-    vault.open(await facts.load(tx, _CHECK) or "", _PLACE)
+    vault.open(await facts.load(tx, CHECK) or "", setting_place(CHECK))

@@ -21,7 +21,7 @@ from broker.store.token_tables import OAuthConnect, ProviderOAuth
 from broker.vault.credentials import add_tokens
 from broker.vault.oauth_providers import client_secret
 from broker.vault.oauth_tokens import Tokens
-from broker.vault.vault import Place
+from broker.vault.places import verifier_place
 from broker.web.context import Web
 from broker.web.forms import read_form, read_query
 from broker.web.session import SignedIn
@@ -101,7 +101,7 @@ class ConnectPages:
             user_id=signed_in.user.id,
             session_digest=signed_in.digest,
             provider=provider,
-            sealed_verifier=self._web.vault.seal(verifier, _place(found, signed_in.user.id)),
+            sealed_verifier=self._web.vault.seal(verifier, verifier_place(found, signed_in.user.id)),
             ends_at=now + LASTS,
         )
         await oauth_tokens.begin_connect(tx, row, now)
@@ -117,7 +117,7 @@ class ConnectPages:
         known = await web.db.read(lambda tx: oauth_tokens.settings_of(tx, row.provider))
         if known is None:
             return None
-        verifier = web.vault.open(row.sealed_verifier, _place(row.digest, row.user_id))
+        verifier = web.vault.open(row.sealed_verifier, verifier_place(row.digest, row.user_id))
         form = {
             "grant_type": "authorization_code",
             "code": code,
@@ -147,7 +147,3 @@ class ConnectPages:
 
 def _challenge(verifier: Secret) -> str:
     return urlsafe_b64encode(sha256(verifier.reveal().encode()).digest()).rstrip(b"=").decode()
-
-
-def _place(found: str, user_id: str) -> Place:
-    return Place("oauth_connect", found, user_id)

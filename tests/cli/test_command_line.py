@@ -31,7 +31,7 @@ COMMANDS = [
         ["audit", "verify"],
         ["audit", "export"],
     ),
-    *(["signing", "rotate"], ["signing", "list"], ["cleanup"], ["connect"], ["token"]),
+    *(["signing", "rotate"], ["signing", "list"], ["vault", "rotate"], ["cleanup"], ["connect"], ["token"]),
     *(["grant", "keys"], ["grant", "calls"], ["price", "markup"], ["backup"], ["restore"]),
 ]
 

@@ -208,7 +208,7 @@ async def test_signing_keys_are_made_once_and_sealed(world: World) -> None:
     assert sorted(row.purpose for row in rows) == ["receipt", "token"]
     for row in rows:
         assert '"d"' not in row.public_jwk
-        assert row.sealed.startswith("v1.")
+        assert row.sealed.startswith("v2:")
 
 
 async def test_another_master_key_opens_no_signing_key(world: World) -> None:

@@ -17,8 +17,8 @@ from broker.store.grant_tables import Access
 from broker.store.tables import AuditEntry, Credential
 from broker.store.token_tables import OAuthToken, ProviderOAuth
 from broker.vault.credentials import add_tokens, open_sealed
-from broker.vault.oauth_providers import place_of
 from broker.vault.oauth_tokens import Tokens, unpack
+from broker.vault.places import client_secret_place
 from tests.fake_authorization_server import CLIENT_ID, CLIENT_SECRET, AuthorizationServer
 from tests.fake_provider import Asked, completion, fake_provider, usage, whole
 from tests.proxy.world import World
@@ -51,7 +51,7 @@ class Account:
         tokens = Tokens(Secret(self.server.good), Secret(self.server.refresh), now + lasts * SECOND)
 
         async def work(tx: AsyncSession) -> str:
-            sealed = world.vault.seal(Secret(CLIENT_SECRET), place_of("openai"))
+            sealed = world.vault.seal(Secret(CLIENT_SECRET), client_secret_place("openai"))
             tx.add(
                 ProviderOAuth(
                     provider="openai", authorize_url=f"{url}/authorize", token_url=f"{url}/token", client_id=CLIENT_ID,

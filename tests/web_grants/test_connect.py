@@ -15,8 +15,8 @@ from broker.store.database import Database
 from broker.store.tables import Credential, User
 from broker.store.token_tables import OAuthToken, ProviderOAuth
 from broker.vault.credentials import open_credential, open_sealed
-from broker.vault.oauth_providers import place_of
 from broker.vault.oauth_tokens import unpack
+from broker.vault.places import client_secret_place
 from broker.vault.vault import Vault
 from broker.web.connect import ConnectPages
 from broker.web.context import Web
@@ -37,7 +37,7 @@ async def server(app: Starlette, web: Web, db: Database, vault: Vault) -> AsyncI
     async with fake_provider(made) as place:
         row = ProviderOAuth(
             provider="openai", authorize_url=f"{place.url}/authorize?prompt=consent", token_url=f"{place.url}/token",
-            client_id=CLIENT_ID, sealed_secret=vault.seal(Secret(CLIENT_SECRET), place_of("openai")),
+            client_id=CLIENT_ID, sealed_secret=vault.seal(Secret(CLIENT_SECRET), client_secret_place("openai")),
             scopes="api offline", changed_at=NOON,
         )  # fmt: skip
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from uuid import uuid4
 
 
-def swap_in(path: Path, text: str, mode: int = 0o600) -> None:
-    """Raises OSError, and then nothing has changed."""
+def swap_in(path: Path, text: str, mode: int = 0o600, owner: tuple[int, int] | None = None) -> None:
+    """Raises OSError, and then nothing has changed. `owner` is a user and a group by number, where it is not this process's."""
     beside = path.with_name(f".{path.name}.{uuid4().hex}")
     try:
         descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
@@ -14,6 +14,8 @@ def swap_in(path: Path, text: str, mode: int = 0o600) -> None:
             file.write(text)
             file.flush()
             os.fchmod(descriptor, mode)
+            if owner is not None and owner != (os.geteuid(), os.getegid()):
+                os.fchown(descriptor, *owner)
             os.fsync(descriptor)
         beside.replace(path)
     except OSError:
