@@ -1,16 +1,23 @@
 """How long a recording can last at most, by its bytes alone: what a header claims of its length counts for nothing.
 
-WAV (RIFF, of PCM): all bytes after the header, at its rate. MPEG audio (ISO 11172-3, 13818-3): frame by frame, and what is
-between frames at the lowest rate there is. Opus in Ogg (RFC 7845, RFC 6716 §3.1): packet by packet. Of other containers, such
-as M4A, WebM and FLAC, a few bytes may last for hours, so that they have no bound.
+WAV (RIFF, of PCM): all bytes after the header, at its rate. MPEG audio (ISO 11172-3, 13818-3): frame by frame, as long as each
+follows the one before it, and from then on at the lowest rate there is. Opus in Ogg (RFC 7845, RFC 6716 §3.1): packet by packet,
+of all that could be a page, since a reader drops those with a wrong checksum and looks for others within them (RFC 3533 §6). Of
+other containers, such as M4A, WebM and FLAC, a few bytes may last for hours, so that they have no bound.
 """
 
 import struct
 from collections.abc import Iterator
 
-_PCM = (1, 3, 0xFFFE)
+_PCM, _EXTENSIBLE = (1, 3), 0xFFFE
+_SUB_FORMATS = tuple(bytes([kind]) + bytes.fromhex("0000000000 1000 8000 00AA00389B71") for kind in _PCM)
+"""What such a header says a second time, where it says what it is really of (KSDATAFORMAT_SUBTYPE_PCM and _IEEE_FLOAT)."""
 _LOWEST_RATE = 8_000
 """Bits a second of the slowest MPEG audio."""
+_LEAST_FRAMES = 16
+"""In a row, before what else is in a recording is taken for MPEG audio, too, and not for something that lasts longer."""
+_MOST_PACKETS = 200_000
+"""Looked at one by one; a recording of more has no bound, since any byte of it may be a packet."""
 _MOST_FRAMES = 40_000
 """Looked at one by one; a recording of more has the rest taken at the lowest rate."""
 _KBITS = {
@@ -42,7 +49,12 @@ def _wav(data: bytes) -> float | None:
             kind, channels, hertz, _, _, bits = struct.unpack_from("<HHIIHH", data, place + 8)
             frame = channels * bits // 8
             # Several formats, or one that packs more into a byte, could be read as something else.
-            if kind not in _PCM or not frame or not hertz or data.count(b"fmt ") > 1:
+            if (
+                not (kind in _PCM or _is_extended(kind, data[place + 8 : place + 8 + size]))
+                or not frame
+                or not hertz
+                or data.count(b"fmt ") > 1
+            ):
                 return None
             rate: int = frame * hertz
             return (len(data) - place) / rate
@@ -50,21 +62,35 @@ def _wav(data: bytes) -> float | None:
     return None
 
 
-def _mpeg(data: bytes) -> float:
-    place, seconds, between, frames = 0, 0.0, 0, 0
-    while place + 4 <= len(data) and frames < _MOST_FRAMES:
+def _is_extended(kind: int, form: bytes) -> bool:
+    return kind == _EXTENSIBLE and len(form) == 40 and form[24:] in _SUB_FORMATS
+
+
+def _mpeg(data: bytes) -> float | None:
+    """Another reader may find other frames in what follows a gap, and within frames that are not of the same kind."""
+    place = _after_tag(data)
+    like, seconds, frames = data[place + 1 : place + 3], 0.0, 0
+    while place + 4 <= len(data) and frames < _MOST_FRAMES and _is_like(like, data[place + 1 : place + 3]):
         found = _frame(data, place)
         if found is None:
-            # What is no frame here may be one for another reader.
-            following = data.find(b"\xff", place + 1)
-            following = len(data) if following < 0 else following
-            between += following - place
-            place = following
-            frames += 1
-        else:
-            length, lasts = found
-            place, seconds, frames = place + length, seconds + lasts, frames + 1
-    return seconds + (between + max(0, len(data) - place)) * 8 / _LOWEST_RATE
+            break
+        place, seconds, frames = place + found[0], seconds + found[1], frames + 1
+    rest = max(0, len(data) - place)
+    return None if rest and frames < _LEAST_FRAMES else seconds + rest * 8 / _LOWEST_RATE
+
+
+def _after_tag(data: bytes) -> int:
+    """Where the frames begin: behind a tag (ID3v2 §3.1) and the zeros that may follow it."""
+    if data[:3] != b"ID3" or len(data) < 10 or 0xFF in data[3:5] or any(byte & 0x80 for byte in data[6:10]):
+        return 0
+    size = data[6] << 21 | data[7] << 14 | data[8] << 7 | data[9]
+    place = 10 + size + (10 if data[5] & 0x10 else 0)
+    return len(data) - len(data[place:].lstrip(b"\0"))
+
+
+def _is_like(first: bytes, other: bytes) -> bool:
+    """Whether two headers are of the same version and sampling rate."""
+    return first[0] | 1 == other[0] | 1 and first[1] & 0x0C == other[1] & 0x0C
 
 
 def _frame(data: bytes, place: int) -> tuple[int, float] | None:
@@ -80,26 +106,27 @@ def _frame(data: bytes, place: int) -> tuple[int, float] | None:
 
 
 def _opus(data: bytes) -> float | None:
-    packets = _packets(data)
-    if not next(packets, b"").startswith(b"OpusHead"):
-        return None
-    return sum(_opus_seconds(packet) for packet in packets)
+    seconds = 0.0
+    for count, packet in enumerate(_packets(data)):
+        if count == _MOST_PACKETS or (count == 0 and not packet.startswith(b"OpusHead")):
+            return None
+        seconds += _opus_seconds(packet) if count else 0.0
+    return seconds
 
 
 def _packets(data: bytes) -> Iterator[bytes]:
-    """The first bytes of each packet, in whichever stream it is."""
-    place = 0
-    while (place := data.find(b"OggS", place)) >= 0 and place + 27 <= len(data):
-        lacing = data[place + 27 : place + 27 + data[place + 26]]
-        place += 27 + len(lacing)
-        size = 0
+    """The first bytes of each packet, in whichever stream it is, and after those of each page nothing."""
+    page = 0
+    while (page := data.find(b"OggS", page)) >= 0 and page + 27 <= len(data):
+        lacing = data[page + 27 : page + 27 + data[page + 26]]
+        place, size = page + 27 + len(lacing), 0
+        page += 4
         for lace in lacing:
             size += lace
             if lace < 255:
                 yield data[place : place + min(size, 16)]
                 place, size = place + size, 0
-        if size:
-            yield data[place : place + 16]
+        yield data[place : place + 16] if size else b""
 
 
 def _opus_seconds(packet: bytes) -> float:
