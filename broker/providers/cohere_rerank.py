@@ -21,7 +21,8 @@ AROUND = 8
 _KNOWN = frozenset(["model", "query", "documents", "top_n", "max_tokens_per_doc"])
 _QUERY = 100_000
 _DOCUMENTS = 10_000
-_LONG = 100_000
+_LONG = 20_000
+"""Characters of all texts together that are put into each form; of more, each byte counts as what it can become at most."""
 FORMS: tuple[Literal["NFC", "NFD", "NFKC", "NFKD"], ...] = ("NFC", "NFD", "NFKC", "NFKD")
 
 
@@ -34,9 +35,11 @@ def read_rerank(body: Body, size: int, provider: Provider, path: str) -> Reading
     if len(texts) < len(documents):
         raise refuse_request("documents must be an array of strings.")
     most = count_of(body, "max_tokens_per_doc", 2**31 - 1)
-    asked, parts = most_tokens(query), 0
+    # Forms of long texts take minutes, in which nobody else is served.
+    is_long = len(query) + sum(len(text) for text in texts if not text.isascii()) > _LONG
+    asked, parts = most_tokens(query, is_long=is_long), 0
     for text in texts:
-        tokens = most_tokens(text)
+        tokens = most_tokens(text, is_long=is_long)
         parts += most_parts(asked, tokens if most is None else min(tokens, most))
     sent = rendered(body)
     known = {*_KNOWN, *(["priority"] if body.get("priority") in (None, 0) else [])}
@@ -64,11 +67,11 @@ def most_parts(query: int, document: int) -> int:
     return max(ceil_div(document, room), ceil_div(document + query, PART_TOKENS))
 
 
-def most_tokens(text: str) -> int:
+def most_tokens(text: str, *, is_long: bool = False) -> int:
     """No tokenizer makes more of a text than bytes of it, in whatever form it puts the text first."""
     if text.isascii():
         return len(text) + AROUND
-    if len(text) > _LONG:
+    if is_long or len(text) > _LONG:
         return len(text.encode()) * NORMALISING_FACTOR + AROUND
     forms = [unicodedata.normalize(form, each) for form in FORMS for each in (text, text.casefold(), text.lower())]
     return max(len(each.encode()) for each in (text, *forms)) + AROUND

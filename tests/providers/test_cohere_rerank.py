@@ -1,6 +1,7 @@
 """Ranking at Cohere: how many searches a request can be billed as at most, and what its answer says."""
 
 import unicodedata
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -63,6 +64,16 @@ def test_however_the_query_counts_with_each_part_there_are_no_more(query: int, d
     assert parts * 500 >= document + query
     room = 500 - query
     assert room <= 0 or parts * room >= document
+
+
+def test_of_many_texts_each_byte_counts_at_its_most_though_each_is_short() -> None:
+    few, many = ["\ufdfa" * 50] * 100, ["\ufdfa" * 50] * 500
+    assert searches(documents=few) <= 5
+    assert searches(documents=many) >= 5 * searches(documents=few)
+    # What is put into each form takes a second for every hundred thousand characters.
+    began = monotonic()
+    assert searches(documents=["\ufdfa" * 1_000] * 9_000) > 5_000
+    assert monotonic() - began < 5
 
 
 @given(st.text(max_size=40))
