@@ -1,5 +1,6 @@
 """What a call uses besides plain tokens: classes of its tokens that have a price of their own, and what is no token at all."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 
@@ -48,6 +49,12 @@ class Extras(NamedTuple):
 
 
 NO_EXTRAS = Extras()
+
+
+def together(each: Iterable[Extras]) -> Extras:
+    """NO_EXTRAS itself where none has any."""
+    used = [extras for extras in each if extras is not NO_EXTRAS]
+    return Extras._make(map(sum, zip(*used, strict=True))) if used else NO_EXTRAS
 
 
 class ExtraRates(NamedTuple):

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from functools import partial
 
+from broker.core.extras import together as all_of
 from broker.core.strict_json import JSONValue, dumps
 from broker.core.usage import Usage
 from broker.providers.anthropic_request import read_messages
@@ -17,6 +18,7 @@ from broker.providers.registry import Provider
 BATCHES = "/v1/messages/batches"
 KEPT_FOR = 29 * 86_400
 """Seconds that results can be had: "Batch processing", as of November 2026."""
+MOST_REQUESTS = 100_000
 _LONGEST_LIST = 1_000
 _LINES = frozenset([b"application/x-jsonl", b"application/jsonl", b"application/binary", b"application/octet-stream"])
 
@@ -71,8 +73,8 @@ def methods(path: str) -> tuple[str, ...]:
 def read_batch(body: Body, provider: Provider) -> Reading:
     """Each request as if it came alone; what one of them may not, the batch may not."""
     asked = objects_of(body, "requests")
-    if not asked:
-        raise refuse_request("requests must be an array of objects.")
+    if not 0 < len(asked) <= MOST_REQUESTS:
+        raise refuse_request(f"requests must be an array of 1 to {MOST_REQUESTS} objects.")
     lines = [_line(each, provider) for each in asked]
     names = [text_of(each, "custom_id", 200) for each in asked]
     more = [shown(name) for holder, known in [(body, {"requests"}), *((a, {"custom_id", "params"}) for a in asked)] for name in holder.keys() - known]  # fmt: skip
@@ -99,6 +101,7 @@ def together(lines: list[Reading], unbounded: str, render: Callable[[int], bytes
         render=render,
         target=path,
         writes_long=any(line.writes_long for line in lines),
+        most=all_of(line.most for line in lines),
         names=tuple(dict.fromkeys(name for line in lines for name in line.names)),
         is_batch=True,
     )

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple, Protocol
 
-from broker.core.extras import NO_EXTRAS, Extras
+from broker.core.extras import together
 from broker.core.strict_json import JSONValue
 from broker.core.usage import NO_USAGE, Usage
 from broker.providers.client import Headers
@@ -66,14 +66,11 @@ class Sum:
 
 
 def _added(one: Usage, other: Usage) -> Usage:
-    extras = NO_EXTRAS
-    if one.extras is not NO_EXTRAS or other.extras is not NO_EXTRAS:
-        extras = Extras(*(a + b for a, b in zip(one.extras, other.extras, strict=True)))
     return Usage(
         one.input_tokens + other.input_tokens,
         one.output_tokens + other.output_tokens,
         one.cached_input_tokens + other.cached_input_tokens,
         one.cache_write_tokens + other.cache_write_tokens,
         one.cache_write_long_tokens + other.cache_write_long_tokens,
-        extras,
+        together((one.extras, other.extras)),
     )

@@ -4,9 +4,15 @@ from typing import Any
 
 import pytest
 
+from broker.core.extras import Extras
+from broker.core.strict_json import JSONValue
+from broker.prices.book import PriceBook
+from broker.providers.anthropic_batches import read_batch
+from broker.providers.registry import Provider
 from tests.fake_provider import whole
 from tests.metering.world import saying
 from tests.proxy.world import World
+from tests.turned_clock import NOON
 
 SEARCH: dict[str, Any] = {"type": "web_search_20250305", "name": "web_search", "max_uses": 3}
 ASK: dict[str, Any] = {
@@ -90,3 +96,15 @@ async def test_running_code_has_no_price_and_is_refused(world: World) -> None:
     asked = ASK | {"tools": [{"type": "code_execution_20250825", "name": "code_execution"}]}
     answered = await world.call(await token(world, '["chat", "code_execution"]'), asked, path=PATH)
     assert (answered.status, answered.code) == (403, "not_boundable")
+
+
+def test_a_batch_is_held_at_the_searches_of_all_its_requests() -> None:
+    provider = Provider("anthropic", "anthropic", "https://api.anthropic.com")
+    asked: list[JSONValue] = [{"custom_id": str(n), "params": ASK if n else ASK | {"tools": []}} for n in range(3)]
+    reading = read_batch({"requests": asked}, provider)
+    assert (reading.most, reading.unbounded) == (Extras(searches=6), "")
+    price = PriceBook().find_batch("anthropic", reading.model, NOON)
+    assert price is not None
+    held = price.using(reading.most)
+    assert held is not None
+    assert held.worst_case(0, 0) == price.worst_case(0, 0) + 6 * 10_000
