@@ -42,7 +42,9 @@ _CAUSES = {
     503: UNWELL,
     529: UNWELL,
 }
-_NO_CREDIT = re.compile(r"insufficient_quota|billing_hard_limit_reached|credit balance is too low|Insufficient Balance")
+_NO_CREDIT = frozenset(["insufficient_quota", "billing_hard_limit_reached"])
+_NO_CREDIT_MESSAGE = "Your credit balance is too low"
+"""Anthropic says so in words alone; elsewhere in a message, words may be those of the request, which an app has chosen."""
 _PARTS = re.compile(r"(\d+(?:\.\d+)?)(ms|us|h|m|s)")
 _UNITS = {"h": 3_600_000_000, "m": 60_000_000, "s": 1_000_000, "ms": 1_000, "us": 1}
 _LONGEST_TEXT = 64
@@ -61,11 +63,11 @@ class Fault(NamedTuple):
 
 def fault_of(status: int, headers: Headers, error: JSONValue, now: int) -> Fault | None:
     """Of a complete error in the dialect's own shape; None where the request itself is what was wrong."""
-    said = _said(error)
+    words, message = _said(error)
     cause = _CAUSES.get(status)
-    if status in (400, 402, 403, 429) and _NO_CREDIT.search(said):
+    if status in (400, 402, 403, 429) and (_NO_CREDIT & words or message.startswith(_NO_CREDIT_MESSAGE)):
         cause = "no_credit"
-    elif status == 400 and "API_KEY_INVALID" in said:  # Google's word for what others answer with 401
+    elif status == 400 and "API_KEY_INVALID" in words:  # Google's word for what others answer with 401
         cause = "refused"
     if cause is None or cause == UNWELL:
         return None if cause is None else Fault(UNWELL)
@@ -85,15 +87,16 @@ def status_in_stream(error: JSONValue) -> int:
     return next((_STATUS[word] for word in words if isinstance(word, str) and word in _STATUS), 0)
 
 
-def _said(error: JSONValue) -> str:
-    """Type, code, status, message and reasons of an error, as one text."""
+def _said(error: JSONValue) -> tuple[frozenset[str], str]:
+    """Type, code, status and reasons of an error; and its message."""
     inner = error.get("error") if isinstance(error, dict) else None
     if not isinstance(inner, dict):
-        return ""
-    details = inner.get("details")
+        return frozenset(), ""
+    details, message = inner.get("details"), inner.get("message")
     reasons = [each.get("reason") for each in details if isinstance(each, dict)] if isinstance(details, list) else []
-    words = [*(inner.get(name) for name in ("type", "code", "status", "message")), *reasons]
-    return "\n".join(word for word in words if isinstance(word, str))
+    words = [*(inner.get(name) for name in ("type", "code", "status")), *reasons]
+    told = message if isinstance(message, str) else ""
+    return frozenset(word for word in words if isinstance(word, str)), told
 
 
 def _wait(headers: Headers, error: JSONValue, now: int) -> int | None:

@@ -92,6 +92,16 @@ def test_what_is_wrong_with_the_request_is_wrong_with_every_key(status: int) -> 
 
 
 @pytest.mark.parametrize(
+    "echoed", ["insufficient_quota", "credit balance is too low", "Insufficient Balance", "API_KEY_INVALID"]
+)
+def test_what_an_app_had_repeated_in_a_message_lets_no_key_rest(echoed: str) -> None:
+    message = f"Invalid value: '{echoed}'. Supported values are: 'system', 'assistant', 'user', and 'tool'."
+    assert fault_of(400, [], openai("invalid_value", "invalid_request_error", message), NOW) is None
+    assert fault_of(400, [], anthropic("invalid_request_error", f"messages.0.role: {echoed}"), NOW) is None
+    assert fault_of(400, [], {"error": {"code": 400, "message": message, "status": "INVALID_ARGUMENT"}}, NOW) is None
+
+
+@pytest.mark.parametrize(
     ("event", "status"),
     [
         (anthropic("overloaded_error"), 529),
