@@ -17,8 +17,11 @@ from broker.store.steps import Params, Rows, Statement, Step, Steps
 T = TypeVar("T")
 
 _LOOK_SECONDS = 0.002
-QUICK_SECONDS = 0.0005
-"""A COMMIT that took less is sooner done than handed to a thread; one that took longer keeps no other call waiting."""
+QUICK_SECONDS = 0.002
+"""A COMMIT that took less is sooner done than handed to a thread: nothing else can be written meanwhile.
+
+One that took longer keeps no other call waiting.
+"""
 _KEPT_STATEMENTS = 256
 _CACHE_KILOBYTES = 16_000
 """What a thousand grants write to in turn; it is taken as it is used."""
