@@ -6,10 +6,21 @@ from broker.core.secret import Secret
 from broker.core.strict_json import JSONValue, dumps
 from broker.providers.client import Headers
 
-_AS_THEY_ARE = [b"retry-after", b"x-should-retry", b"openai-processing-ms"] + [
-    b"x-ratelimit-%s-%s" % (a, b) for a in (b"limit", b"remaining", b"reset") for b in (b"requests", b"tokens")
+_MEASURES = (b"limit", b"remaining", b"reset")
+_AS_THEY_ARE = [
+    *(b"retry-after", b"x-should-retry", b"openai-processing-ms"),
+    *(b"x-ratelimit-%s-%s" % (a, b) for a in _MEASURES for b in (b"requests", b"tokens")),
+    # docs.claude.com/en/api/rate-limits#response-headers
+    *(
+        b"anthropic-ratelimit-%s-%s" % (b, a)
+        for a in _MEASURES
+        for b in (b"requests", b"tokens", b"input-tokens", b"output-tokens")
+    ),
 ]
-_PASSED = {name: name for name in _AS_THEY_ARE} | {b"x-request-id": b"x-provider-request-id"}
+_PASSED = {name: name for name in _AS_THEY_ARE} | {
+    b"x-request-id": b"x-provider-request-id",
+    b"request-id": b"x-provider-request-id",
+}
 _ACCOUNT = re.compile(r"\b(?:sk|pk|rk|org|proj|user|key)[-_][A-Za-z0-9*_.-]{4,}|\bAIza[A-Za-z0-9_-]{10,}")
 _IN_ERRORS = re.compile(
     _ACCOUNT.pattern

@@ -12,7 +12,7 @@ from broker.core.usage import Price
 from broker.ledger.ask import IdempotencyKey
 from broker.ledger.judge import NO_PRICE, Demand
 from broker.ops.log import logger
-from broker.prices.book import FREE, PriceBook, output_limit
+from broker.prices.book import FREE, PriceBook, context_limit, output_limit
 from broker.providers.anthropic import Anthropic
 from broker.providers.azure import Azure
 from broker.providers.client import Headers
@@ -183,7 +183,10 @@ class Proxy:
     def _model_output(self, provider: str, reading: Reading) -> int:
         if reading.fixed_output is not None:
             return reading.fixed_output
-        return output_limit(provider, reading.model) or self._default_output
+        limit = output_limit(provider, reading.model) or self._default_output
+        if reading.own_output is not None or not reading.covers_reasoning:
+            return limit
+        return _beside_its_input(reading, limit, context_limit(provider, reading.model), self._default_output)
 
     def _price(self, provider: str, reading: Reading) -> Price:
         if reading.is_free:
@@ -207,6 +210,17 @@ class Proxy:
                 while self._exchanges or self.usual.calls:  # noqa: ASYNC110 - what ends them is no one event
                     await asyncio.sleep(_SHORTLY)
         await self._noted.finish()
+
+
+def _beside_its_input(reading: Reading, limit: int, context: int | None, usual: int) -> int:
+    """The maximum to send for an app that set none: where the list has no other than the whole context, what the input leaves of it.
+
+    Providers refuse an input and a maximum that are together more than the context. Few tokens are as short as a byte: of an
+    input that could fill the context a `usual` answer, or half the context, is still asked for.
+    """
+    if context is None or limit < context:
+        return limit
+    return max(context - reading.input_bound, min(usual, context // 2))
 
 
 def _understood(

@@ -57,6 +57,8 @@ async def test_only_listed_headers_cross_back(world: World) -> None:
             "set-cookie: a=b",
             "openai-organization: org-secret",
             "x-ratelimit-remaining-requests: 7",
+            "anthropic-ratelimit-input-tokens-remaining: 9",
+            "anthropic-organization-id: org-secret",
             "refresh: 0",
         )
         writer.write(whole(completion(), 200, *extra))  # type: ignore[attr-defined]
@@ -64,7 +66,30 @@ async def test_only_listed_headers_cross_back(world: World) -> None:
     world.provider.script = script
     answered = await world.call(await world.token())
     assert answered.headers["x-ratelimit-remaining-requests"] == "7"
-    assert not {"set-cookie", "openai-organization", "refresh"} & answered.headers.keys()
+    assert answered.headers["anthropic-ratelimit-input-tokens-remaining"] == "9"
+    hidden = {"set-cookie", "openai-organization", "anthropic-organization-id", "refresh"}
+    assert not hidden & answered.headers.keys()
+
+
+async def test_the_providers_own_request_id_goes_under_another_name(world: World) -> None:
+    async def script(asked: object, writer: object) -> None:
+        writer.write(whole(completion(), 200, "request-id: req_011CSHoEeqs5C35K2UUqR7Fy"))  # type: ignore[attr-defined]
+
+    world.provider.script = script
+    answered = await world.call(await world.token())
+    assert answered.headers["x-provider-request-id"] == "req_011CSHoEeqs5C35K2UUqR7Fy"
+    assert answered.headers["request-id"] == answered.headers["x-request-id"] != "req_011CSHoEeqs5C35K2UUqR7Fy"
+
+
+async def test_a_maximum_that_is_the_whole_context_leaves_room_for_the_input(world: World) -> None:
+    """OpenAI: "The token count of your prompt plus max_tokens cannot exceed the model's context length"."""
+    token = await world.token(models='["gpt-4"]')
+    for words, most in ("Hello", 8192 - 16), ("Hello " * 1200, 4096):
+        ask = {"model": "gpt-4", "messages": [{"role": "user", "content": words}]}
+        assert (await world.call(token, ask)).status == 200
+        sent = world.provider.asked[-1].json()["max_completion_tokens"]
+        assert 4096 <= sent <= most
+    assert (await world.verified()).startswith("OK")
 
 
 async def test_granted_models_are_listed_without_asking_the_provider(world: World) -> None:
