@@ -41,7 +41,7 @@ async def untouched(world: World) -> bool:
         ({"stream": True, "stream_options": "x"}, 400, "invalid_request"),
         ({"api_base": "http://127.0.0.1:1"}, 403, "not_boundable"),
         ({"store": True}, 403, "not_boundable"),
-        ({"service_tier": "priority"}, 403, "not_boundable"),
+        ({"service_tier": "auto"}, 403, "not_boundable"),
         ({"prediction": {"type": "content"}}, 403, "not_boundable"),
         ({"previous_response_id": "resp_1"}, 403, "not_boundable"),
         ({"web_search_options": {}}, 403, "action_not_granted"),
