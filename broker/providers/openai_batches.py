@@ -142,7 +142,8 @@ class Pursued:
         if not isinstance(answer, dict) or not _has_ended(answer):
             return None
         counts = answer.get("request_counts")
-        ran = counts.get("completed") if isinstance(counts, dict) else 0
+        # One that failed at its beginning may count nothing; of any other, what is not told is not nothing.
+        ran = counts.get("completed") if isinstance(counts, dict) else 0 if answer["status"] == "failed" else None
         output = answer.get("output_file_id")
         has_output = isinstance(output, str) and FILE_ID.fullmatch(output) is not None
         if isinstance(ran, bool) or not isinstance(ran, int):

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from broker.core.extras import NO_EXTRAS
 from broker.core.usage import Price, Rates, Tier, Usage
-from broker.providers.pursuit import Sum
+from broker.providers.openai import PURSUITS
+from broker.providers.pursuit import Ended, Sum
 
 USAGES = st.builds(
     lambda plain, out, cached, written, kept: Usage(plain + cached + written + kept, out, cached, written, kept),
@@ -56,3 +57,13 @@ def test_there_are_as_many_as_were_said_and_no_more_than_were_sent() -> None:
     total.add(Usage(1, 1))
     total.add(Usage(1, 1))
     assert total.of(3) is None
+
+
+@pytest.mark.parametrize("status", ["completed", "expired", "cancelled"])
+def test_a_batch_that_does_not_say_how_many_ran_has_no_usage(status: str) -> None:
+    pursued = PURSUITS["openai", "batch"]
+    ended = pursued.ended({"status": status}, "batch_1")
+    assert ended == Ended()
+    ended = pursued.ended({"status": status, "request_counts": {"completed": 0}}, "batch_1")
+    assert ended == Ended(is_sum=True)
+    assert pursued.ended({"status": "failed"}, "batch_1") == Ended(is_sum=True)
