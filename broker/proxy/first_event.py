@@ -5,10 +5,12 @@ from broker.providers.answer import Answer
 from broker.providers.sse import EventSplitter, data_of
 
 _PING = b'"ping"'
+LONGEST = 65_536
+"""Bytes that may wait for it; whoever sends more pings than that has not refused the call."""
 
 
 async def first_event(answer: Answer) -> JSONValue:
-    """The data of the first event that is no ping, None if it is not JSON; all that was read can be read again.
+    """The data of the first event that is no ping, None if it is not JSON or late; all that was read can be read again.
 
     Raises what reading raises, and TooLong.
     """
@@ -16,7 +18,7 @@ async def first_event(answer: Answer) -> JSONValue:
     async for piece in answer.chunks():
         read += piece
         data = next((data for event in splitter.feed(piece) if (data := _said(event))), b"")
-        if data:
+        if data or len(read) > LONGEST:
             answer.unread(read)
             return _parse(data)
     answer.unread(read)

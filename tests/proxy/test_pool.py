@@ -127,6 +127,17 @@ async def test_a_limit_in_the_first_event_of_a_stream_goes_on_with_the_next_key(
     assert (row.mark, made.key_of(row.credential_id)) == ("reported", "b")
 
 
+async def test_what_comes_after_thousands_of_pings_is_no_refusal_and_nothing_waits_for_it(
+    world: World, pool: Open
+) -> None:
+    pings = b'event: ping\ndata: {"type": "ping"}\n\n' * 10_000
+    made = await pool({KEYS[0]: stream(pings, pings, event(LIMITED)), KEYS[1]: stream(piece("Hel"), LAST, DONE)})
+    answered = await made.call(**STREAMED)
+    assert answered.body.count(b"event: ping") == 20_000
+    assert made.used() == ["a"]
+    await world.at_rest()
+
+
 async def test_a_limit_after_content_breaks_the_stream_and_is_charged(world: World, pool: Open) -> None:
     made = await pool({KEYS[0]: stream(piece("Hel"), event(LIMITED))})
     answered = await made.call(**STREAMED)
