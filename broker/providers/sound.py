@@ -76,7 +76,7 @@ def _mpeg(data: bytes) -> float | None:
             break
         place, seconds, frames = place + found[0], seconds + found[1], frames + 1
     rest = max(0, len(data) - place)
-    return None if rest and frames < _LEAST_FRAMES else seconds + rest * 8 / _LOWEST_RATE
+    return None if not frames or (rest and frames < _LEAST_FRAMES) else seconds + rest * 8 / _LOWEST_RATE
 
 
 def _after_tag(data: bytes) -> int:
