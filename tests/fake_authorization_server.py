@@ -17,6 +17,7 @@ class AuthorizationServer:
     def __init__(self, lasts: int = 3600) -> None:
         self.lasts = lasts
         self.down = False
+        self.secret = CLIENT_SECRET
         self.refreshes = 0
         self.challenges: dict[str, str] = {}
         """Code → the challenge it was asked for with."""
@@ -30,7 +31,7 @@ class AuthorizationServer:
             return
         form = {name: values[0] for name, values in parse_qs(asked.body.decode()).items()}
         pair = b64decode(asked.header("authorization").removeprefix("Basic ")).decode().split(":")
-        if [unquote_plus(part) for part in pair] != [CLIENT_ID, CLIENT_SECRET]:
+        if [unquote_plus(part) for part in pair] != [CLIENT_ID, self.secret]:
             writer.write(whole({"error": "invalid_client"}, 401))
         elif form["grant_type"] == "refresh_token":
             await asyncio.sleep(0.2)  # others come meanwhile

@@ -14,6 +14,10 @@ USUAL_SECONDS = 3600
 """How long an access token lives whose server does not say (RFC 6749 §5.1: expires_in is recommended only)."""
 _MOST_SECONDS = 366 * 86_400
 _LONGEST_TOKEN = 8192
+_NOT_OF_WHAT_WAS_SHOWN = frozenset(
+    ["invalid_client", "unauthorized_client", "temporarily_unavailable", "server_error", "slow_down"]
+)
+"""Errors of this broker as a client, or of the server: a refresh token that comes with them is as good as it was."""
 
 
 class Endpoint(NamedTuple):
@@ -63,7 +67,8 @@ def _read(status: int, raw: bytes) -> Granted:
         said = None
     if not isinstance(said, dict):
         raise TokenUnavailable(f"status {status}, not an object")
-    if status in (400, 401, 403) and isinstance(said.get("error"), str):
+    error = said.get("error")
+    if status in (400, 401, 403) and isinstance(error, str) and error not in _NOT_OF_WHAT_WAS_SHOWN:
         raise TokenRefused(f"status {status}")
     access, refresh, lasts = said.get("access_token"), said.get("refresh_token"), said.get("expires_in")
     if status != 200 or not _is_token(access) or not (refresh is None or _is_token(refresh)):

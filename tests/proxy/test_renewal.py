@@ -163,6 +163,15 @@ async def test_a_server_that_is_down_costs_nothing_and_is_asked_again(account: A
     assert await account.status() == 200
 
 
+async def test_a_secret_that_the_operator_has_to_mend_takes_nobodys_account_away(account: Account) -> None:
+    account.world.clock.now += LASTS * SECOND
+    account.server.secret = "changed at the provider"
+    assert await account.status() == 503
+    assert (await account.row()).state == "working"
+    account.server.secret = CLIENT_SECRET
+    assert await account.status() == 200
+
+
 async def test_whose_turn_it_was_and_died_holds_nobody_up_for_long(account: Account) -> None:
     world = account.world
     world.clock.now += LASTS * SECOND
