@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from broker.providers.known import BUILT_IN
 from broker.settings import Settings
 
 LINES = (Path(__file__).parents[1] / ".env.example").read_text("utf-8").splitlines()
 LISTED = {found[1]: found[2] for line in LINES if (found := re.fullmatch(r"#?([A-Z][A-Z_]+)=(.*)", line))}
-OTHERS = {"OPENAI_API_KEY", "BROKER_PROVIDER_OPENAI_BASE_URL"}
+OTHERS = {f"{name.upper()}_API_KEY" for name in BUILT_IN} | {"BROKER_PROVIDER_OPENAI_BASE_URL"}
 
 
 def test_each_setting_is_listed() -> None:
