@@ -18,6 +18,8 @@ _LEAST_FRAMES = 16
 """In a row, before what else is in a recording is taken for MPEG audio, too, and not for something that lasts longer."""
 _MOST_PACKETS = 200_000
 """Looked at one by one; a recording of more has no bound, since any byte of it may be a packet."""
+_MOST_CHUNKS = 1_000
+"""Before the one that says what a WAV file is of."""
 _MOST_FRAMES = 40_000
 """Looked at one by one; a recording of more has the rest taken at the lowest rate."""
 _KBITS = {
@@ -43,7 +45,9 @@ def most_seconds(data: bytes) -> int | None:
 
 def _wav(data: bytes) -> float | None:
     place = 12
-    while place + 8 <= len(data):
+    for _ in range(_MOST_CHUNKS):
+        if place + 8 > len(data):
+            break
         name, size = data[place : place + 4], int.from_bytes(data[place + 4 : place + 8], "little")
         if name == b"fmt " and size >= 16 and place + 24 <= len(data):
             kind, channels, hertz, _, _, bits = struct.unpack_from("<HHIIHH", data, place + 8)
