@@ -72,11 +72,11 @@ def test_what_would_cost_more_or_call_another_model_is_refused(name: str, field:
 @pytest.mark.parametrize(
     ("name", "tier", "bounded"),
     [
-        ("openai", "default", True), ("openai", "priority", False), ("openai", "auto", False),
+        ("openai", "default", True), ("openai", "scale", False), ("openai", "auto", False),
         ("groq", "on_demand", True), ("groq", "default", False), ("groq", "auto", False),
     ],
 )  # fmt: skip
-def test_only_the_standard_tier_of_each_has_a_price(name: str, tier: str, *, bounded: bool) -> None:
+def test_a_tier_without_a_price_of_its_own_is_not_bounded(name: str, tier: str, *, bounded: bool) -> None:
     assert (read(of(name), service_tier=tier).unbounded == "") is bounded
 
 

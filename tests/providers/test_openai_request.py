@@ -111,7 +111,7 @@ def test_what_the_app_wrote_crosses_unchanged() -> None:
         ({"background": True}, "background", None),
         ({"top_k": 4}, "top_k", None),
         ({"store": True}, "store", None),
-        ({"service_tier": "priority"}, "service_tier", None),
+        ({"service_tier": "auto"}, "service_tier", None),
         ({"prediction": {"type": "content"}}, "prediction", None),
         ({"modalities": ["text", "audio"]}, "modalities", "audio"),
         ({"audio": {"voice": "x"}}, "audio", "audio"),

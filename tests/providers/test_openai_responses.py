@@ -96,7 +96,7 @@ def test_what_its_bytes_bound_is_forwarded(changes: dict[str, Any]) -> None:
     [
         ({"conversation": "conv_1"}, "conversation", ""),
         ({"prompt": {"id": "p"}}, "prompt", ""),
-        ({"service_tier": "flex"}, "service_tier", ""),
+        ({"service_tier": "auto"}, "service_tier", ""),
         ({"prompt_cache_retention": "24h"}, "prompt_cache_retention", ""),
         ({"new_field": 1}, "new_field", ""),
         ({"include": ["file_search_call.results"]}, "include.file_search_call.results", ""),

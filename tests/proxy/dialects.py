@@ -29,7 +29,7 @@ class Speech:
 
     @property
     def other_path(self) -> str:
-        return f"/proxy/{self.provider}/v1/files"
+        return f"/proxy/{self.provider}/v1/assistants"
 
     async def token(self, world: World, **limits: Any) -> str:
         named = {"provider": self.provider, "models": json.dumps([self.model])}
