@@ -34,7 +34,6 @@ Id = Annotated[str, typer.Argument(metavar="ID")]
 _WHY = {
     "rate_limited": "limited by its provider",
     "refused": "refused by its provider",
-    "forbidden": "not allowed by its provider",
     "no_credit": "out of credit",
 }
 

@@ -12,7 +12,7 @@ from broker.providers.client import Headers
 SHORTEST, LONGEST = SECOND, DAY
 """No key rests for less, whatever its provider says, and none for more without being tried again."""
 
-USUAL = {"rate_limited": MINUTE, "refused": 10 * MINUTE, "forbidden": 10 * MINUTE, "no_credit": 60 * MINUTE}
+USUAL = {"rate_limited": MINUTE, "refused": 10 * MINUTE, "no_credit": 60 * MINUTE}
 """How long a key rests where the provider does not say."""
 
 UNWELL = "unwell"
@@ -36,7 +36,8 @@ _STATUS = {
 _CAUSES = {
     401: "refused",
     402: "no_credit",
-    403: "forbidden",
+    # Said of a text or of a model, too, which an app chooses: a key that rested for it would rest for all apps.
+    403: UNWELL,
     429: "rate_limited",
     500: UNWELL,
     503: UNWELL,

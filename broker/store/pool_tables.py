@@ -4,7 +4,7 @@ from sqlmodel import SQLModel
 
 from broker.store.columns import STRICT, check, number, one_of, text
 
-CAUSES = ("rate_limited", "refused", "forbidden", "no_credit")
+CAUSES = ("rate_limited", "refused", "no_credit")
 """Why a provider does not take calls with a key for a while."""
 
 

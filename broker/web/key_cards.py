@@ -20,7 +20,6 @@ from broker.web.words import listed
 _RESTS = {
     "rate_limited": "Limited by its provider",
     "refused": "Refused by its provider",
-    "forbidden": "Not allowed by its provider",
     "no_credit": "Out of credit at its provider",
 }
 _STATES = {"working": ("Working", "ok"), "unchecked": ("Not checked yet", "")}

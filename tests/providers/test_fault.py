@@ -69,7 +69,7 @@ def test_googles_delay_stands_in_the_body() -> None:
     [
         (401, openai("invalid_api_key"), "refused"),
         (401, anthropic("authentication_error"), "refused"),
-        (403, anthropic("permission_error"), "forbidden"),
+        (403, anthropic("permission_error"), "unwell"),
         (402, openai(message="Insufficient Balance"), "no_credit"),
         (429, openai("insufficient_quota", "insufficient_quota"), "no_credit"),
         (400, anthropic("invalid_request_error", "Your credit balance is too low to access the API."), "no_credit"),

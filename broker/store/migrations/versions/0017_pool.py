@@ -11,7 +11,7 @@ depends_on = None
 INT64 = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 STRATEGIES = "strategy IN ('', 'priority', 'round_robin', 'least_used', 'affinity')"
-CAUSES = "cause IN ('rate_limited', 'refused', 'forbidden', 'no_credit')"
+CAUSES = "cause IN ('rate_limited', 'refused', 'no_credit')"
 
 _MOVE = "UPDATE change SET epoch = epoch + 1"
 
