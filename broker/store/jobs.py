@@ -8,14 +8,15 @@ from sqlmodel import select as select_rows
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.grant import GrantState
-from broker.store import grant_tables, ledger_tables
-from broker.store.grant_tables import Access, Grant
+from broker.store import grant_tables, ledger_tables, tables
 from broker.store.ledger_tables import LASTING
 from broker.store.object_tables import ProviderJob
 
-TABLE_MODULES = (grant_tables, ledger_tables)
+TABLE_MODULES = (tables, grant_tables, ledger_tables)
 _TABLES = SQLModel.metadata.tables
 _BOOT, _CALL, _JOB = _TABLES["boot"], _TABLES["reservation"], _TABLES["provider_job"]
+_ACCESS, _GRANT, _TOKEN = _TABLES["access"], _TABLES["grant"], _TABLES["access_token"]
+_USER, _CLIENT = _TABLES["user"], _TABLES["client"]
 
 _FOREVER = 2**62
 
@@ -67,9 +68,25 @@ async def end(tx: AsyncSession, job: ProviderJob) -> None:
 
 
 async def may_go_on(tx: AsyncSession, job: ProviderJob, now: int) -> bool:
-    """Whether the access that it was begun under is still there, and its grant neither paused nor ended."""
-    query = select(Access.id).join(Grant, col(Grant.id) == col(Access.grant_id)).where(col(Access.id) == job.access_id)  # type: ignore[call-overload]
-    live = query.where(
-        col(Access.ended_at).is_(None), col(Access.ends_at) > now, col(Grant.state) == GrantState.ACTIVE.value
+    """Whether all that it was begun under is still there: access, grant, user, client, and its token with those above it."""
+    query = (
+        select(_ACCESS.c.id)
+        .join(_GRANT, _GRANT.c.id == _ACCESS.c.grant_id)
+        .join(_USER, _USER.c.id == _GRANT.c.user_id)
+        .join(_CLIENT, _CLIENT.c.id == _GRANT.c.client_id)
+        .where(_ACCESS.c.id == job.access_id, _ACCESS.c.ended_at.is_(None), _ACCESS.c.ends_at > now)
+        .where(_GRANT.c.state == GrantState.ACTIVE.value, _USER.c.disabled_at.is_(None), _CLIENT.c.removed_at.is_(None))
     )
-    return (await (await tx.connection()).execute(live)).first() is not None
+    connection = await tx.connection()
+    if (await connection.execute(query)).first() is None:
+        return False
+    line = (
+        select(_TOKEN.c.parent_jti, _TOKEN.c.revoked_at)
+        .join(_CALL, _CALL.c.jti == _TOKEN.c.jti)
+        .where(_CALL.c.id == job.reservation_id)
+        .cte(recursive=True)
+    )
+    above = select(_TOKEN.c.parent_jti, _TOKEN.c.revoked_at).join(line, _TOKEN.c.jti == line.c.parent_jti)
+    line = line.union_all(above)
+    revoked = select(line.c.revoked_at).where(line.c.revoked_at.is_not(None)).limit(1)
+    return (await connection.execute(revoked)).first() is None

@@ -11,9 +11,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from broker.core.clock import SECOND
 from broker.ledger.sweep import lapse_all, sweep
 from broker.proxy.jobs import LONGEST
-from broker.store.grant_tables import Access, Grant
+from broker.store.grant_tables import Access, AccessToken, Grant
 from broker.store.ledger_tables import Reservation
 from broker.store.object_tables import ProviderJob
+from broker.store.tables import User
 from tests.fake_provider import Asked
 from tests.fake_state import KeepingOpenAI
 from tests.proxy.world import GRANT_OF, World
@@ -166,7 +167,9 @@ async def test_what_nobody_can_learn_is_booked_at_the_bound(world: World, keepin
     assert (await world.verified()).startswith("OK")
 
 
-@pytest.mark.parametrize("how", ["paused", "revoked", "expired", "narrowed"])
+@pytest.mark.parametrize(
+    "how", ["paused", "revoked", "expired", "narrowed", "token revoked", "token above revoked", "user disabled"]
+)
 async def test_what_is_taken_away_ends_at_the_provider_too(world: World, keeping: KeepingOpenAI, how: str) -> None:
     token, response_id = await begin(world)
 
@@ -178,6 +181,18 @@ async def test_what_is_taken_away_ends_at_the_provider_too(world: World, keeping
             grant.state = how
         elif how == "expired":
             access.ends_at = world.clock()
+        elif how.startswith("token"):
+            held = (await tx.exec(select(Reservation).where(Reservation.hold > 0))).one()
+            own = (await tx.exec(select(AccessToken).where(AccessToken.jti == held.jti))).one()
+            if how == "token above revoked":
+                above = AccessToken(**(own.model_dump() | {"jti": "above", "revoked_at": world.clock()}))
+                tx.add(above)
+                await tx.flush()
+                own.parent_jti = above.jti
+            else:
+                own.revoked_at = world.clock()
+        elif how == "user disabled":
+            (await tx.exec(select(User).where(User.id == grant.user_id))).one().disabled_at = world.clock()
         else:
             access.ended_at = world.clock()
 
