@@ -165,7 +165,8 @@ def test_after_100_mixed_calls_the_ledger_says_what_llama_cpp_says(place: Place)
     silent, lost = one_by_one(place, alone)
     booked = rows(place.server)
     assert len(answers) + len(alone) == len(booked) == 100
-    assert {(row.status, row.outcome) for row in booked} == {(200, "ok")}
+    # A library may hang up at the last event of a stream, before its end.
+    assert {(row.status, row.outcome) for row in booked} - {(200, "client_left")} == {(200, "ok")}
     known = [row for row in booked if row.mark == "reported"]
     assert [row.cost == row.hold for row in booked if row.mark == "estimated"] == [True] * silent
     assert len(known) == 100 - silent

@@ -148,7 +148,9 @@ def test_a_whole_answer_and_its_stream_are_settled_at_what_llmock_counted(place:
     texts = [WHOLE[name](place), STREAMS[name](place)]
     booked = rows(place.server)[before:]
     assert texts[0] == texts[1] != ""
-    assert {(row.mark, row.outcome, row.status) for row in booked} == {("reported", "ok", 200)}
+    assert {(row.mark, row.status) for row in booked} == {("reported", 200)}
+    # A library may hang up at the last event of a stream, before its end.
+    assert [row.outcome for row in booked if row.outcome != "client_left"] in (["ok"], ["ok", "ok"])
     assert all(row.input_tokens and row.output_tokens and 0 < row.cost <= row.hold for row in booked)
     assert len({(row.input_tokens, row.output_tokens) for row in booked}) == 1
 
