@@ -3,12 +3,11 @@
 import re
 from collections.abc import Callable
 
-from broker.core.errors import CallRefused
 from broker.core.strict_json import JSONValue
 from broker.core.usage import NO_USAGE, Usage
 from broker.providers.body import not_bounded, shown
-from broker.providers.dialect import Body, Endpoint, Kept, Listed, Meter, Name, Reading, refuse_request
-from broker.providers.form import Form, FormRule, rendered_form
+from broker.providers.dialect import Body, Endpoint, Kept, Listed, Meter, Name, Reading
+from broker.providers.form import Form, FormRule, not_in_parts, rendered_form
 from broker.providers.images import facts_of
 from broker.providers.kept_requests import About, AboutMany, NoMeter, asking
 from broker.providers.registry import Provider
@@ -31,22 +30,20 @@ class MakeFile:
     form = _FORM
 
     def read(self, body: Body, size: int, provider: Provider, path: str) -> Reading:
-        raise CallRefused("unsupported_media_type", "The body must be multipart/form-data.")
+        raise not_in_parts()
 
     def read_form(self, form: Form, size: int, provider: Provider, path: str) -> Reading:
-        files = form.files.get("file", ())
-        if len(files) != 1:
-            raise refuse_request("file must be a file.")
+        file = form.only_file()
         unknown = [shown(name) for name in form.body.keys() | (form.files.keys() - {"file"})]
         if provider.name != "anthropic":
             unknown.append("files at this provider")
-        kind, sent = rendered_form({}, {"file": files})
+        kind, sent = rendered_form({}, {"file": (file,)})
         return asking("POST", "files")._replace(
             content_type=kind,
             render=lambda _: sent,
             target=path,
             unbounded=not_bounded(unknown),
-            kept=_kept(facts_of(files[0].data)),
+            kept=_kept(facts_of(file.data)),
         )
 
     def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:

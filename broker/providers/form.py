@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from broker.core.errors import CallRefused
 from broker.core.handle import Entropy, system_entropy
 from broker.core.strict_json import JSONValue
 
@@ -43,6 +44,17 @@ class Form(NamedTuple):
     @property
     def file_bytes(self) -> int:
         return sum(len(file.data) for files in self.files.values() for file in files)
+
+    def only_file(self) -> File:
+        """The one part called `file`; raises CallRefused where there are none or several."""
+        files = self.files.get("file", ())
+        if len(files) != 1:
+            raise CallRefused("invalid_request", "file must be a file.")
+        return files[0]
+
+
+def not_in_parts() -> CallRefused:
+    return CallRefused("unsupported_media_type", "The body must be multipart/form-data.")
 
 
 def rendered_form(

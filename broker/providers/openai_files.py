@@ -10,7 +10,7 @@ from broker.core.usage import Usage
 from broker.prices.book import output_limit
 from broker.providers.body import not_bounded, shown, text_of
 from broker.providers.dialect import Body, Endpoint, Kept, Listed, Meter, Name, Reading, refuse_request
-from broker.providers.form import File, Form, FormRule, rendered_form
+from broker.providers.form import File, Form, FormRule, not_in_parts, rendered_form
 from broker.providers.images import facts_of
 from broker.providers.kept_requests import About, AboutMany, NoMeter, asking
 from broker.providers.openai_request import read_chat
@@ -63,19 +63,17 @@ class MakeFile:
     form = _FORM
 
     def read(self, body: Body, size: int, provider: Provider, path: str) -> Reading:
-        raise CallRefused("unsupported_media_type", "The body must be multipart/form-data.")
+        raise not_in_parts()
 
     def read_form(self, form: Form, size: int, provider: Provider, path: str) -> Reading:
-        files = form.files.get("file", ())
         purpose = text_of(dict(form.body), "purpose", 40)
-        if len(files) != 1:
-            raise refuse_request("file must be a file.")
+        file = form.only_file()
         unknown = [shown(name) for name in (form.body.keys() - {"purpose"}) | (form.files.keys() - {"file"})]
         if purpose not in PURPOSES:
             unknown.append("purpose")
         if provider.name != "openai":
             unknown.append("files at this provider")
-        file, lines = files[0], None
+        lines = None
         if purpose == "batch" and not unknown:
             file, lines = read_lines(file, provider)
         facts = facts_of(file.data) if lines is None else dumps(lines._asdict()).decode()

@@ -2,12 +2,11 @@
 
 from math import ceil
 
-from broker.core.errors import CallRefused
 from broker.core.extras import Extras
 from broker.core.strict_json import JSONValue, NotStrict, loads
 from broker.core.usage import Usage
 from broker.providers.dialect import Body, Meter, Reading, Seen, counted
-from broker.providers.form import Form
+from broker.providers.form import Form, not_in_parts
 from broker.providers.openai_audio import RECORDING, read_recording, read_speech
 from broker.providers.openai_images import PICTURES, read_edit, read_generation
 from broker.providers.registry import Provider
@@ -69,7 +68,7 @@ class ImageEdits(ImageGenerations):
     form = PICTURES
 
     def read(self, body: Body, size: int, provider: Provider, path: str) -> Reading:
-        raise _in_parts()
+        raise not_in_parts()
 
     def read_form(self, form: Form, size: int, provider: Provider, path: str) -> Reading:
         return read_edit(form, size, provider, path)
@@ -92,17 +91,13 @@ class Recordings(ImageGenerations):
     hears = True
 
     def read(self, body: Body, size: int, provider: Provider, path: str) -> Reading:
-        raise _in_parts()
+        raise not_in_parts()
 
     def read_form(self, form: Form, size: int, provider: Provider, path: str) -> Reading:
         return read_recording(form, size, provider, path)
 
     def meter(self, *, wants_usage: bool) -> Meter:
         return EventMeter(b"transcript.text.done", hears=True)
-
-
-def _in_parts() -> CallRefused:
-    return CallRefused("unsupported_media_type", "The body must be multipart/form-data.")
 
 
 def read_media_usage(usage: JSONValue, *, hears: bool) -> Read:

@@ -13,9 +13,9 @@ _KEY = re.compile(rb"[!-~](?:[ -~]{0,253}[!-~])?")
 
 def read_key(headers: Headers) -> bytes | None:
     """As it was written, quotes and all; raises CallRefused for what is empty, too long, not printable, or there twice."""
-    if NAME not in dict(headers):
-        return None
     found = [value for name, value in headers if name == NAME]
+    if not found:
+        return None
     if len(found) > 1:
         raise CallRefused("invalid_request", "The request has more than one Idempotency-Key.")
     if not _KEY.fullmatch(found[0]):
