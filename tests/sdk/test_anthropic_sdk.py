@@ -32,9 +32,8 @@ class Place:
             base_url=f"{self.address}/proxy/anthropic", api_key=granted.token, max_retries=0
         )
 
-    def budget(self, granted: Granted) -> dict[str, Any]:
-        (access,) = self.installation.show(granted.grant_id)["access"]
-        return dict(access["budget"])
+    def settled(self, granted: Granted) -> int:
+        return self.installation.settled(granted.grant_id)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +57,7 @@ def test_a_whole_answer_costs_what_its_usage_says(place: Place) -> None:
         answered = client.messages.create(**ASK)
     assert [block.text for block in answered.content if block.type == "text"] == ["Hello."]
     # 10 tokens at $1 and 5 at $5 a million.
-    assert (place.budget(granted)["settled"], place.budget(granted)["held"]) == (35, 0)
+    assert place.settled(granted) == 35
 
 
 def test_a_stream(place: Place, granted: Granted) -> None:
@@ -72,7 +71,7 @@ def test_a_stream_costs_what_its_usage_says(place: Place) -> None:
     with place.client(granted) as client:
         events = [event.type for event in client.messages.create(**ASK, stream=True)]
     assert events[-1] == "message_stop"
-    assert place.budget(granted)["settled"] == 35
+    assert place.settled(granted) == 35
 
 
 async def test_a_whole_answer_and_a_stream_in_async_code(place: Place, granted: Granted) -> None:
@@ -119,7 +118,7 @@ def test_counting_tokens_costs_nothing(place: Place) -> None:
     granted = place.installation.grant(**TERMS)
     with place.client(granted) as client:
         assert client.messages.count_tokens(model=MODEL, messages=ASK["messages"]).input_tokens == 10
-    assert place.budget(granted)["settled"] == 0
+    assert place.settled(granted) == 0
 
 
 def test_the_models_that_were_granted(place: Place, granted: Granted) -> None:
@@ -162,7 +161,7 @@ def test_a_picture_is_held_by_what_it_counts_and_not_by_its_bytes(place: Place) 
     with place.client(granted) as client:
         assert client.messages.create(**SHOWN).stop_reason == "end_turn"
     assert place.provider.asked[-1].json()["messages"] == SHOWN["messages"]
-    assert place.budget(granted)["settled"] == 35
+    assert place.settled(granted) == 35
 
 
 def test_a_picture_that_was_not_granted_does_not_leave(place: Place, granted: Granted) -> None:

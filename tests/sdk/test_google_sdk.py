@@ -27,9 +27,8 @@ class Place:
         options = types.HttpOptions(base_url=f"{self.address}/proxy/google", **more)
         return genai.Client(api_key=granted.token, http_options=options)
 
-    def budget(self, granted: Granted) -> dict[str, Any]:
-        (access,) = self.installation.show(granted.grant_id)["access"]
-        return dict(access["budget"])
+    def settled(self, granted: Granted) -> int:
+        return self.installation.settled(granted.grant_id)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +52,7 @@ def test_a_whole_answer_costs_what_its_usage_says(place: Place, version: str) ->
     with place.client(granted, api_version=version) as client:
         assert client.models.generate_content(**ASK).text == "Hello."
     # 10 tokens at $0.30 and 5 at $2.50 a million, rounded up.
-    assert (place.budget(granted)["settled"], place.budget(granted)["held"]) == (16, 0)
+    assert place.settled(granted) == 16
     assert place.provider.asked[-1].target == f"/{version}/models/{MODEL}:generateContent"
 
 
@@ -62,7 +61,7 @@ def test_a_stream_costs_what_its_usage_says(place: Place) -> None:
     with place.client(granted) as client:
         words = [chunk.text or "" for chunk in client.models.generate_content_stream(**ASK)]
     assert "".join(words) == "Hello there."
-    assert place.budget(granted)["settled"] == 16
+    assert place.settled(granted) == 16
 
 
 async def test_a_whole_answer_and_a_stream_in_async_code(place: Place, granted: Granted) -> None:
@@ -86,7 +85,7 @@ def test_counting_tokens_costs_nothing(place: Place) -> None:
     granted = place.installation.grant(**TERMS)
     with place.client(granted) as client:
         assert client.models.count_tokens(model=MODEL, contents="Hello").total_tokens == 10
-    assert place.budget(granted)["settled"] == 0
+    assert place.settled(granted) == 0
 
 
 @pytest.mark.parametrize("version", ["v1", "v1beta"])
@@ -98,7 +97,7 @@ def test_embeddings_cost_what_goes_in(place: Place, version: str) -> None:
         found = client.models.embed_content(model="gemini-embedding-001", contents=many, config=config)
         assert [each.values for each in found.embeddings or []] == [[0.1, 0.2]] * 2
     # 10 tokens at $0.15 a million, rounded up.
-    assert place.budget(granted)["settled"] == 2
+    assert place.settled(granted) == 2
     assert place.provider.asked[-1].target == f"/{version}/models/gemini-embedding-001:batchEmbedContents"
 
 
@@ -143,4 +142,4 @@ def test_a_picture_at_a_resolution_of_which_the_tokens_are_known(place: Place) -
         with pytest.raises(errors.ClientError) as refused:
             client.models.generate_content(model=MODEL, contents=["What is this?", picture])
     assert "cannot be bounded here: parts.image" in str(refused.value)
-    assert place.budget(granted)["settled"] == 16
+    assert place.settled(granted) == 16

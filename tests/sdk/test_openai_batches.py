@@ -79,7 +79,7 @@ def test_a_file_is_kept_listed_read_and_deleted_and_costs_nothing(place: Place) 
         client.files.delete(made.id)
         assert list(client.files.list()) == []
     assert made.id not in place.kept.files
-    assert place.figures(granted) == (0, 0)
+    assert place.settled(granted) == 0
 
 
 def test_a_file_is_its_grants_and_nobody_elses(place: Place) -> None:

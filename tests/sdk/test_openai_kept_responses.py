@@ -21,9 +21,8 @@ class Place:
     def client(self, granted: Granted) -> openai.OpenAI:
         return openai.OpenAI(base_url=f"{self.address}/proxy/openai/v1", api_key=granted.token, max_retries=0)
 
-    def settled(self, granted: Granted) -> tuple[int, int]:
-        (access,) = self.installation.show(granted.grant_id)["access"]
-        return access["budget"]["settled"], access["budget"]["held"]
+    def settled(self, granted: Granted) -> int:
+        return self.installation.settled(granted.grant_id)
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +51,7 @@ def test_one_response_follows_another_and_its_context_is_held_as_input(place: Pl
     assert fourth.output_text == "Hello there."
     assert place.provider.asked[-1].json()["previous_response_id"] == third.id
     # Four times 10 tokens at $0.15 and 5 at $0.60 a million, each rounded up.
-    assert place.settled(granted) == (20, 0)
+    assert place.settled(granted) == 20
 
 
 def test_a_response_is_read_again_its_input_listed_and_deleted(place: Place, granted: Granted) -> None:

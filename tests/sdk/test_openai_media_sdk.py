@@ -42,7 +42,7 @@ def test_a_picture_is_drawn_and_drawn_anew(place: Place, able: Granted) -> None:
     assert edited.data is not None
     assert drawn.data[0].b64_json == edited.data[0].b64_json == PICTURE
     # 50 tokens of text at $5, 323 of pictures at $10, twice 272 drawn at $40 a million.
-    assert spent(place, able) == (250 + 10_880 + 250 + 3_230 + 10_880, 0)
+    assert spent(place, able) == 250 + 10_880 + 250 + 3_230 + 10_880
 
 
 def test_a_picture_comes_in_parts(place: Place, able: Granted) -> None:
@@ -55,7 +55,7 @@ def test_a_picture_comes_in_parts(place: Place, able: Granted) -> None:
         )
     assert [event.type for event in events] == ["image_generation.partial_image", "image_generation.completed"]
     assert [event.type for event in edits] == ["image_edit.partial_image", "image_edit.completed"]
-    assert spent(place, able) == (250 + 10_880 + 250 + 3_230 + 10_880, 0)
+    assert spent(place, able) == 250 + 10_880 + 250 + 3_230 + 10_880
 
 
 def test_a_text_is_spoken(place: Place, able: Granted) -> None:
@@ -64,7 +64,7 @@ def test_a_text_is_spoken(place: Place, able: Granted) -> None:
         with client.audio.speech.with_streaming_response.create(model="tts-1", voice="alloy", input="Hello") as stream:
             assert b"".join(stream.iter_bytes()) == SOUND
     # 11 and 5 characters at $15 a million.
-    assert spent(place, able) == (165 + 75, 0)
+    assert spent(place, able) == 165 + 75
 
 
 def test_a_recording_is_written_down(place: Place, able: Granted) -> None:
@@ -79,7 +79,7 @@ def test_a_recording_is_written_down(place: Place, able: Granted) -> None:
     assert [event.type for event in events] == ["transcript.text.delta", "transcript.text.done"]
     # 9 seconds at $0.36 an hour, twice; as text nothing is told, and its bytes may be 10. Twice 10 tokens of text at $2.50,
     # 14 of sound at $6 and 5 written at $10 a million.
-    assert spent(place, able) == (900 + 1_000 + 900 + 2 * (25 + 84 + 50), 0)
+    assert spent(place, able) == 900 + 1_000 + 900 + 2 * (25 + 84 + 50)
 
 
 async def test_the_same_in_async_code(place: Place, able: Granted) -> None:

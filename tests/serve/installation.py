@@ -76,15 +76,19 @@ class Installation:
     def show(self, grant_id: str) -> Any:
         return self.json("grant", "show", grant_id)
 
-    def settled(self, grant_id: str) -> int:
-        """Micro-dollars, once nothing is held any more: an answer goes out before its settlement is on the disk."""
+    def budget(self, grant_id: str) -> dict[str, Any]:
+        """Once nothing is held any more: an answer goes out before its settlement is on the disk."""
         until = time.monotonic() + 10
         while True:
             (access,) = self.show(grant_id)["access"]
-            if access["budget"]["held"] == 0 or time.monotonic() > until:
-                assert access["budget"]["held"] == 0
-                return int(access["budget"]["settled"])
+            if access["budget"]["held"] == 0:
+                return dict(access["budget"])
+            assert time.monotonic() < until, "something is still held"
             time.sleep(0.05)
+
+    def settled(self, grant_id: str) -> int:
+        """In micro-dollars, once nothing is held any more."""
+        return int(self.budget(grant_id)["settled"])
 
     @contextmanager
     def serving(self) -> Iterator[Running]:
