@@ -19,7 +19,7 @@ class Chat:
         return read_chat(body, size, provider, path)
 
     def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
-        return read_usage(answer.get("usage") if isinstance(answer, dict) else None)
+        return read_chat_usage(answer.get("usage") if isinstance(answer, dict) else None)
 
     def meter(self, *, wants_usage: bool) -> Meter:
         return EventMeter()
@@ -110,7 +110,7 @@ class EventMeter:
     def _take(self, delta: JSONValue) -> None:
         if not isinstance(delta, dict):
             return
-        self.seen.usage, self.seen.is_absurd = read_usage(delta.get("usage"))
+        self.seen.usage, self.seen.is_absurd = read_chat_usage(delta.get("usage"))
         self.seen.failed = bool(delta.get("error")) or delta.get("finish_reason") in ("ERROR", "TIMEOUT")
         self.seen.is_complete = not self.seen.failed
 
@@ -128,6 +128,14 @@ def read_usage(usage: JSONValue) -> tuple[Usage | None, bool]:
         return None, True
     read = Usage(_whole(billed.get("input_tokens")), _whole(billed.get("output_tokens", 0)))
     return (None, True) if read.is_absurd() or read.input_tokens == 0 else (read, False)
+
+
+def read_chat_usage(usage: JSONValue) -> tuple[Usage | None, bool]:
+    """As `read_usage`, of what gives text: its output may be none, but a bill that says nothing of it is not a whole one."""
+    billed = usage.get("billed_units") if isinstance(usage, dict) else None
+    if isinstance(billed, dict) and billed.get("output_tokens") is None:
+        return None, True
+    return read_usage(usage)
 
 
 def read_searches(usage: JSONValue) -> tuple[Usage | None, bool]:

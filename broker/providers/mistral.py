@@ -1,13 +1,14 @@
 """Mistral's dialect: OpenAI's chat and embeddings with fields, parts and errors of its own (docs.mistral.ai/api)."""
 
 from broker.core.errors import CallRefused
-from broker.core.strict_json import JSONValue, dumps
+from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
 from broker.providers.body import flag_of, not_bounded, shown
-from broker.providers.dialect import Body, Endpoint, Reading
-from broker.providers.openai import ChatCompletions, Embeddings, OpenAI, error_type
+from broker.providers.dialect import Body, Endpoint, Meter, Reading
+from broker.providers.openai import ChatCompletions, ChatMeter, Embeddings, OpenAI, error_type
 from broker.providers.openai_request import Lists, read_chat
 from broker.providers.openai_texts import read_embedding
 from broker.providers.registry import Provider
+from broker.providers.sse import data_of
 
 PROMPT_TOKENS = 4_096
 """More than the prompt that `safe_prompt` or `prompt_mode` put before an app's own; they are published, and a tenth of it."""
@@ -41,8 +42,28 @@ _CHAT = Lists(
 _EMBEDDINGS = frozenset(["model", "input", "metadata", "output_dimension", "output_dtype", "encoding_format"])
 
 
+class ErrorMeter(ChatMeter):
+    """An error in a stream is that of a whole answer, with no object around it."""
+
+    def read(self, event: bytes) -> bool:
+        if not self.seen.is_complete and b'"error"' in event and b'"choices"' not in event:
+            self.seen.failed = self.seen.failed or _is_error(event)
+        return super().read(event)
+
+
+def _is_error(event: bytes) -> bool:
+    try:
+        said = loads(data_of(event))
+    except NotStrict:
+        return False
+    return isinstance(said, dict) and said.get("object") == "error" and "choices" not in said
+
+
 class Chat(ChatCompletions):
     """POST /v1/chat/completions; the usage of a stream comes unasked, with the last choice."""
+
+    def meter(self, *, wants_usage: bool) -> Meter:
+        return ErrorMeter(wants_usage=wants_usage)
 
     def read(self, body: Body, size: int, provider: Provider, path: str) -> Reading:
         prompts = flag_of(body, "safe_prompt") + (body.get("prompt_mode") is not None)

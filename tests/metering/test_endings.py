@@ -36,6 +36,16 @@ COSTS: dict[str, float] = {
     "anthropic_messages": 100 * 3 + 1_000 * 0.3 + 100 * 3.75 + 200 * 6 + 50 * 15,
     # gemini-2.5-flash: 400 at 0.30, 600 of the cache at 0.03, 100 and 150 of thoughts at 2.50.
     "google_generate": 400 * 0.3 + 600 * 0.03 + 250 * 2.5,
+    # mistral-small-2603: 600 at 0.15, 400 of the cache at 0.015, 200 at 0.60.
+    "mistral_chat": 600 * 0.15 + 400 * 0.015 + 200 * 0.60,
+    # mistral-embed: 1,001 at 0.10.
+    "mistral_embeddings": 1_001 * 0.10,
+    # command-r-08-2024: 333 at 0.15 and 100 at 0.60 are billed, whatever else the model read.
+    "cohere_chat": 333 * 0.15 + 100 * 0.60,
+    # embed-v4.0: 1,003 at 0.12.
+    "cohere_embed": 1_003 * 0.12,
+    # rerank-v3.5: one search at $2 a thousand.
+    "cohere_rerank": 2_000,
 }
 
 BOUNDS: dict[str, Callable[[int], float]] = {
@@ -54,6 +64,12 @@ BOUNDS: dict[str, Callable[[int], float]] = {
     # A request that keeps for an hour is held at that.
     "anthropic_messages": lambda read: read * 6 + 100 * 15,
     "google_generate": lambda read: read * 0.3 + 300 * 2.5,
+    "mistral_chat": lambda read: read * 0.15 + 300 * 0.60,
+    "mistral_embeddings": lambda read: read * 0.10,
+    "cohere_chat": lambda read: read * 0.15 + 300 * 0.60,
+    "cohere_embed": lambda read: read * 0.12,
+    # 101 documents are two searches, of up to a hundred each.
+    "cohere_rerank": lambda _: 2 * 2_000,
 }
 """By the bound of the input, at the dearest price of each side."""
 

@@ -1,4 +1,4 @@
-"""A usage of pictures or sound that cannot be true is none: the bound is booked, never less, and never anything back."""
+"""A usage that cannot be true is none: the bound is booked, never less, and never anything back."""
 
 import json
 from typing import Any
@@ -26,8 +26,17 @@ FORGED: dict[str, tuple[str, str]] = {
     "no sound at all": ("openai_whisper", '{"type": "duration", "seconds": 0}'),
     "seconds gone back": ("openai_whisper", '{"type": "duration", "seconds": -9}'),
     "a flag": ("openai_whisper", '{"type": "duration", "seconds": true}'),
+    "no word of a chat's output": ("cohere_chat", '{"billed_units": {"input_tokens": 333}}'),
+    "a bill of nothing": ("cohere_chat", '{"billed_units": {"input_tokens": 0, "output_tokens": 0}}'),
+    "a bill of searches": ("cohere_chat", '{"billed_units": {"input_tokens": 1, "output_tokens": 1, "search_units": 1}}'),
+    "a fraction of a token": ("cohere_chat", '{"billed_units": {"input_tokens": 333.5, "output_tokens": 100}}'),
+    "more of the cache than all": (
+        "mistral_chat", '{"prompt_tokens": 9, "completion_tokens": 1, "prompt_tokens_details": {"cached_tokens": 10}}',
+    ),
+    "less than nothing": ("mistral_chat", '{"prompt_tokens": -9, "completion_tokens": 1}'),
+    "no output": ("mistral_chat", '{"prompt_tokens": 9}'),
     "for ever": ("openai_whisper", '{"type": "duration", "seconds": 1e308}'),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FORGED)

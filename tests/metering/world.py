@@ -13,7 +13,7 @@ from tests.proxy.world import Answered, World
 from tests.sdk.test_openai_media_sdk import WAV
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "metering"
-ACTIONS = ["chat", "completions", "embeddings", "images", "audio"]
+ACTIONS = ["chat", "completions", "embeddings", "images", "audio", "rerank"]
 
 
 @dataclass
@@ -64,12 +64,18 @@ class Case:
     def error_event(self) -> bytes:
         if self.name.startswith("anthropic"):
             said: dict[str, Any] = {"type": "error", "error": {"type": "overloaded_error", "message": "Busy."}}
+        elif self.name.startswith("cohere"):
+            said = {"type": "message-end", "delta": {"finish_reason": "ERROR", "error": "Busy."}}
         else:
             said = {"type": "error", "error": {"message": "Busy.", "code": 503, "type": "server_error"}}
         return chunk(f"data: {json.dumps(said)}\n\n".encode())
 
     def error(self, status: int) -> bytes:
         said: dict[str, Any] = {"error": {"message": "Busy.", "code": status, "type": "rate_limit_error"}}
+        if self.name.startswith("cohere"):
+            return whole({"id": "c1", "message": "Busy."}, status)
+        if self.name.startswith("mistral"):
+            return whole({"object": "error", "message": "Busy.", "type": "rate_limited", "param": None, "code": "1300"}, status)  # fmt: skip
         return whole(said | {"type": "error"} if self.name.startswith("anthropic") else said, status)
 
 
@@ -84,7 +90,7 @@ async def ask(world: World, case: Case, *, streamed: bool, leave_after: int | No
 def _bare(value: Any) -> Any:
     """The same without a word of what was used."""
     if isinstance(value, dict):
-        return {name: _bare(each) for name, each in value.items() if name not in ("usage", "usageMetadata")}
+        return {name: _bare(each) for name, each in value.items() if name not in ("usage", "usageMetadata", "meta")}
     return [_bare(each) for each in value] if isinstance(value, list) else value
 
 

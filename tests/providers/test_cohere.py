@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from broker.core.errors import CallRefused
 from broker.core.strict_json import dumps, loads
 from broker.core.usage import Usage
-from broker.providers.cohere import Cohere, EventMeter, read_usage
+from broker.providers.cohere import Cohere, EventMeter, read_chat_usage, read_usage
 from broker.providers.cohere_request import (
     DOCUMENT_TOKENS,
     MESSAGE_TOKENS,
@@ -142,6 +142,18 @@ def test_what_is_billed_counts_and_not_what_the_model_read() -> None:
 )  # fmt: skip
 def test_what_cannot_be_true_or_was_not_asked_for_takes_the_bound(billed: dict[str, Any]) -> None:
     assert read_usage(usage(**billed)) == (None, True)
+
+
+@pytest.mark.parametrize("billed", [{"input_tokens": 7}, {"input_tokens": 7, "output_tokens": None}, {}], ids=str)
+def test_a_chat_whose_bill_says_nothing_of_its_output_takes_the_bound(billed: dict[str, Any]) -> None:
+    assert read_chat_usage({"billed_units": billed}) == (None, True)
+    meter = EventMeter()
+    meter.read(named(end(usage={"billed_units": billed})))
+    assert (meter.seen.is_complete, meter.seen.usage, meter.seen.is_absurd) == (True, None, True)
+
+
+def test_a_chat_may_say_that_it_gave_nothing() -> None:
+    assert read_chat_usage({"billed_units": {"input_tokens": 7, "output_tokens": 0}}) == (Usage(7, 0), False)
 
 
 @given(st.data())

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests import fake_anthropic, fake_google, fake_openai
+from tests import fake_anthropic, fake_cohere, fake_google, fake_mistral, fake_openai
 from tests.fake_provider import Asked, answer_chat, chunk, completion, delta, event, head
 from tests.proxy.world import Answered, World
 
@@ -46,6 +46,11 @@ class Speech:
         return self.unwrapped(answered.json())
 
     def unwrapped(self, said: dict[str, Any]) -> dict[str, Any]:
+        if self.provider == "cohere":
+            return said
+        if self.provider == "mistral":
+            assert said["object"] == "error"
+            return said
         if self.provider == "anthropic":
             assert said["type"] == "error"
         assert said.keys() <= {"error", "type"}
@@ -54,10 +59,15 @@ class Speech:
     def type_of(self, error: dict[str, Any], status: int) -> str:
         if self.provider == "google":
             assert error["code"] == status
-        if self.provider == "openai":
+        if self.provider in ("openai", "mistral"):
             assert error["param"] is None
         assert error["message"]
-        return str(error[self.kind])
+        return str(error[self.kind]) if self.kind else ""
+
+    def kind_of(self, types: tuple[str, str, str]) -> str:
+        """Of the classes of OpenAI, Anthropic and Google its own; Mistral has OpenAI's, and Cohere none."""
+        kinds = dict(zip(("openai", "anthropic", "google"), types, strict=True)) | {"mistral": types[0], "cohere": ""}
+        return kinds[self.provider]
 
     def own_error(self, message: str, status: int) -> dict[str, Any]:
         """One of the provider's own."""
@@ -65,6 +75,10 @@ class Speech:
             return {"error": {"code": status, "message": message, "status": "INTERNAL", "details": []}}
         if self.provider == "anthropic":
             return {"type": "error", "error": {"type": "api_error", "message": message}, "request_id": "req_1"}
+        if self.provider == "mistral":
+            return {"object": "error", "message": message, "type": "x", "param": None, "code": "3000"}
+        if self.provider == "cohere":
+            return {"id": "c1", "message": message}
         return {"error": {"message": message, "type": "x", "param": None, "code": None}}
 
 
@@ -88,8 +102,21 @@ GENERATE = Speech(
     fake_google.event(fake_google.STREAM[0]), fake_google.answer(), "status",
     "/proxy/google/v1beta/models/gemini-2.5-flash:streamGenerateContent?alt=sse", (),
 )  # fmt: skip
+MISTRAL = Speech(
+    "mistral", fake_mistral.MODEL, "/proxy/mistral/v1/chat/completions",
+    {"model": fake_mistral.MODEL, "messages": MESSAGES, "max_tokens": 100},
+    event(fake_mistral.STREAM[0]), completion(), "type",
+)  # fmt: skip
+COHERE = Speech(
+    "cohere", "command-r-08-2024", "/proxy/cohere/v2/chat",
+    {"model": "command-r-08-2024", "messages": MESSAGES, "max_tokens": 100},
+    fake_cohere.named(fake_cohere.STREAM[0]), fake_cohere.answer(), "",
+)  # fmt: skip
 
-SPEECHES = {"chat": CHAT, "responses": RESPONSES, "messages": MESSAGE, "generateContent": GENERATE}
+SPEECHES = {
+    "chat": CHAT, "responses": RESPONSES, "messages": MESSAGE, "generateContent": GENERATE, "mistral": MISTRAL,
+    "cohere": COHERE,
+}  # fmt: skip
 """By endpoint."""
 
 
@@ -99,6 +126,10 @@ async def answer_any(asked: Asked, writer: asyncio.StreamWriter) -> None:
         await fake_google.answer_generate(asked, writer)
     elif asked.target.endswith("/messages"):
         await fake_anthropic.answer_messages(asked, writer)
+    elif asked.target.startswith("/v2/"):
+        await fake_cohere.answer_cohere(asked, writer)
+    elif asked.json().get("model") == fake_mistral.MODEL:
+        await fake_mistral.answer_mistral(asked, writer)
     elif asked.target.endswith("/responses"):
         await fake_openai.answer_openai(asked, writer)
     else:

@@ -31,7 +31,13 @@ def check(speech: Speech, name: str, answered: Answered, code: str) -> None:
     assert answered.status == 200
     assert answered.body == speech.first + raw
     assert isinstance(said, dict)
-    error = said["error"]
+    if name == "cohere":
+        assert raw.startswith(b"event: message-end\n")
+        delta = said["delta"]
+        assert (said["type"], delta["finish_reason"], delta["code"]) == ("message-end", "ERROR", code)
+        assert delta["error"]
+        return
+    error = said if name == "mistral" else said["error"]
     assert (error["details"][0]["reason"] if name == "generateContent" else error["code"]) == code
     if name == "responses":
         assert raw.startswith(b"event: error\n")
@@ -41,6 +47,8 @@ def check(speech: Speech, name: str, answered: Answered, code: str) -> None:
         assert raw.startswith(b"event: error\n")
         assert said["type"] == "error"
         assert said.keys() == {"type", "error"}
+    elif name == "mistral":
+        assert said["object"] == "error"
     else:
         assert said.keys() == {"error"}
 
@@ -81,6 +89,8 @@ async def test_an_error_of_the_providers_own_passes_without_its_account(world: W
     own = speech.own_error("Not for org-abc123def456 today", 500)
     if _name(speech) == "responses":
         own = {"type": "error", "sequence_number": 1, "code": "x", "message": own["error"]["message"], "param": None}
+    if _name(speech) == "cohere":
+        own = {"type": "message-end", "delta": {"finish_reason": "ERROR", "error": own["message"]}}
     event = b"event: error\ndata: " + json.dumps(own).encode() + b"\n\n"
 
     async def script(_asked: Asked, writer: asyncio.StreamWriter) -> None:

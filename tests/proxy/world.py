@@ -54,8 +54,8 @@ class Answered:
 
     @property
     def code(self) -> str:
-        """Ours, in whatever shape; Google's own `code` is the status."""
-        error = self.json()["error"]
+        """Ours, in whatever shape; Google's own `code` is the status, and some have no error around it."""
+        error = self.json().get("error", self.json())
         details = error.get("details")
         return str(details[0]["reason"] if details else error["code"])
 
