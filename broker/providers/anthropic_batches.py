@@ -10,7 +10,7 @@ from broker.core.usage import Usage
 from broker.providers.anthropic_request import read_messages
 from broker.providers.body import not_bounded, objects_of, shown, text_of
 from broker.providers.client import Headers
-from broker.providers.dialect import Body, Endpoint, Kept, Listed, Meter, Name, Reading, refuse_request
+from broker.providers.dialect import Body, Endpoint, Kept, Listed, Meter, Name, Reading, Steps, at_once, refuse_request
 from broker.providers.kept_requests import About, AboutMany, NoMeter, asking
 from broker.providers.pursuit import Ended
 from broker.providers.registry import Provider
@@ -19,6 +19,7 @@ BATCHES = "/v1/messages/batches"
 KEPT_FOR = 29 * 86_400
 """Seconds that results can be had: "Batch processing", as of November 2026."""
 MOST_REQUESTS = 100_000
+_STEP = 64
 _LONGEST_LIST = 1_000
 _LINES = frozenset([b"application/x-jsonl", b"application/jsonl", b"application/binary", b"application/octet-stream"])
 
@@ -34,9 +35,12 @@ class MakeBatch:
     """POST /v1/messages/batches."""
 
     def read(self, body: Body, size: int, provider: Provider, path: str) -> Reading:
+        return at_once(self.steps(body, size, provider, path))
+
+    def steps(self, body: Body, size: int, provider: Provider, path: str) -> Steps:
         if provider.name != "anthropic":
             return asking("POST", "chat")._replace(unbounded="Batches at this provider have no known price here.")
-        return read_batch(body, provider)
+        return (yield from read_batch(body, provider))
 
     def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
         return None, False
@@ -70,12 +74,16 @@ def methods(path: str) -> tuple[str, ...]:
     return _METHODS[match[2]] if match[1] else ("GET", "POST")
 
 
-def read_batch(body: Body, provider: Provider) -> Reading:
+def read_batch(body: Body, provider: Provider) -> Steps:
     """Each request as if it came alone; what one of them may not, the batch may not."""
     asked = objects_of(body, "requests")
     if not 0 < len(asked) <= MOST_REQUESTS:
         raise refuse_request(f"requests must be an array of 1 to {MOST_REQUESTS} objects.")
-    lines = [_line(each, provider) for each in asked]
+    lines: list[Reading] = []
+    for number, each in enumerate(asked, 1):
+        lines.append(_line(each, provider))
+        if not number % _STEP:
+            yield
     names = [text_of(each, "custom_id", 200) for each in asked]
     more = [shown(name) for holder, known in [(body, {"requests"}), *((a, {"custom_id", "params"}) for a in asked)] for name in holder.keys() - known]  # fmt: skip
     return together(lines, not_bounded(more), partial(_render, names, lines), BATCHES)._replace(kept=_kept(len(lines)))

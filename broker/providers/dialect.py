@@ -1,6 +1,6 @@
 """What differs between the APIs of providers: where model, bounds and usage are, and how an error looks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
@@ -155,6 +155,36 @@ class FormEndpoint(Endpoint, Protocol):
 
     def read_form(self, form: Form, size: int, provider: Provider, path: str) -> Reading:
         """As `read`, of a body in parts."""
+
+
+Steps = Generator[None, None, Reading]
+"""The reading of a request that takes long: where it yields, others may have their turn."""
+
+
+@runtime_checkable
+class SteppedEndpoint(Endpoint, Protocol):
+    """One whose requests may be so many in one that they are read in steps."""
+
+    def steps(self, body: Body, size: int, provider: Provider, path: str) -> Steps:
+        """As `read`."""
+
+
+@runtime_checkable
+class SteppedForm(FormEndpoint, Protocol):
+    """One whose files may be so large that they are read in steps."""
+
+    def form_steps(self, form: Form, size: int, provider: Provider, path: str) -> Steps:
+        """As `read_form`."""
+
+
+def at_once(steps: Steps) -> Reading:
+    """All steps, without a turn for anybody else."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            read: Reading = done.value
+            return read
 
 
 class Dialect(Protocol):

@@ -1,11 +1,12 @@
 """Bodies in parts (multipart/form-data, RFC 7578): what an endpoint takes of them, and how they are sent on."""
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import NamedTuple
 
 from broker.core.errors import CallRefused
 from broker.core.handle import Entropy, system_entropy
-from broker.core.strict_json import JSONValue
+from broker.core.strict_json import JSONValue, dumps
 
 Texts = dict[str, JSONValue]
 """The texts of a form, as the JSON they stand for."""
@@ -44,6 +45,15 @@ class Form(NamedTuple):
     @property
     def file_bytes(self) -> int:
         return sum(len(file.data) for files in self.files.values() for file in files)
+
+    def digest(self) -> bytes:
+        """Of what it says, whatever its boundary, its parts' order and their headers' spelling: one that comes again has the same."""
+        seen = sha256(dumps(sorted(self.body.items())))
+        for name, files in sorted(self.files.items()):
+            for file in files:
+                seen.update(dumps(["", name, file.name, file.kind, len(file.data)]))
+                seen.update(file.data)
+        return seen.digest()
 
     def only_file(self) -> File:
         """The one part called `file`; raises CallRefused where there are none or several."""

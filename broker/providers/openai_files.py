@@ -1,15 +1,16 @@
 """Files that OpenAI keeps: free of charge, and of those for batches it is read what their requests can cost at most."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import NamedTuple
 
 from broker.core.errors import CallRefused
 from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
 from broker.core.usage import Usage
 from broker.prices.book import output_limit
+from broker.prices.output import usual_output
 from broker.providers.body import not_bounded, shown, text_of
-from broker.providers.dialect import Body, Endpoint, Kept, Listed, Meter, Name, Reading, refuse_request
+from broker.providers.dialect import Body, Endpoint, Kept, Listed, Meter, Name, Reading, Steps, at_once, refuse_request
 from broker.providers.form import File, Form, FormRule, not_in_parts, rendered_form
 from broker.providers.images import facts_of
 from broker.providers.kept_requests import About, AboutMany, NoMeter, asking
@@ -26,6 +27,9 @@ MOST_LINES = 50_000
 USUAL_OUTPUT = 4_096
 """Tokens of a line without a maximum, where the model's own is not known."""
 
+_STEP_BYTES = 65_536
+_LINE_BYTES = 1_024
+"""What a line takes besides its bytes, as if it were bytes."""
 _LONGEST_LIST = 10_000
 _PATH = re.compile(rf"{FILES}(?:/({FILE_ID.pattern})(/content)?)?", re.ASCII)
 PATHS = (FILES, f"{FILES}/{{file_id}}", f"{FILES}/{{file_id}}/content")
@@ -66,6 +70,9 @@ class MakeFile:
         raise not_in_parts()
 
     def read_form(self, form: Form, size: int, provider: Provider, path: str) -> Reading:
+        return at_once(self.form_steps(form, size, provider, path))
+
+    def form_steps(self, form: Form, size: int, provider: Provider, path: str) -> Steps:
         purpose = text_of(dict(form.body), "purpose", 40)
         file = form.only_file()
         unknown = [shown(name) for name in (form.body.keys() - {"purpose"}) | (form.files.keys() - {"file"})]
@@ -75,7 +82,7 @@ class MakeFile:
             unknown.append("files at this provider")
         lines = None
         if purpose == "batch" and not unknown:
-            file, lines = read_lines(file, provider)
+            file, lines = yield from read_lines(file, provider)
         facts = facts_of(file.data) if lines is None else dumps(lines._asdict()).decode()
         kind, sent = rendered_form({"purpose": purpose}, {"file": (file,)})
         return asking("POST", "files")._replace(
@@ -111,27 +118,39 @@ def methods(path: str) -> tuple[str, ...]:
     return _METHODS[match[2]] if match[1] else ("GET", "POST")
 
 
-def read_lines(file: File, provider: Provider) -> tuple[File, Lines]:
-    """The file as it is sent, each line with its output maximum; raises CallRefused for one that may not be in it."""
-    raws = [raw for raw in file.data.split(b"\n") if raw.strip()]
-    if not 0 < len(raws) <= MOST_LINES:
-        raise refuse_request(f"A file for a batch has 1 to {MOST_LINES} lines.")
-    read = [_line(raw, provider) for raw in raws]
-    url, first = read[0].url, read[0].reading
-    if any(line.url != url or line.reading.model != first.model for line in read):
-        raise CallRefused("not_boundable", "The requests of a batch are for one model and one path here.")
-    lines = Lines(
-        url,
-        first.model,
-        first.action,
-        tuple(sorted(frozenset().union(*(line.reading.extra_actions for line in read)))),
-        len(read),
-        sum(line.reading.choices for line in read),
-        sum(line.reading.input_bound for line in read),
-        max(line.output for line in read),
-        all(line.reading.covers_reasoning for line in read),
-    )
-    return file._replace(data=b"".join(line.sent + b"\n" for line in read)), lines
+def read_lines(file: File, provider: Provider) -> Generator[None, None, tuple[File, Lines]]:
+    """The file as it is sent, each line with its output maximum; raises CallRefused for one that may not be in it.
+
+    Where it yields, others may have their turn: a large file takes seconds.
+    """
+    lines, sent, unpaused = None, [], 0
+    if file.data.rstrip(b"\n").count(b"\n") >= MOST_LINES:
+        raise _wrong_number()
+    for raw in _raw_lines(file.data):
+        read = _line(raw, provider)
+        lines = _alone(read) if lines is None else _together(lines, read)
+        sent.append(read.sent)
+        unpaused += len(raw) + _LINE_BYTES
+        if unpaused >= _STEP_BYTES:
+            unpaused = 0
+            yield
+    if lines is None:
+        raise _wrong_number()
+    return file._replace(data=b"\n".join([*sent, b""])), lines
+
+
+def _wrong_number() -> CallRefused:
+    return refuse_request(f"A file for a batch has 1 to {MOST_LINES} lines.")
+
+
+def _raw_lines(data: bytes) -> Iterator[bytes]:
+    start = 0
+    while start < len(data):
+        end = data.find(b"\n", start)
+        end = len(data) if end < 0 else end
+        if raw := data[start:end].strip():
+            yield raw
+        start = end + 1
 
 
 class _Line(NamedTuple):
@@ -151,13 +170,48 @@ def _line(raw: bytes, provider: Provider) -> _Line:
         raise CallRefused("not_boundable", not_bounded(["url"]))
     reading = LINES[url](body, 0, provider, url)
     _require_bounded(asked, reading)
-    own = output_limit(provider.name, reading.model) or USUAL_OUTPUT
+    own = _own_maximum(provider, reading)
     output = own if reading.own_output is None else min(own, reading.own_output)
     told = loads(reading.render(output))
     # A batch has the price of batches, and is asked for no tier.
     sent = {name: value for name, value in told.items() if name != "service_tier"} if isinstance(told, dict) else told
     line = {"custom_id": custom, "method": "POST", "url": url, "body": sent}
     return _Line(url, reading, output, dumps(line))
+
+
+def _own_maximum(provider: Provider, reading: Reading) -> int:
+    if reading.own_output is not None or not reading.covers_reasoning:
+        return output_limit(provider.name, reading.model) or USUAL_OUTPUT
+    return usual_output(provider.name, reading.model, reading.input_bound, USUAL_OUTPUT)
+
+
+def _alone(line: _Line) -> Lines:
+    reading = line.reading
+    return Lines(
+        line.url,
+        reading.model,
+        reading.action,
+        tuple(sorted(reading.extra_actions)),
+        1,
+        reading.choices,
+        reading.input_bound,
+        line.output,
+        reading.covers_reasoning,
+    )
+
+
+def _together(lines: Lines, line: _Line) -> Lines:
+    more = _alone(line)
+    if (more.url, more.model) != (lines.url, lines.model):
+        raise CallRefused("not_boundable", "The requests of a batch are for one model and one path here.")
+    return lines._replace(
+        actions=lines.actions if more.actions == lines.actions else tuple(sorted({*lines.actions, *more.actions})),
+        requests=lines.requests + 1,
+        choices=lines.choices + more.choices,
+        input_bound=lines.input_bound + more.input_bound,
+        output=max(lines.output, more.output),
+        covers_reasoning=lines.covers_reasoning and more.covers_reasoning,
+    )
 
 
 def _require_bounded(asked: Body, reading: Reading) -> None:

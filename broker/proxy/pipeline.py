@@ -12,13 +12,14 @@ from broker.core.usage import Price
 from broker.ledger.ask import IdempotencyKey
 from broker.ledger.judge import NO_PRICE, Demand
 from broker.ops.log import logger
-from broker.prices.book import FREE, PriceBook, context_limit, output_limit
+from broker.prices.book import FREE, PriceBook, output_limit
+from broker.prices.output import usual_output
 from broker.providers.anthropic import Anthropic
 from broker.providers.azure import Azure
 from broker.providers.client import Headers
 from broker.providers.cohere import Cohere
 from broker.providers.conversation import conversation_of
-from broker.providers.dialect import Body, Dialect, Endpoint, FormEndpoint, Reading
+from broker.providers.dialect import Dialect, Reading
 from broker.providers.google import Google
 from broker.providers.mistral import Mistral
 from broker.providers.openai import OpenAI
@@ -27,8 +28,8 @@ from broker.providers.registry import Provider, Registry
 from broker.proxy.authenticate import Principal, Verify, authenticate, read_token
 from broker.proxy.channel import Head
 from broker.proxy.exchange import Exchange, Means
-from broker.proxy.form import parse_form
 from broker.proxy.forward import Work
+from broker.proxy.large import MANY, LargeBodies
 from broker.proxy.listing import Listing
 from broker.proxy.noted import Noted
 from broker.proxy.proven import NONCE, Prover, giving, require_proof
@@ -70,6 +71,7 @@ class Proxy:
         self._default_output = default_output
         self._max_body = max_body
         self._max_header = max_header
+        self._large = LargeBodies()
         self._exchanges: set[asyncio.Task[None]] = set()
         self.usual = UsualCalls(means, self._demand, self._start, max_body)
 
@@ -112,13 +114,7 @@ class Proxy:
         own_path = provider.own_path(route.path)
         endpoint = dialect.endpoint(scope["method"], own_path)
         if endpoint is None:
-            if dialect.is_listing(own_path):
-                _require(scope, "GET")
-                return await self._listing.models(principal, provider, dialect)
-            if methods := dialect.methods(own_path):
-                _require(scope, *methods)
-            await self._listing.require_granted(principal, provider)
-            raise not_found()
+            return await self._not_forwarded(scope, principal, provider, dialect, own_path)
         key = read_key(headers)
         fields = dict(headers)
         has_body = scope["method"] == "POST"
@@ -127,8 +123,12 @@ class Proxy:
         path = own_path + (dialect.query if has_body else paging)(scope["query_string"])
         credential_id = ""
         try:
-            body = parse_body(raw) if raw and in_parts is None else {}
-            reading = _understood(endpoint, in_parts, fields, raw, body, provider, path)
+            if len(raw) < MANY and in_parts is None:
+                body, told = parse_body(raw) if raw else {}, raw
+                reading = endpoint.read(body, len(raw), provider, path)
+            else:
+                kind = None if in_parts is None else fields[b"content-type"]
+                body, reading, told = await self._large.read(endpoint, kind, raw, provider, path, again=key is not None)
             if reading.names:
                 reading, credential_id = await self._means.kept.found(principal, provider.name, reading)
         except CallRefused:
@@ -136,12 +136,23 @@ class Proxy:
             await self._listing.require_granted(principal, provider)
             raise
         asked = f"{reading.method} {provider.name}{path}"
-        once = None if key is None else key_in(principal.grant_id, key, asked, raw)
+        once = None if key is None else key_in(principal.grant_id, key, asked, told)
         work = Work(
             provider, dialect, reading.answered_by or endpoint, reading, dialect.headers(headers), credential_id
         )
         self.usual.remember(scope, principal, work, path)
         return self._begin(principal, work, self._demand(work, conversation_of(body, headers)), once)
+
+    async def _not_forwarded(
+        self, scope: Scope, principal: Principal, provider: Provider, dialect: Dialect, own_path: str
+    ) -> Head:
+        if dialect.is_listing(own_path):
+            _require(scope, "GET")
+            return await self._listing.models(principal, provider, dialect)
+        if methods := dialect.methods(own_path):
+            _require(scope, *methods)
+        await self._listing.require_granted(principal, provider)
+        raise not_found()
 
     def _begin(self, principal: Principal, work: Work, demand: Demand, once: IdempotencyKey | None) -> Exchange:
         exchange = Exchange(self._means, principal, work, demand, once)
@@ -183,10 +194,9 @@ class Proxy:
     def _model_output(self, provider: str, reading: Reading) -> int:
         if reading.fixed_output is not None:
             return reading.fixed_output
-        limit = output_limit(provider, reading.model) or self._default_output
         if reading.own_output is not None or not reading.covers_reasoning:
-            return limit
-        return _beside_its_input(reading, limit, context_limit(provider, reading.model), self._default_output)
+            return output_limit(provider, reading.model) or self._default_output
+        return usual_output(provider, reading.model, reading.input_bound, self._default_output)
 
     def _price(self, provider: str, reading: Reading) -> Price:
         if reading.is_free:
@@ -210,33 +220,6 @@ class Proxy:
                 while self._exchanges or self.usual.calls:  # noqa: ASYNC110 - what ends them is no one event
                     await asyncio.sleep(_SHORTLY)
         await self._noted.finish()
-
-
-def _beside_its_input(reading: Reading, limit: int, context: int | None, usual: int) -> int:
-    """The maximum to send for an app that set none: where the list has no other than the whole context, what the input leaves of it.
-
-    Providers refuse an input and a maximum that are together more than the context. Few tokens are as short as a byte: of an
-    input that could fill the context a `usual` answer, or half the context, is still asked for.
-    """
-    if context is None or limit < context:
-        return limit
-    return max(context - reading.input_bound, min(usual, context // 2))
-
-
-def _understood(
-    endpoint: Endpoint,
-    in_parts: FormEndpoint | None,
-    fields: dict[bytes, bytes],
-    raw: bytes,
-    body: Body,
-    provider: Provider,
-    path: str,
-) -> Reading:
-    """By whichever way its body came; `body` is that of JSON."""
-    if in_parts is None:
-        return endpoint.read(body, len(raw), provider, path)
-    form = parse_form(raw, fields[b"content-type"], in_parts.form)
-    return in_parts.read_form(form, len(raw), provider, path)
 
 
 def _require(scope: Scope, *methods: str) -> None:

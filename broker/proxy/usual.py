@@ -12,6 +12,7 @@ from broker.providers.dialect import Reading
 from broker.proxy.authenticate import Principal
 from broker.proxy.exchange import Means
 from broker.proxy.forward import Work, content_headers
+from broker.proxy.large import VAST
 from broker.proxy.read import parse_body
 from broker.proxy.straight import Asked, Complete, Straight, Usual
 
@@ -59,7 +60,7 @@ class UsualCalls:
     def _begin(self, usual: Usual, raw: bytes, request: Asked) -> bool:
         """False for a call that has to be looked at more closely; then nothing was begun."""
         stands = usual.generation == self._generation and self._means.clock() < usual.principal.until
-        if not stands or len(raw) > self._max_body:
+        if not stands or len(raw) >= min(VAST, self._max_body):
             return False
         try:
             body = parse_body(raw)

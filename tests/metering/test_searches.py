@@ -8,6 +8,7 @@ from broker.core.extras import Extras
 from broker.core.strict_json import JSONValue
 from broker.prices.book import PriceBook
 from broker.providers.anthropic_batches import read_batch
+from broker.providers.dialect import at_once
 from broker.providers.registry import Provider
 from tests.fake_provider import whole
 from tests.metering.world import saying
@@ -101,7 +102,7 @@ async def test_running_code_has_no_price_and_is_refused(world: World) -> None:
 def test_a_batch_is_held_at_the_searches_of_all_its_requests() -> None:
     provider = Provider("anthropic", "anthropic", "https://api.anthropic.com")
     asked: list[JSONValue] = [{"custom_id": str(n), "params": ASK if n else ASK | {"tools": []}} for n in range(3)]
-    reading = read_batch({"requests": asked}, provider)
+    reading = at_once(read_batch({"requests": asked}, provider))
     assert (reading.most, reading.unbounded) == (Extras(searches=6), "")
     price = PriceBook().find_batch("anthropic", reading.model, NOON)
     assert price is not None

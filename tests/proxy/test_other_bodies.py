@@ -72,6 +72,34 @@ async def test_a_form_is_sent_on_anew_and_its_sound_comes_back_byte_for_byte(wor
     assert (row.mark, row.outcome, row.cost, row.hold) == ("estimated", "ok", 150, 150)
 
 
+OTHER_PARTS = {"content-type": "multipart/form-data; boundary=abc"}
+
+
+@pytest.mark.parametrize(
+    ("again", "status"),
+    [
+        (HEARD, 409),
+        (file("file", "a b.mp3") + text("model", "gpt-4o-mini") + END, 409),
+        (text("model", "gpt-4o-mini") + file("file", "a b.mp3", data=b"sounds") + END, 422),
+        (text("model", "gpt-4o-mini") + text("n", "1") + file("file", "a b.mp3") + END, 422),
+        (text("model", "gpt-4o-mini") + file("file", "b.mp3") + END, 422),
+        (text("model", "gpt-4o-mini") + file("file", "a b.mp3", "audio/wav") + END, 422),
+    ],
+    ids=["the same", "in another order", "another file", "another text", "another name", "another kind"],
+)
+async def test_a_form_that_comes_again_is_known_by_its_parts_whatever_its_boundary(
+    world: World, again: bytes, status: int
+) -> None:
+    world.provider.script = sing
+    token = await world.token()
+    key = {"idempotency-key": "one"}
+    first = await world.call(token, HEARD, path=PATH, headers=PARTS | key)
+    await world.at_rest()
+    again = again.replace(b"--xyz", b"--abc")
+    second = await world.call(token, again, path=PATH, headers=OTHER_PARTS | key)
+    assert (first.status, second.status, len(world.provider.asked)) == (200, status, 1)
+
+
 async def test_a_whole_answer_in_json_has_its_usage(world: World) -> None:
     async def script(asked: Asked, writer: asyncio.StreamWriter) -> None:
         writer.write(whole({"text": "Hello."}))
