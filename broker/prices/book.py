@@ -1,7 +1,7 @@
 """The price book: the operator's own prices, then the packaged ones; exact ids only, each with its provenance."""
 
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import lru_cache
@@ -17,6 +17,7 @@ from broker.store.tables import OwnPrice
 
 EVERY = "*"
 """In the place of a model: what those of a provider cost that have no other price."""
+_Limit = Callable[[str, str], int | None]
 _DATED = re.compile(r"(?P<id>.+?)-(?:\d{4}-\d{2}-\d{2}|\d{8})", re.ASCII)
 
 
@@ -96,17 +97,19 @@ class PriceBook:
 @lru_cache(maxsize=1024)
 def output_limit(provider: str, model: str) -> int | None:
     """The most output tokens a model gives, by its id without a date; None where it is not known."""
-    dated = _DATED.fullmatch(model)
-    own = packaged.output_limit(provider, model)
-    return packaged.output_limit(provider, dated["id"]) if own is None and dated else own
+    return _limit(packaged.output_limit, supplement.output_limit, provider, model)
 
 
 @lru_cache(maxsize=1024)
 def context_limit(provider: str, model: str) -> int | None:
     """The most tokens that a model reads at once, by its id without a date; None where it is not known."""
+    return _limit(packaged.context_limit, supplement.context_limit, provider, model)
+
+
+def _limit(listed: _Limit, added: _Limit, provider: str, model: str) -> int | None:
     dated = _DATED.fullmatch(model)
-    own = packaged.context_limit(provider, model)
-    return packaged.context_limit(provider, dated["id"]) if own is None and dated else own
+    ids = (model, dated["id"]) if dated else (model,)
+    return next((most for each in ids for of in (listed, added) if (most := of(provider, each)) is not None), None)
 
 
 def own_price(row: OwnPrice) -> Price:

@@ -1,6 +1,7 @@
-"""What the packaged list does not have: the sandbox, and Cohere's models by the ids that its API takes.
+"""What the packaged lists do not have: the sandbox, Cohere's models by the ids that its API takes, and OpenAI's that hear and speak.
 
-Cohere's prices are those that it published in November 2026. A search is a query with up to a hundred documents.
+Cohere's prices are those that it published in November 2026. A search is a query with up to a hundred documents. OpenAI's: the
+pages of gpt-audio, gpt-audio-1.5 and gpt-audio-mini, November 2026.
 """
 
 from datetime import date
@@ -18,6 +19,10 @@ def _chat(rate_in: int, rate_out: int) -> Rates:
     return Rates.of(rate_in, rate_out)
 
 
+def _sound(rate_in: int, rate_out: int, sound_in: int, sound_out: int) -> Rates:
+    return Rates.of(rate_in, rate_out, extras=ExtraRates(input_audio=sound_in, output_audio=sound_out))
+
+
 def _search(a_thousand: int) -> Rates:
     return Rates.of(0, 0, extras=ExtraRates(searches=a_thousand * 1_000))
 
@@ -30,7 +35,10 @@ _CHATS: dict[str, dict[str, Rates]] = {
         "command-r-08-2024": _chat(150_000, 600_000),
         "command-r7b-12-2024": _chat(37_500, 150_000),
     },
+    "openai": {"gpt-audio-1.5": _sound(2_500_000, 10_000_000, 32_000_000, 64_000_000)},
 }
+_CONTEXTS = {"openai": dict.fromkeys(("gpt-audio", "gpt-audio-1.5", "gpt-audio-mini"), 128_000)}
+_LIMITS = {"openai": dict.fromkeys(_CONTEXTS["openai"], 16_384)}
 _SEARCHES = {
     "cohere": {
         "rerank-english-v3.0": _search(2_000_000),
@@ -56,3 +64,11 @@ def price(provider: str, model: str) -> Price | None:
     rates = _CHATS.get(provider, {}).get(model) or _SEARCHES.get(provider, {}).get(model)
     version = SANDBOX if provider == SANDBOX else DAY.isoformat()
     return None if rates is None else Price("broker", version, (Tier(-1, rates),))
+
+
+def output_limit(provider: str, model: str) -> int | None:
+    return _LIMITS.get(provider, {}).get(model)
+
+
+def context_limit(provider: str, model: str) -> int | None:
+    return _CONTEXTS.get(provider, {}).get(model)

@@ -3,16 +3,19 @@
 import re
 
 from broker.core.errors import CallRefused
+from broker.core.extras import NO_EXTRAS, Extras
 from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
 from broker.core.usage import Usage
 from broker.providers import openai_batches, openai_kept, openai_state
 from broker.providers.client import Headers
-from broker.providers.dialect import Body, Endpoint, Meter, Reading, Seen, counted
+from broker.providers.dialect import Body, Endpoint, Meter, Reading, Seen
+from broker.providers.openai_batches import ReadUsage
 from broker.providers.openai_media import ImageEdits, ImageGenerations, Recordings, Speech
 from broker.providers.openai_request import read_chat
 from broker.providers.openai_responses import read_response
 from broker.providers.openai_texts import read_completion, read_embedding, read_moderation
 from broker.providers.openai_tiers import in_tier
+from broker.providers.openai_usage import all_sound, read_response_usage, read_usage
 from broker.providers.pursuit import Pursuit
 from broker.providers.registry import Provider
 from broker.providers.sse import data_of
@@ -29,13 +32,33 @@ class ChatCompletions:
     """POST /v1/chat/completions."""
 
     def read(self, body: Body, size: int, provider: Provider, path: str) -> Reading:
-        return in_tier(read_chat(body, size, provider, path), self)
+        reading = read_chat(body, size, provider, path)
+        if reading.most is NO_EXTRAS:
+            return in_tier(reading, self)
+        sounding = SoundingChat(reading.most)
+        return in_tier(reading._replace(answered_by=sounding), sounding)
 
     def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
         return read_usage(answer.get("usage") if isinstance(answer, dict) else None)
 
     def meter(self, *, wants_usage: bool) -> Meter:
         return ChatMeter(wants_usage=wants_usage)
+
+
+class SoundingChat(ChatCompletions):
+    """A chat that is asked with sound, or for it."""
+
+    def __init__(self, most: Extras) -> None:
+        self._most = most
+
+    def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
+        return self._told(answer.get("usage") if isinstance(answer, dict) else None)
+
+    def meter(self, *, wants_usage: bool) -> Meter:
+        return ChatMeter(wants_usage=wants_usage, told=self._told)
+
+    def _told(self, usage: JSONValue) -> tuple[Usage | None, bool]:
+        return read_usage(all_sound(usage, self._most))
 
 
 class Completions(ChatCompletions):
@@ -142,9 +165,10 @@ def error_type(status: int) -> str:
 class ChatMeter:
     """Reads chunks only where a word in their bytes says that there is something to read."""
 
-    def __init__(self, *, wants_usage: bool) -> None:
+    def __init__(self, *, wants_usage: bool, told: ReadUsage = read_usage) -> None:
         self.seen = Seen()
         self._wants_usage = wants_usage
+        self._told = told
 
     def read(self, event: bytes) -> bool:
         if self.seen.is_complete or not (b'"usage"' in event or b"[DONE]" in event or b'"error"' in event):
@@ -164,7 +188,7 @@ class ChatMeter:
         if chunk.get("usage") is None:
             return True
         if _is_final(chunk):
-            self.seen.usage, self.seen.is_absurd = read_usage(chunk["usage"])
+            self.seen.usage, self.seen.is_absurd = self._told(chunk["usage"])
         return self._wants_usage or chunk.get("choices") != []
 
     def ending(self, error: bytes) -> bytes:
@@ -225,55 +249,7 @@ def _is_final(chunk: Body) -> bool:
     return all(isinstance(choice, dict) and choice.get("finish_reason") is not None for choice in choices)
 
 
-def read_usage(usage: JSONValue) -> tuple[Usage | None, bool]:
-    """OpenAI's usage object, and whether there was one that cannot be true.
-
-    A chat has at least one token of input: a zero there is a fault, not a gift.
-    """
-    if usage is None:
-        return None, False
-    if not isinstance(usage, dict):
-        return None, True
-    details = usage.get("prompt_tokens_details")
-    inner = {} if details is None else details
-    if not isinstance(inner, dict):
-        return None, True
-    prompt, completion = counted(usage.get("prompt_tokens")), counted(usage.get("completion_tokens"))
-    read = Usage(
-        input_tokens=prompt,
-        output_tokens=completion + _thoughts_beside(usage, prompt + completion),
-        # DeepSeek has a name of its own for it.
-        cached_input_tokens=_counted_or_none(inner.get("cached_tokens", usage.get("prompt_cache_hit_tokens"))),
-        cache_write_tokens=_counted_or_none(inner.get("cache_write_tokens")),
-    )
-    if read.is_absurd() or read.input_tokens == 0:
-        return None, True
-    return read, False
-
-
-def _thoughts_beside(usage: Body, told: int) -> int:
-    """What was thought, where it is no part of the completion: xAI's total says so."""
-    details = usage.get("completion_tokens_details")
-    thought = details.get("reasoning_tokens") if isinstance(details, dict) else None
-    thoughts = _counted_or_none(thought)
-    return thoughts if thoughts > 0 and usage.get("total_tokens") == told + thoughts else 0
-
-
-def read_response_usage(usage: JSONValue) -> tuple[Usage | None, bool]:
-    """The usage of a response, which has other names for the same figures."""
-    if not isinstance(usage, dict):
-        return None, usage is not None
-    same = {"prompt_tokens": "input_tokens", "completion_tokens": "output_tokens"}
-    told = {name: usage.get(other) for name, other in same.items()}
-    return read_usage(told | {"prompt_tokens_details": usage.get("input_tokens_details")})
-
-
 PURSUITS: dict[tuple[str, str], Pursuit] = {
     ("openai", "response"): openai_kept.Pursued(read_response_usage),
     ("openai", "batch"): openai_batches.Pursued(read_usage, read_response_usage),
 }
-
-
-def _counted_or_none(value: JSONValue) -> int:
-    """A class of tokens that need not be told."""
-    return 0 if value is None else counted(value)

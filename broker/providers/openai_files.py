@@ -5,6 +5,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import NamedTuple
 
 from broker.core.errors import CallRefused
+from broker.core.extras import NO_EXTRAS
 from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
 from broker.core.usage import Usage
 from broker.prices.book import output_limit
@@ -220,6 +221,8 @@ def _require_bounded(asked: Body, reading: Reading) -> None:
     more: Iterable[str] = [shown(name) for name in asked.keys() - {"custom_id", "method", "url", "body"}]
     if reading.names or (reading.kept is not None and not reading.wish):
         more = [*more, "store, previous_response_id or background in a batch"]
+    if reading.most is not NO_EXTRAS:
+        more = [*more, "sound or searches in a batch"]
     if why := reading.unbounded or not_bounded(more):
         raise CallRefused("not_boundable", why)
 

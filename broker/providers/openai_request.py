@@ -4,10 +4,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from broker.core.extras import NO_EXTRAS
 from broker.core.strict_json import JSONValue
 from broker.providers.body import count_of, flag_of, not_bounded, objects_of, rendered, shown, text_of
 from broker.providers.dialect import Body, Reading, refuse_request
 from broker.providers.images import Pictures
+from broker.providers.openai_sound import SPOKEN, Sounds
 from broker.providers.openai_tiers import own_tier
 from broker.providers.registry import Provider
 
@@ -76,6 +78,27 @@ OPENAI = Lists(
     part_actions={"image_url": "vision", "input_audio": "audio", "file": "files"},
     tool_actions={"web_search": "web_search"},
 )
+
+
+class Media(NamedTuple):
+    """What a request has besides text, as it is read."""
+
+    pictures: Pictures
+    sounds: Sounds
+
+    @property
+    def actions(self) -> frozenset[str]:
+        return self.pictures.actions | self.sounds.actions
+
+    @property
+    def tokens(self) -> int:
+        return self.pictures.tokens + self.sounds.tokens
+
+    @property
+    def data(self) -> int:
+        return self.pictures.data + self.sounds.data
+
+
 _MAXIMA = ("max_tokens", "max_completion_tokens")
 _LONGEST_MAXIMUM = len(b',"max_completion_tokens":9007199254740992')
 _NOTHING: frozenset[str] = frozenset()
@@ -91,13 +114,15 @@ def read_chat(
     kind, model = provider.kind, text_of(body, "model", 200)
     maximum = kind.maximum.encode()
     messages = _messages(body)
-    pictures = None if _is_plain(body, model, messages, lists) else Pictures(provider, model)
-    needs = {} if pictures is None else dict(_needs(body, messages, pictures, lists))
-    extra = _NOTHING if pictures is None else pictures.actions.union(action for action in needs.values() if action)
+    media = (
+        None if _is_plain(body, model, messages, lists) else Media(Pictures(provider, model), Sounds(provider, model))
+    )
+    needs = {} if media is None else dict(_needs(body, messages, media, lists))
+    extra = _NOTHING if media is None else media.actions.union(action for action in needs.values() if action)
     tools = sum([len(objects_of(body, name)) for name in ("tools", "functions") if name in body])
     constants = added + REQUEST_TOKENS + MESSAGE_TOKENS * len(messages) + TOOL_TOKENS * tools
-    if pictures:
-        constants += pictures.tokens
+    if media:
+        constants += media.tokens
     streamed = flag_of(body, "stream")
     sent = _sent(body, provider, streamed=streamed)
     return Reading(
@@ -110,12 +135,13 @@ def read_chat(
         choices=_choices(body),
         covers_reasoning=kind.covers_reasoning,
         # What is sent counts, too: 1e15 is four bytes of the app's and eighteen of ours.
-        input_bound=(max(size, len(sent) + _LONGEST_MAXIMUM) - (pictures.data if pictures else 0)) * kind.tokens_a_byte
+        input_bound=(max(size, len(sent) + _LONGEST_MAXIMUM) - (media.data if media else 0)) * kind.tokens_a_byte
         + constants,
         unbounded=not_bounded(needs) if needs else "",
         render=lambda output_max: b'%b,"%b":%d}' % (sent[:-1], maximum, output_max),
         target=path,
         tier=own_tier(body, provider),
+        most=media.sounds.most if media else NO_EXTRAS,
     )
 
 
@@ -149,17 +175,18 @@ def _is_plain(body: Body, model: str, messages: list[Body], lists: Lists) -> boo
     )
 
 
-def _needs(body: Body, messages: list[Body], pictures: Pictures, lists: Lists) -> Found:
+def _needs(body: Body, messages: list[Body], media: Media, lists: Lists) -> Found:
     """(what, the action it needs or nothing) for all that has no bound here."""
-    if SEARCHES.search(pictures.model):
+    if SEARCHES.search(media.pictures.model):
         yield "model", "web_search"
-    yield from _fields(body, pictures.provider, lists)
+    yield from _fields(body, media, lists)
     for message in messages:
         for name in message.keys() - lists.message:
             if message[name] is not None:
                 yield f"messages.{shown(name)}", ""
         for part in _parts(message.get("content")):
-            yield from _part(part, pictures, lists)
+            yield from _part(part, media, lists)
+    yield from media.sounds.bounded()
     for tool in objects_of(body, "tools"):
         kind = tool.get("type")
         if kind not in lists.tools:
@@ -168,33 +195,34 @@ def _needs(body: Body, messages: list[Body], pictures: Pictures, lists: Lists) -
             yield f"tools.{word}", action
 
 
-def _fields(body: Body, provider: Provider, lists: Lists) -> Found:
+def _fields(body: Body, media: Media, lists: Lists) -> Found:
+    provider = media.pictures.provider
     kind = provider.kind
     only = {"service_tier": (*kind.tells_tier, own_tier(body, provider) or None), **lists.only}
     known = lists.harmless | kind.fields | provider.allow_fields
     for name, value in body.items():
         if name in only:
-            if value not in only[name]:
+            if value not in only[name] and not (name in SPOKEN and media.sounds.take_field(name, value)):
                 yield name, lists.field_actions.get(name, "")
         elif name not in known:
             yield shown(name), kind.field_actions.get(name, "")
 
 
-def _part(part: Body, pictures: Pictures, lists: Lists) -> Found:
+def _part(part: Body, media: Media, lists: Lists) -> Found:
     kind = part.get("type")
-    if kind == "image_url" and _is_taken(part, pictures):
+    if (kind == "image_url" and _is_taken(part, media.pictures)) or (kind == "input_audio" and media.sounds.take(part)):
         return
     members = lists.parts.get(kind) if isinstance(kind, str) else None
     if members is None:
         word = shown(kind) if isinstance(kind, str) else "content"
         yield f"messages.content.{word}", lists.part_actions.get(word, "")
         return
-    for name in part.keys() - members - pictures.provider.allow_fields:
+    for name in part.keys() - members - media.pictures.provider.allow_fields:
         yield f"messages.content.{shown(name)}", lists.part_actions.get(name, "")
     if kind in part:
         # A part that is itself made of parts.
         for inner in _parts(part[kind]) if kind != "text" else []:
-            yield from _part(inner, pictures, lists)
+            yield from _part(inner, media, lists)
 
 
 def _messages(body: Body) -> list[Body]:

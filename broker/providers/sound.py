@@ -20,7 +20,7 @@ _MOST_PACKETS = 200_000
 """Looked at one by one; a recording of more has no bound, since any byte of it may be a packet."""
 _MOST_CHUNKS = 1_000
 """Before the one that says what a WAV file is of."""
-_MOST_FRAMES = 40_000
+MOST_FRAMES = 40_000
 """Looked at one by one; a recording of more has the rest taken at the lowest rate."""
 _KBITS = {
     1: (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
@@ -30,14 +30,14 @@ _HERTZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 
 _OPUS_MS = (10, 20, 40, 60) * 3 + (10, 20) * 2 + (2.5, 5, 10, 20) * 4
 
 
-def most_seconds(data: bytes) -> int | None:
-    """None where nothing bounds it."""
+def most_seconds(data: bytes, frames: int = MOST_FRAMES) -> int | None:
+    """None where nothing bounds it; so many `frames` of MPEG audio are looked at."""
     if data[:4] == b"RIFF" and data[8:12] == b"WAVE":
         seconds = _wav(data)
     elif data[:4] == b"OggS":
         seconds = _opus(data)
     elif data[:3] == b"ID3" or (len(data) > 1 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0):
-        seconds = _mpeg(data)
+        seconds = _mpeg(data, frames)
     else:
         return None
     return None if seconds is None else int(seconds) + 1
@@ -70,11 +70,11 @@ def _is_extended(kind: int, form: bytes) -> bool:
     return kind == _EXTENSIBLE and len(form) == 40 and form[24:] in _SUB_FORMATS
 
 
-def _mpeg(data: bytes) -> float | None:
+def _mpeg(data: bytes, most: int) -> float | None:
     """Another reader may find other frames in what follows a gap, and within frames that are not of the same kind."""
     place = _after_tag(data)
     like, seconds, frames = data[place + 1 : place + 3], 0.0, 0
-    while place + 4 <= len(data) and frames < _MOST_FRAMES and _is_like(like, data[place + 1 : place + 3]):
+    while place + 4 <= len(data) and frames < most and _is_like(like, data[place + 1 : place + 3]):
         found = _frame(data, place)
         if found is None:
             break

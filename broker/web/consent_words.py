@@ -25,7 +25,7 @@ CAPABILITIES = {
     "completions": "Text completion — have a text continued, the older way",
     "embeddings": "Embeddings — turn text into numbers, for search",
     "images": "Images — create pictures, usually the most expensive",
-    "audio": "Audio — turn speech into text and text into speech",
+    "audio": "Audio — turn speech into text and text into speech, also in a chat",
     "moderations": "Moderation — have text checked for harmful content",
     "rerank": "Reranking — sort search results",
     "tools": "The provider’s own tools — let the model use them",

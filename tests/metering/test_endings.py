@@ -16,6 +16,8 @@ from tests.proxy.world import World
 COSTS: dict[str, float] = {
     # gpt-4o-mini: 600 of input at 0.15, 400 of the cache at 0.075, 200 of output at 0.60.
     "openai_chat": 600 * 0.15 + 400 * 0.075 + 200 * 0.60,
+    # gpt-audio: 100 of text at 2.50, 20 of sound at 32, 30 of text at 10, 120 of sound at 64.
+    "openai_chat_sound": 100 * 2.5 + 20 * 32 + 30 * 10 + 120 * 64,
     # gpt-5: 200 at 1.25, 800 of the cache at 0.125, 300 at 10, of which 250 are thoughts.
     "openai_responses": 200 * 1.25 + 800 * 0.125 + 300 * 10,
     # gpt-3.5-turbo-instruct: 100 at 1.50, 50 at 2.
@@ -50,6 +52,8 @@ COSTS: dict[str, float] = {
 
 BOUNDS: dict[str, Callable[[int], float]] = {
     "openai_chat": lambda read: read * 0.15 + 300 * 0.60,
+    # Half a second, counted as one of 20 tokens, and 16 around it; all of the answer as sound.
+    "openai_chat_sound": lambda read: (read - 36) * 2.5 + 36 * 32 + 300 * 64,
     "openai_responses": lambda read: read * 1.25 + 400 * 10,
     "openai_completions": lambda read: read * 1.5 + 60 * 2,
     "openai_embeddings": lambda read: read * 0.02,

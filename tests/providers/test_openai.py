@@ -7,7 +7,8 @@ import pytest
 from broker.core.errors import CallRefused
 from broker.core.strict_json import dumps, loads
 from broker.core.usage import Usage
-from broker.providers.openai import ChatCompletions, ChatMeter, OpenAI, read_usage
+from broker.providers.openai import ChatCompletions, ChatMeter, OpenAI
+from broker.providers.openai_usage import read_usage
 
 USAGE: dict[str, Any] = {"prompt_tokens": 20, "completion_tokens": 5, "total_tokens": 25}
 

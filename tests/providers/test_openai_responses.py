@@ -11,8 +11,9 @@ from broker.core.strict_json import dumps, loads
 from broker.core.usage import Usage
 from broker.providers.dialect import Reading
 from broker.providers.known import NORMALISING_FACTOR
-from broker.providers.openai import ResponseMeter, Responses, read_response_usage
+from broker.providers.openai import ResponseMeter, Responses
 from broker.providers.openai_request import MESSAGE_TOKENS, REQUEST_TOKENS, TOOL_TOKENS
+from broker.providers.openai_usage import read_response_usage
 from broker.providers.registry import Provider
 from broker.providers.sse import EventSplitter
 from tests.fake_openai import STREAM, named, response, response_usage, said
