@@ -30,6 +30,7 @@ from broker.routes import Endpoint, Parts, Route, table
 from broker.settings import Settings
 from broker.start import open_database
 from broker.store import schema
+from broker.store.checkpoint import Checkpointer
 from broker.store.database import Database
 from broker.vault.master_key import open_vault
 from broker.vault.vault import Vault
@@ -44,8 +45,9 @@ CUT_SECONDS = 4.0
 class App:
     """The whole program as an ASGI app; its lifespan starts and ends what runs in it."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, checkpointer: Checkpointer | None = None) -> None:
         self._parts = parts
+        self._checkpointer = checkpointer
         self.proxy = ProxyService(
             parts.db, parts.books, parts.clock, monotonic, parts.settings, parts.vault, parts.client,
             parts.registry, parts.prices, lambda token: _principal(parts, token), parts.prover,
@@ -67,11 +69,15 @@ class App:
         await self._edge(scope, receive, send)
 
     async def start(self) -> None:
+        if self._checkpointer is not None:
+            self._checkpointer.start()
         await self.proxy.start()
 
     async def stop(self) -> None:
         await self.proxy.stop()
         await self._parts.client.close()
+        if self._checkpointer is not None:
+            await self._checkpointer.close()
         await self._parts.db.close()
 
     async def end_calls(self) -> None:
@@ -134,15 +140,18 @@ async def create_app(
     books = line or OwnBooks(db, clock)
     prover = ResourceProofs(db, clock, ProofReader.build(settings, clock, vault.derive("nonces")))
     return App(
-        Parts(settings, clock, db, books, vault, signer, registry, prices, client, web, prover, fetch or GuardedFetch())
+        Parts(
+            settings, clock, db, books, vault, signer, registry, prices, client, web, prover, fetch or GuardedFetch()
+        ),
+        Checkpointer(db) if line is None and not db.is_postgres else None,
     )
 
 
 def _open_database(settings: Settings, line: DistantBooks | None) -> Database:
-    if line is None:
-        return open_database(settings)
-    db = open_database(settings, turn=line.turn, autocheckpoint=False)
-    db.before_read.append(line.settled)
+    """Nothing is moved out of SQLite's log by those who write: that is the work of a thread of the process with the books."""
+    db = open_database(settings, turn=None if line is None else line.turn, autocheckpoint=False)
+    if line is not None:
+        db.before_read.append(line.settled)
     return db
 
 

@@ -63,7 +63,8 @@ async def _run(settings: Settings, clock: Clock, brood: list[Born], setup_code: 
     bound = settings.model_copy(update={"port": listening.getsockname()[1]})
     if setup_code:
         _say(f"SETUP CODE  {setup_code}")
-    scribe = None if settings.is_on_postgresql else Scribe(settings, clock)
+    # A single worker writes by itself: a line would only lead to a process that waits for it.
+    scribe = Scribe(settings, clock) if settings.workers > 1 and not settings.is_on_postgresql else None
     try:
         return await _Parent(bound, brood, listening, scribe).run()
     finally:

@@ -1,8 +1,6 @@
-"""The parent as the one writer of SQLite: it keeps the books for all workers, and says whose turn it is to write."""
+"""The parent as the one writer of SQLite: it keeps the books for several workers, and says whose turn it is to write."""
 
-import asyncio
 import socket
-from contextlib import suppress
 
 from broker.core.clock import Clock
 from broker.ledger.books import OwnBooks
@@ -19,15 +17,12 @@ class Scribe:
         self._db = open_database(settings, autocheckpoint=False)
         self._books = OwnBooks(self._db, clock)
         self._checkpointer = Checkpointer(self._db)
-        self._checkpoints = asyncio.create_task(self._checkpointer.run())
+        self._checkpointer.start()
         calm_collector()
 
     async def host(self, line: socket.socket) -> Hosted:
         return await Hosted.on(line, self._db, self._books)
 
     async def close(self) -> None:
-        self._checkpoints.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._checkpoints
+        await self._checkpointer.close()
         await self._db.close()
-        self._checkpointer.close()

@@ -25,7 +25,7 @@ from broker.start import calm_collector, system_clock
 
 
 def work(settings: Settings, line: socket.socket, descriptors: Sequence[int]) -> int:
-    """Gives the exit status. The descriptors: the listening socket, the lock, and the books where the parent writes them."""
+    """Gives the exit status. The descriptors: the listening socket, the lock, and the line to the books where the parent writes them."""
     listening, _lock, *books = descriptors
     try:
         return uvloop.run(_serve(_bound(settings, listening), listening, line, *books))

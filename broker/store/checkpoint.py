@@ -21,9 +21,12 @@ class Checkpointer:
         self._db = db
         self._connection: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, "checkpoint")
+        self._running: asyncio.Task[None] | None = None
 
-    async def run(self) -> None:
-        """Until it is cancelled."""
+    def start(self) -> None:
+        self._running = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             await self.checkpoint()
@@ -35,7 +38,10 @@ class Checkpointer:
             async with self._db.turn:
                 await move()
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.wait({self._running})
         # Whoever was cancelled while it waited has left a thread behind, and the connection is in use there.
         self._thread.shutdown(wait=True)
         if self._connection is not None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from tests.fake_provider import (
     DONE,
@@ -98,8 +99,9 @@ async def _round(place: Installation, provider: FakeProvider, granted: Granted, 
             await calls
 
 
-def test_every_call_is_settled_once_though_the_broker_is_killed(tmp_path: Path) -> None:
-    asyncio.run(_prove(Installation(tmp_path, {"BROKER_CALL_LEASE_SECONDS": "2", "BROKER_WORKERS": "1"})))
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_every_call_is_settled_once_though_the_broker_is_killed(tmp_path: Path, workers: str) -> None:
+    asyncio.run(_prove(Installation(tmp_path, {"BROKER_CALL_LEASE_SECONDS": "2", "BROKER_WORKERS": workers})))
 
 
 async def _prove(place: Installation) -> None:

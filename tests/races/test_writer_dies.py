@@ -1,4 +1,4 @@
-"""Two workers on SQLite: one ends while it is its turn to write, or the parent ends that writes the books for both."""
+"""Workers on SQLite: one of two ends while it is its turn to write; or the parent ends, that writes the books for two or lets one write them."""
 
 import asyncio
 import os
@@ -86,7 +86,11 @@ class StreamsWait(Provider):
         await writer.drain()
 
 
-async def test_no_worker_outlives_the_parent_and_what_they_held_is_the_next_ones_to_settle(place: Installation) -> None:
+@pytest.mark.parametrize("number", ["1", "2"])
+async def test_no_worker_outlives_the_parent_and_what_they_held_is_the_next_ones_to_settle(
+    place: Installation, number: str
+) -> None:
+    place.settings["BROKER_WORKERS"] = number
     script = StreamsWait()
     async with serving([place], script) as (provider, (server,), (http,)):
         streaming, calling = [
