@@ -8,9 +8,10 @@ from broker.core.errors import CallRefused
 from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
 from broker.core.usage import NO_USAGE, Usage
 from broker.providers.client import Headers
-from broker.providers.dialect import Body, Endpoint, Meter, Reading, Seen, counted, refuse_request
+from broker.providers.dialect import Body, Endpoint, Meter, Reading, Seen, refuse_request
 from broker.providers.google_embeddings import read_batch, read_embedding
 from broker.providers.google_request import SSE, read_count, read_generate
+from broker.providers.google_usage import NOTHING_APART, Apart, read_usage
 from broker.providers.registry import Provider
 from broker.providers.sse import data_of
 
@@ -31,20 +32,25 @@ _LISTINGS = ("/v1/models", "/v1beta/models")
 class Generate:
     """POST …/models/{model}:generateContent, and streamGenerateContent."""
 
-    def __init__(self, model: str, *, streams: bool) -> None:
+    def __init__(self, model: str, *, streams: bool, apart: Apart = NOTHING_APART) -> None:
         self._model = model
         self._streams = streams
+        self._apart = apart
 
     def read(self, body: Body, size: int, provider: Provider, path: str) -> Reading:
         if self._streams and not path.endswith(SSE):
             raise refuse_request("A stream is asked for with alt=sse here.")
-        return read_generate(body, size, provider, path if self._streams else path.removesuffix(SSE), self._model)
+        read = read_generate(body, size, provider, path if self._streams else path.removesuffix(SSE), self._model)
+        apart = Apart(hears=read.most.input_audio_tokens > 0, draws="images" in read.extra_actions)
+        if apart == NOTHING_APART:
+            return read
+        return read._replace(answered_by=Generate(self._model, streams=self._streams, apart=apart))
 
     def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
-        return read_usage(answer.get("usageMetadata") if isinstance(answer, dict) else None)
+        return read_usage(answer.get("usageMetadata") if isinstance(answer, dict) else None, self._apart)
 
     def meter(self, *, wants_usage: bool) -> Meter:
-        return ChunkMeter()
+        return ChunkMeter(self._apart)
 
 
 class CountTokens:
@@ -146,8 +152,9 @@ class Google:
 class ChunkMeter:
     """Each chunk counts the whole answer so far; it is final with the reason why the model stopped."""
 
-    def __init__(self) -> None:
+    def __init__(self, apart: Apart = NOTHING_APART) -> None:
         self.seen = Seen()
+        self._apart = apart
 
     def read(self, event: bytes) -> bool:
         if b'"finishReason"' in event or b'"error"' in event or b'"blockReason"' in event or self.seen.is_complete:
@@ -168,7 +175,7 @@ class ChunkMeter:
             return
         self.seen.is_complete = self.seen.is_complete or _has_stopped(said)
         if self.seen.is_complete and said.get("usageMetadata") is not None:
-            self.seen.usage, self.seen.is_absurd = read_usage(said["usageMetadata"])
+            self.seen.usage, self.seen.is_absurd = read_usage(said["usageMetadata"], self._apart)
 
 
 def _has_stopped(said: Body) -> bool:
@@ -178,18 +185,3 @@ def _has_stopped(said: Body) -> bool:
     if not isinstance(candidates, list) or not candidates:
         return False
     return all(isinstance(candidate, dict) and candidate.get("finishReason") for candidate in candidates)
-
-
-def read_usage(usage: JSONValue) -> tuple[Usage | None, bool]:
-    """Gemini's usageMetadata, and whether there was one that cannot be true: thoughts are output, a tool's results input."""
-    if usage is None:
-        return None, False
-    if not isinstance(usage, dict):
-        return None, True
-    prompt = counted(usage.get("promptTokenCount"))
-    names = ("toolUsePromptTokenCount", "candidatesTokenCount", "thoughtsTokenCount", "cachedContentTokenCount")
-    tools, text, thoughts, cached = (0 if usage.get(name) is None else counted(usage[name]) for name in names)
-    if min(prompt, tools, text, thoughts, cached) < 0:
-        return None, True
-    read = Usage(prompt + tools, text + thoughts, cached)
-    return (None, True) if read.is_absurd() or prompt == 0 else (read, False)

@@ -3,10 +3,12 @@
 import re
 from collections.abc import Iterator
 
+from broker.core.extras import NO_EXTRAS, Extras
 from broker.core.strict_json import JSONValue
+from broker.prices.book import output_limit
 from broker.providers.body import count_of, counting, not_bounded, objects_of, rendered, shown
 from broker.providers.dialect import Body, Reading, refuse_request
-from broker.providers.images import Pictures
+from broker.providers.google_media import Media
 from broker.providers.known import NORMALISING_FACTOR
 from broker.providers.registry import Provider
 
@@ -55,6 +57,9 @@ _MEDIA = {"image": "vision", "video": "vision", "audio": "audio"}
 _SNAKE = re.compile(r"[a-z]+(?:_[a-z0-9]+)+", re.ASCII)
 _DRAWS = re.compile(r"(?:^|-)(?:image|banana)(?:-|$)", re.ASCII)
 """Models that answer with pictures whether asked to or not."""
+DRAWN = ("gemini-2.5-flash-image",)
+"""Those whose pictures have a price by token, and whose output has a listed most."""
+_MODALITIES = ("TEXT", "text", "IMAGE", "image")
 _MOST = 2**31 - 1
 
 
@@ -68,24 +73,25 @@ def read_generate(body: Body, size: int, provider: Provider, path: str, model: s
         raise refuse_request("candidateCount does not go with a stream here.")
     if asked.get("model") not in (None, model, f"models/{model}"):
         raise refuse_request("model must be that of the path.")
-    pictures = Pictures(provider, model)
-    unbounded, bound = _judged(asked, pictures)
+    media = Media(provider, model)
+    unbounded, bound = _judged(asked, media)
     sent = rendered({name: value for name, value in asked.items() if name not in ("model", "generationConfig")})
     rest = rendered({name: value for name, value in config.items() if name != "maxOutputTokens"})
     return Reading(
         model=model,
         action="chat",
-        extra_actions=pictures.actions.union(action for action in unbounded.values() if action),
+        extra_actions=(media.all_actions | _drawing(model)).union(action for action in unbounded.values() if action),
         streamed=streamed,
         # Every event may have the usage, and none can be left out.
         wants_usage=True,
         own_output=count_of(config, "maxOutputTokens", _MOST),
         choices=choices,
         covers_reasoning=_covers_thoughts(model, config, provider),
-        input_bound=(max(size, len(sent) + len(rest) + 60) - pictures.data) * NORMALISING_FACTOR + bound,
+        input_bound=(max(size, len(sent) + len(rest) + 60) - media.data) * NORMALISING_FACTOR + bound,
         unbounded=not_bounded(unbounded),
         render=lambda output_max: _put_together(sent, rest, output_max),
         target=path,
+        most=Extras(input_audio_tokens=media.heard) if media.heard else NO_EXTRAS,
     )
 
 
@@ -94,9 +100,9 @@ def read_count(body: Body, provider: Provider, path: str, model: str) -> Reading
     outer = spelt(body)
     inner = outer.get("generateContentRequest")
     asked = spelt(inner) if isinstance(inner, dict) else outer
-    pictures = Pictures(provider, model)
-    unbounded, _ = _judged(asked, pictures)
-    actions = pictures.actions.union(action for action in unbounded.values() if action)
+    media = Media(provider, model)
+    unbounded, _ = _judged(asked, media)
+    actions = (media.all_actions | _drawing(model)).union(action for action in unbounded.values() if action)
     return counting(body, model, path, extra_actions=actions, unbounded=not_bounded(unbounded))
 
 
@@ -106,7 +112,12 @@ def _put_together(sent: bytes, config: bytes, output_max: int) -> bytes:
 
 
 def _covers_thoughts(model: str, config: Body, provider: Provider) -> bool:
-    """Google counts thoughts in maxOutputTokens: a model that thinks too long ends with MAX_TOKENS and no text."""
+    """Google counts thoughts in maxOutputTokens: a model that thinks too long ends with MAX_TOKENS and no text.
+
+    Of a model that draws nothing says that its pictures are counted in it: all that it can give is held.
+    """
+    if _drawing(model):
+        return False
     thinking = config.get("thinkingConfig")
     thinks_nothing = isinstance(thinking, dict) and spelt(thinking).get("thinkingBudget") == 0
     return thinks_nothing or (provider.name == "google" and model.startswith("gemini-"))
@@ -137,7 +148,7 @@ def _config_of(asked: Body) -> Body:
     return spelt(config)
 
 
-def _judged(asked: Body, pictures: Pictures) -> tuple[dict[str, str], int]:
+def _judged(asked: Body, media: Media) -> tuple[dict[str, str], int]:
     """What has no bound, and the tokens that are added to those of the body's own bytes."""
     contents, tools = [spelt(each) for each in objects_of(asked, "contents")], objects_of(asked, "tools")
     if not contents:
@@ -151,15 +162,15 @@ def _judged(asked: Body, pictures: Pictures) -> tuple[dict[str, str], int]:
     resolution = config.get("mediaResolution")
     found = dict(
         [
-            *_fields(asked, pictures.provider),
-            *_settings(config),
-            *([("model", "images")] if _DRAWS.search(pictures.model) else ()),
-            *(each for content in contents for each in needs_of_content(content, pictures, resolution)),
+            *_fields(asked, media.provider),
+            *_settings(config, draws=_is_drawn(media)),
+            *([("model", "images")] if _DRAWS.search(media.model) and not _is_drawn(media) else ()),
+            *(each for content in contents for each in needs_of_content(content, media, resolution)),
             *(each for tool in named for each in _tool(tool)),
         ]
     )
     functions = sum(len(objects_of(tool, "functionDeclarations")) for tool in named)
-    bound = REQUEST_TOKENS + CONTENT_TOKENS * len(contents) + TOOL_TOKENS * functions + pictures.tokens
+    bound = REQUEST_TOKENS + CONTENT_TOKENS * len(contents) + TOOL_TOKENS * functions + media.tokens
     return found, bound + (TOOLS_TOKENS if tools else 0)
 
 
@@ -172,38 +183,58 @@ def _fields(asked: Body, provider: Provider) -> Found:
             yield shown(name), ""
 
 
-def _settings(config: Body) -> Found:
+def _drawing(model: str) -> frozenset[str]:
+    return frozenset(["images"]) if _DRAWS.search(model) else frozenset()
+
+
+def _is_drawn(media: Media) -> bool:
+    """Whether what the model gives, pictures and all, has a most that is known."""
+    known = media.provider.name == "google" and media.model in DRAWN
+    return known and output_limit("google", media.model) is not None
+
+
+def _settings(config: Body, *, draws: bool) -> Found:
     for name, value in config.items():
-        if name == "responseModalities" and value in (None, [], ["TEXT"], ["text"]):
+        if name == "responseModalities" and _is_usual(value, draws=draws):
+            continue
+        if name == "imageConfig" and draws and isinstance(value, dict) and spelt(value).keys() <= {"aspectRatio"}:
             continue
         if name not in _CONFIG:
             yield f"generationConfig.{shown(name)}", _CONFIG_ACTIONS.get(name, "")
 
 
-def needs_of_content(content: Body, pictures: Pictures, resolution: JSONValue = None) -> Found:
+def _is_usual(modalities: JSONValue, *, draws: bool) -> bool:
+    if modalities is None:
+        return True
+    known = _MODALITIES if draws else _MODALITIES[:2]
+    return isinstance(modalities, list) and all(each in known for each in modalities)
+
+
+def needs_of_content(content: Body, media: Media, resolution: JSONValue = None) -> Found:
     """`resolution` is the one that the request asks for where a part says nothing."""
     yield from ((f"contents.{shown(name)}", "") for name in content.keys() - {"role", "parts"})
     for part in objects_of(content, "parts"):
-        yield from _part(spelt(part), pictures, resolution)
+        yield from _part(spelt(part), media, resolution)
 
 
-def _part(part: Body, pictures: Pictures, resolution: JSONValue) -> Found:
+def _part(part: Body, media: Media, resolution: JSONValue) -> Found:
     for name, value in part.items():
         if name == "functionResponse" and isinstance(value, dict):
             for inner in objects_of(value, "parts"):
-                yield from _part(spelt(inner), pictures, resolution)
+                yield from _part(spelt(inner), media, resolution)
         elif name == "inlineData":
-            yield from _inline(spelt(value) if isinstance(value, dict) else {}, pictures, resolution)
+            yield from _inline(spelt(value) if isinstance(value, dict) else {}, media, resolution)
         elif name not in _PART:
             yield f"parts.{shown(name)}", _PART_ACTIONS.get(name, "")
 
 
-def _inline(held: Body, pictures: Pictures, resolution: JSONValue) -> Found:
-    kind = held.get("mimeType")
-    if held.keys() <= {"mimeType", "data", "displayName"} and pictures.take_data(kind, held.get("data"), resolution):
+def _inline(held: Body, media: Media, resolution: JSONValue) -> Found:
+    kind, data = held.get("mimeType"), held.get("data")
+    is_known = held.keys() <= {"mimeType", "data", "displayName"}
+    if is_known and (media.take_data(kind, data, resolution) or media.take_sound(kind, data)):
         return
-    media = kind.partition("/")[0] if isinstance(kind, str) else ""
-    yield f"parts.{shown(media) or 'inlineData'}", _MEDIA.get(media, "files")
+    word = kind.partition("/")[0] if isinstance(kind, str) else ""
+    yield f"parts.{shown(word) or 'inlineData'}", _MEDIA.get(word, "files")
 
 
 def _tool(tool: Body) -> Found:

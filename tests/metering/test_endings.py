@@ -38,6 +38,10 @@ COSTS: dict[str, float] = {
     "anthropic_messages": 100 * 3 + 1_000 * 0.3 + 100 * 3.75 + 200 * 6 + 50 * 15,
     # gemini-2.5-flash: 400 at 0.30, 600 of the cache at 0.03, 100 and 150 of thoughts at 2.50.
     "google_generate": 400 * 0.3 + 600 * 0.03 + 250 * 2.5,
+    # The same: 500 of text at 0.30 and 48 of sound at 1; of the cache 500 at 0.03 and 48 at 0.10; 150 of output at 2.50.
+    "google_audio": 500 * 0.3 + 48 + 500 * 0.03 + 48 * 0.1 + 150 * 2.5,
+    # gemini-2.5-flash-image: 20 at 0.30, 1,290 of a picture at 30, 25 of text at 2.50.
+    "google_image": 20 * 0.3 + 1_290 * 30 + 25 * 2.5,
     # mistral-small-2603: 600 at 0.15, 400 of the cache at 0.015, 200 at 0.60.
     "mistral_chat": 600 * 0.15 + 400 * 0.015 + 200 * 0.60,
     # mistral-embed: 1,001 at 0.10.
@@ -68,6 +72,10 @@ BOUNDS: dict[str, Callable[[int], float]] = {
     # A request that keeps for an hour is held at that.
     "anthropic_messages": lambda read: read * 6 + 100 * 15,
     "google_generate": lambda read: read * 0.3 + 300 * 2.5,
+    # Four seconds of sound at most, of 32 tokens, and 16 around them.
+    "google_audio": lambda read: (read - 144) * 0.3 + 144 + 300 * 2.5,
+    # All that the model can give, as if it were pictures.
+    "google_image": lambda read: read * 0.3 + 32_768 * 30,
     "mistral_chat": lambda read: read * 0.15 + 300 * 0.60,
     "mistral_embeddings": lambda read: read * 0.10,
     "cohere_chat": lambda read: read * 0.15 + 300 * 0.60,

@@ -1,6 +1,7 @@
 """Service tiers and steps of context: held and booked at their own price, and never at less than what was run."""
 
 import json
+from math import ceil
 from typing import Any
 
 import pytest
@@ -98,3 +99,34 @@ async def test_a_long_context_is_booked_at_its_step(world: World) -> None:
     (row,) = await world.at_rest()
     # Above 200,000 tokens the whole call costs $6 and $22.50 a million.
     assert (row.cost, row.mark) == (200_001 * 6 + 225, "reported")
+
+
+def details(**kinds: int) -> list[dict[str, Any]]:
+    return [{"modality": kind, "tokenCount": count} for kind, count in kinds.items()]
+
+
+@pytest.mark.parametrize(
+    ("used", "cost"),
+    [
+        # To 200,000 tokens $1.25, $0.125 of the cache and $10 a million; above them the whole call at $2.50, $0.25 and $15.
+        ({"promptTokenCount": 200_000, "candidatesTokenCount": 10}, 200_000 * 1.25 + 10 * 10),
+        ({"promptTokenCount": 200_001, "candidatesTokenCount": 10}, 200_001 * 2.5 + 10 * 15),
+        (
+            {"promptTokenCount": 200_001, "cachedContentTokenCount": 100_000, "thoughtsTokenCount": 10},
+            100_001 * 2.5 + 100_000 * 0.25 + 10 * 15,
+        ),
+        ({"promptTokenCount": 199_999, "toolUsePromptTokenCount": 2, "candidatesTokenCount": 10}, 200_001 * 2.5 + 150),
+        ({"promptTokenCount": 9, "promptTokensDetails": details(TEXT=200_001)}, 200_001 * 2.5),
+    ],
+    ids=["to the step", "above it", "with a cache", "with what a tool read", "by the details alone"],
+)
+async def test_a_long_prompt_of_geminis_is_booked_at_its_step(world: World, used: dict[str, Any], cost: float) -> None:
+    candidate = {"content": {"role": "model", "parts": [{"text": "Hi"}]}, "finishReason": "STOP", "index": 0}
+    world.provider.script = saying(whole({"candidates": [candidate], "usageMetadata": used}))
+    token = await world.token(provider="google", models='["gemini-2.5-pro"]')
+    asked = {"contents": [{"parts": [{"text": "x" * 20_000}]}], "generationConfig": {"maxOutputTokens": 100}}
+    answered = await world.call(token, asked, path="/proxy/google/v1beta/models/gemini-2.5-pro:generateContent")
+    assert answered.status == 200, answered.body
+    (row,) = await world.at_rest()
+    assert (row.cost, row.mark) == (ceil(cost), "reported")
+    assert (await world.verified()).startswith("OK")

@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.core.errors import CallRefused
+from broker.core.extras import Extras
 from broker.core.strict_json import dumps, loads
 from broker.core.usage import Usage
-from broker.providers.google import ChunkMeter, Google, read_usage
+from broker.providers.google import ChunkMeter, Google
+from broker.providers.google_usage import Apart, read_usage
 from broker.providers.registry import Provider
 from broker.providers.sse import EventSplitter
 from tests.fake_google import STREAM, answer, event, usage
@@ -27,7 +29,9 @@ def test_thoughts_are_output_and_what_tools_gave_is_input() -> None:
     assert read_usage(usage()) == (Usage(10, 5), False)
     assert read_usage(usage(toolUsePromptTokenCount=7, cachedContentTokenCount=4)) == (Usage(17, 5, 4), False)
     assert read_usage({"promptTokenCount": 10}) == (Usage(10, 0), False)
-    assert read_usage(usage(candidatesTokenCount=None)) == (Usage(10, 2), False)
+    # Two of thoughts, and what the total has beside them.
+    assert read_usage(usage(candidatesTokenCount=None)) == (Usage(10, 5), False)
+    assert read_usage(usage(candidatesTokenCount=None, totalTokenCount=None)) == (Usage(10, 2), False)
 
 
 def test_a_usage_that_is_not_there_is_not_absurd() -> None:
@@ -42,12 +46,61 @@ def test_a_usage_that_is_not_there_is_not_absurd() -> None:
     [
         {"promptTokenCount": -1}, {"promptTokenCount": 0}, {"promptTokenCount": "10"}, {"promptTokenCount": None},
         {"promptTokenCount": True}, {"candidatesTokenCount": -1}, {"candidatesTokenCount": 2**31},
+        {"totalTokenCount": -1}, {"totalTokenCount": "15"}, {"promptTokensDetails": {}},
+        {"promptTokensDetails": [5]}, {"promptTokensDetails": [{"modality": "TEXT", "tokenCount": -1}]},
+        {"promptTokensDetails": [{"modality": "SMELL", "tokenCount": 1}]},
+        {"candidatesTokensDetails": [{"modality": ["TEXT"], "tokenCount": 1}]},
+        {"trafficType": "ON_DEMAND_PRIORITY"}, {"serviceTier": "priority"}, {"serviceTier": 5},
         {"thoughtsTokenCount": 1.5}, {"cachedContentTokenCount": 11}, {"toolUsePromptTokenCount": "x"},
     ],
     ids=str,
 )  # fmt: skip
 def test_a_usage_that_cannot_be_true_is_none(changes: dict[str, Any]) -> None:
     assert read_usage(usage(**changes)) == (None, True)
+
+
+def details(**kinds: int) -> list[dict[str, Any]]:
+    return [{"modality": kind, "tokenCount": count} for kind, count in kinds.items()]
+
+
+def test_sound_is_apart_and_pictures_that_go_in_are_not() -> None:
+    said = usage(promptTokenCount=300, promptTokensDetails=details(TEXT=10, IMAGE=258, AUDIO=32))
+    assert read_usage(said) == (Usage(300, 5, extras=Extras(input_audio_tokens=32)), False)
+    said = usage(candidatesTokenCount=1_300, totalTokenCount=0, candidatesTokensDetails=details(IMAGE=1_290, TEXT=10))
+    assert read_usage(said) == (Usage(10, 1_302, extras=Extras(output_image_tokens=1_290)), False)
+
+
+def test_what_tools_read_is_of_its_kind_too() -> None:
+    said = usage(toolUsePromptTokenCount=40, toolUsePromptTokensDetails=details(AUDIO=40), totalTokenCount=0)
+    assert read_usage(said) == (Usage(50, 5, extras=Extras(input_audio_tokens=40)), False)
+
+
+def test_what_no_detail_is_told_of_is_of_the_dearest_kind_that_it_may_be_of() -> None:
+    said = usage(promptTokenCount=100, promptTokensDetails=details(TEXT=60, AUDIO=30))
+    assert read_usage(said)[0] == Usage(100, 5, extras=Extras(input_audio_tokens=30))
+    assert read_usage(said, Apart(hears=True))[0] == Usage(100, 5, extras=Extras(input_audio_tokens=40))
+    assert read_usage(usage(), Apart(hears=True))[0] == Usage(10, 5, extras=Extras(input_audio_tokens=10))
+    assert read_usage(usage(), Apart(draws=True))[0] == Usage(10, 5, extras=Extras(output_image_tokens=3))
+    beside = usage(candidatesTokenCount=None, thoughtsTokenCount=None)
+    assert read_usage(beside, Apart(draws=True))[0] == Usage(10, 5, extras=Extras(output_image_tokens=5))
+
+
+def test_of_counts_that_contradict_each_other_the_dearer_is_believed() -> None:
+    assert read_usage(usage(promptTokensDetails=details(TEXT=11)))[0] == Usage(11, 5)
+    assert read_usage(usage(candidatesTokensDetails=details(TEXT=4)))[0] == Usage(10, 6)
+    assert read_usage(usage(totalTokenCount=20))[0] == Usage(10, 10)
+    cached = usage(cachedContentTokenCount=8, cacheTokensDetails=details(TEXT=6))
+    assert read_usage(cached)[0] == Usage(10, 5, 6)
+    cached = usage(cachedContentTokenCount=6, cacheTokensDetails=details(TEXT=8))
+    assert read_usage(cached)[0] == Usage(10, 5, 6)
+
+
+def test_where_it_is_not_said_what_the_cache_had_it_had_text_since_that_saves_less() -> None:
+    said = usage(promptTokenCount=100, promptTokensDetails=details(TEXT=60, AUDIO=40), cachedContentTokenCount=70)
+    extras = Extras(input_audio_tokens=40, cached_audio_tokens=10)
+    assert read_usage(said)[0] == Usage(100, 5, 70, extras=extras)
+    told = said | {"cacheTokensDetails": details(AUDIO=40, TEXT=30)}
+    assert read_usage(told)[0] == Usage(100, 5, 70, extras=extras._replace(cached_audio_tokens=40))
 
 
 @pytest.mark.parametrize("said", [[], 5, "20", False])

@@ -1,10 +1,13 @@
 """A request to generate: what of it is harmless, what is bounded, what needs an action, and what is refused."""
 
+import struct
+from base64 import b64encode
 from typing import Any
 
 import pytest
 
 from broker.core.errors import CallRefused
+from broker.core.extras import Extras
 from broker.core.strict_json import dumps, loads
 from broker.providers.dialect import Reading
 from broker.providers.google import Google
@@ -193,3 +196,61 @@ def test_counting_tokens_is_free_and_goes_as_it_came() -> None:
     assert loads(found.render(5)) == body()
     nested: dict[str, Any] = {"contents": None, "generateContentRequest": body(tools=[{"googleSearch": {}}])}
     assert read(path=path, **nested).extra_actions == {"web_search"}
+
+
+def recording(data: bytes = b"", kind: str = "audio/wav", hertz: int = 1_000) -> dict[str, Any]:
+    head = b"RIFF____WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 1, hertz, hertz, 1, 8) + b"data____"
+    told = b64encode(head + (data or bytes(3_000))).decode()
+    return {"inlineData": {"mimeType": kind, "data": told}}
+
+
+def heard(*parts: dict[str, Any], model: str = "gemini-2.5-flash", provider: Provider = GOOGLE) -> Reading:
+    asked = {"contents": [{"role": "user", "parts": [{"text": "Hello"}, *parts]}]}
+    path = f"/v1beta/models/{model}:generateContent"
+    endpoint = Google().endpoint("POST", path)
+    assert endpoint is not None
+    return endpoint.read(asked, len(dumps(asked)), provider, path)
+
+
+def test_a_recording_is_held_at_what_it_can_last_and_not_by_its_bytes() -> None:
+    found = heard(recording())
+    assert (found.unbounded, found.extra_actions) == ("", frozenset(["audio"]))
+    # Three seconds and their header, so four, of 32 tokens, and 16 around them.
+    assert found.most == Extras(input_audio_tokens=4 * 32 + 16)
+    longer = heard(recording(bytes(6_000)))
+    assert longer.input_bound - found.input_bound == 3 * 32
+    assert heard(recording(), recording()).most == Extras(input_audio_tokens=2 * 144)
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        recording(kind="audio/flac"), recording(kind="audio/aac"), {"inlineData": {"mimeType": "audio/wav", "data": "AAAA"}},
+        {"inlineData": {"mimeType": "audio/wav", "data": "UklG=RtwL"}}, {"inlineData": {"mimeType": "audio/wav"}},
+        recording() | {"videoMetadata": {}},
+    ],
+    ids=["flac", "aac", "no recording", "base64 with two readings", "no data", "a piece of it"],
+)  # fmt: skip
+def test_a_recording_without_a_bound_is_refused(part: dict[str, Any]) -> None:
+    assert heard(part).unbounded
+
+
+def test_sound_is_heard_by_models_alone_of_which_that_is_published() -> None:
+    for model in ("gemini-2.5-flash-lite", "gemini-2.5-pro", "gemini-3-flash-preview", "gemini-3.1-flash-lite"):
+        assert heard(recording(), model=model).unbounded == ""
+    for model in ("gemini-2.5-flash-image", "gemma-3-27b-it", "gemini-embedding-2"):
+        assert heard(recording(), model=model).unbounded
+    assert heard(recording(), provider=OTHER).unbounded
+
+
+def drawn(**config: Any) -> Reading:
+    return read(path="/v1beta/models/gemini-2.5-flash-image:generateContent", generationConfig=config)
+
+
+def test_a_model_that_draws_is_held_at_all_that_it_can_give() -> None:
+    for found in (drawn(), drawn(responseModalities=["IMAGE"]), drawn(imageConfig={"aspect_ratio": "1:1"})):
+        assert (found.unbounded, found.extra_actions, found.covers_reasoning) == ("", frozenset(["images"]), False)
+    assert drawn(imageConfig={"imageSize": "4K"}).unbounded.endswith("generationConfig.imageConfig.")
+    assert drawn(responseModalities=["AUDIO"]).unbounded
+    assert read(OTHER, "/v1beta/models/gemini-2.5-flash-image:generateContent").unbounded
+    assert read(path="/v1beta/models/gemini-3-pro-image-preview:generateContent").unbounded

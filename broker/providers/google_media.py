@@ -1,0 +1,50 @@
+"""Pictures and recordings in a request of Gemini's: what they can cost beside its text.
+
+"Audio understanding", as of November 2026: each second of sound is 32 tokens. How long a recording lasts at most is told by its
+bytes, of WAV, MP3 and Opus in Ogg alone.
+"""
+
+import re
+from binascii import Error, a2b_base64
+from dataclasses import dataclass
+
+from broker.core.strict_json import JSONValue
+from broker.providers.images import AROUND, Pictures
+from broker.providers.sound import most_seconds
+
+TOKENS_A_SECOND = 32
+_SOUNDS = frozenset(["audio/wav", "audio/x-wav", "audio/mp3", "audio/mpeg", "audio/ogg"])
+_HEARING = re.compile(r"gemini-(?:2\.[05]|3(?:\.[0-9])?)-(?:pro|flash|flash-lite)(?:-preview)?(?:-\d{3,8})?", re.ASCII)
+_USUAL_ALPHABET = str.maketrans("-_", "+/")
+
+
+@dataclass(slots=True)
+class Media(Pictures):
+    """Both, of one request."""
+
+    heard: int = 0
+    """Tokens of sound, which are part of `tokens`."""
+
+    @property
+    def all_actions(self) -> frozenset[str]:
+        return self.actions | {"audio"} if self.heard else self.actions
+
+    def take_sound(self, kind: JSONValue, data: JSONValue) -> bool:
+        """Counts a recording in base64; False where it has no bound, so that nothing of it may be sent."""
+        if kind not in _SOUNDS or not isinstance(data, str) or self.provider.name != "google":
+            return False
+        seconds = _seconds(data) if _HEARING.fullmatch(self.model) else None
+        if seconds is None:
+            return False
+        tokens = seconds * TOKENS_A_SECOND + AROUND
+        self.heard, self.tokens, self.data = self.heard + tokens, self.tokens + tokens, self.data + len(data)
+        return True
+
+
+def _seconds(data: str) -> int | None:
+    """Only of base64 that has one reading."""
+    plain = data.translate(_USUAL_ALPHABET).rstrip("=")
+    try:
+        return most_seconds(a2b_base64(plain + "=" * (-len(plain) % 4), strict_mode=True))
+    except (Error, ValueError):
+        return None
