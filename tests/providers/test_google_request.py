@@ -205,7 +205,7 @@ def recording(data: bytes = b"", kind: str = "audio/wav", hertz: int = 1_000) ->
 
 
 def heard(*parts: dict[str, Any], model: str = "gemini-2.5-flash", provider: Provider = GOOGLE) -> Reading:
-    asked = {"contents": [{"role": "user", "parts": [{"text": "Hello"}, *parts]}]}
+    asked: dict[str, Any] = {"contents": [{"role": "user", "parts": [{"text": "Hello"}, *parts]}]}
     path = f"/v1beta/models/{model}:generateContent"
     endpoint = Google().endpoint("POST", path)
     assert endpoint is not None
