@@ -9,7 +9,7 @@ from importlib import import_module
 import typer
 
 from broker.cli import serve
-from broker.cli.backup import backup, restore
+from broker.cli.backup import backup, restore, restored
 from broker.cli.cleanup import cleanup
 from broker.cli.connect import connect
 from broker.cli.token import token
@@ -62,7 +62,7 @@ def commands(nouns: Collection[str]) -> typer.Typer:
         pretty_exceptions_enable=False,
         add_completion=False,
     )
-    for verb in (serve.serve, serve.migrate, serve.demo, backup, restore, cleanup, connect, token):
+    for verb in (serve.serve, serve.migrate, serve.demo, backup, restore, restored, cleanup, connect, token):
         app.command()(verb)
     for noun, about in NOUNS.items():
         group = getattr(import_module(f"broker.cli.{noun}"), noun) if noun in nouns else typer.Typer()

@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,9 +12,13 @@ from broker.cli.command import say, settings, wrong
 from broker.core.errors import CannotStart, Unavailable
 
 if TYPE_CHECKING:
-    from broker.settings import Settings
+    from sqlmodel.ext.asyncio.session import AsyncSession
 
-_ON_POSTGRESQL = "The database is on PostgreSQL: pg_dump and pg_restore do it there."
+    from broker.settings import Settings
+    from broker.store.database import Database
+    from broker.store.restored import Ended
+
+_ON_POSTGRESQL = "The database is on PostgreSQL: pg_dump and pg_restore do it there, and then broker restored."
 
 
 def backup(file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; it must not be there yet.")]) -> None:
@@ -39,9 +44,8 @@ def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What broker backup made.")],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The data directory; no database may be in it yet.")],
 ) -> None:
-    """Put a backup into a data directory. What was revoked or spent since then is not known there."""
+    """Put a backup into a data directory, with every token, code and session in it ended. What was spent since is not known there."""
     from broker.ops.folder import Lock, make_private, parent_lock
-    from broker.store.copying import copy_database
 
     chosen = settings().model_copy(update={"data_dir": folder})
     _require_ours(file)
@@ -50,13 +54,64 @@ def restore(
     make_private(folder)
     lock = Lock.take(parent_lock(folder))
     try:
-        copy_database(file, chosen.database_file)
+        ended = _put_back(file, chosen)
     finally:
         lock.release()
     say(f"{chosen.database_file}  {chosen.database_file.stat().st_size} bytes")
     say(_about_key(chosen))
+    say(_words_of(ended))
     say(
         "What was spent, revoked or lowered after the backup was made is not in it: look at broker grant list before you serve."
+    )
+
+
+def restored() -> None:
+    """End every token, code and session: what to do when an older database was put back by other means than broker restore."""
+    from broker.cli.desk import at_desk
+
+    say(_words_of(at_desk(lambda desk: _end(desk.db))))
+
+
+def _put_back(file: Path, chosen: "Settings") -> "Ended":
+    """It appears at its place when nothing in it lives any more that was given out."""
+    from broker.start import open_database
+    from broker.store import migrate
+    from broker.store.copying import copy_database
+
+    with TemporaryDirectory(prefix=".restore-", dir=chosen.data_dir) as name:
+        beside = chosen.model_copy(update={"data_dir": Path(name)})
+        copy_database(file, beside.database_file)
+        migrate.upgrade(beside.database_file)
+        ended = asyncio.run(_ended_in(open_database(beside)))
+        copy_database(beside.database_file, chosen.database_file)
+    return ended
+
+
+async def _ended_in(db: "Database") -> "Ended":
+    try:
+        return await _end(db)
+    finally:
+        await db.close()
+
+
+async def _end(db: "Database") -> "Ended":
+    from broker.audit.record import OPERATOR, record
+    from broker.start import system_clock
+    from broker.store.restored import end_what_was_given_out
+
+    async def work(tx: "AsyncSession") -> "Ended":
+        now = system_clock()
+        ended = await end_what_was_given_out(tx, now)
+        await record(tx, now, "database.restored", OPERATOR, "", **ended._asdict())
+        return ended
+
+    return await db.write(work)
+
+
+def _words_of(ended: "Ended") -> str:
+    return (
+        f"Ended: {ended.access_tokens} access tokens, {ended.refresh_tokens} refresh tokens, {ended.sessions} sessions,"
+        " and all codes. Apps ask again, and people sign in again."
     )
 
 

@@ -3,6 +3,7 @@
 import shutil
 import sqlite3
 import stat
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import pytest
 
 from broker.store import copying
 from tests.canary import KEY, leaks_in
-from tests.cli.conftest import Broker
+from tests.cli.conftest import Broker, rows
+from tests.cli.stage import furnished
 
 PASSWORD = "violet-kettle-orbit-47\n"
 
@@ -40,6 +42,69 @@ def test_what_was_backed_up_is_there_again(broker: Broker, lived_in: Path, monke
     assert [key["provider"] for key in broker("key", "list", "--json").json()] == ["openai"]
     assert broker("ledger", "verify").out.startswith("OK")
     assert broker("audit", "verify").out.startswith("OK")
+
+
+def test_nothing_that_was_given_out_comes_to_life_again(broker: Broker, data: Path) -> None:
+    stage = furnished(broker)
+    grant_id = stage.add("--token").json()["grant_id"]
+    _give_out(data, grant_id, stage.client_id)
+    assert _lives(data) == [1, 1, 1, 1, 1, 1]
+    broker("backup", "copy.db")
+    shutil.rmtree(data)
+    told = broker("restore", "copy.db", "data")
+    assert "Ended: 1 access tokens, 1 refresh tokens, 1 sessions, and all codes." in told.out
+    assert _lives(data) == [0, 0, 0, 0, 0, 0]
+    assert [path.name for path in data.iterdir() if path.name.startswith(".restore")] == []
+    assert stage.show(grant_id)["state"] == "active"
+    assert rows(data, "SELECT actor FROM audit_entry WHERE event = 'database.restored'") == [("operator",)]
+    assert broker("audit", "verify").out.startswith("OK")
+    assert broker("ledger", "verify").out.startswith("OK")
+
+
+def test_what_was_put_back_by_other_means_is_ended_by_a_command(broker: Broker, data: Path) -> None:
+    stage = furnished(broker)
+    _give_out(data, stage.add("--token").json()["grant_id"], stage.client_id)
+    assert broker("restored").out.startswith("Ended: 1 access tokens, 1 refresh tokens, 1 sessions,")
+    assert _lives(data) == [0, 0, 0, 0, 0, 0]
+    assert broker("restored").out.startswith("Ended: 0 access tokens, 0 refresh tokens, 0 sessions,")
+
+
+def _give_out(data: Path, grant_id: str, client_id: str) -> None:
+    """Of each kind one, besides the access token."""
+    [(user_id,)] = rows(data, "SELECT id FROM user")
+    later = 4_000_000_000_000_000
+    given: dict[str, dict[str, str | int]] = {
+        "session": {"digest": "s", "user_id": user_id, "created_at": 1, "seen_at": 1, "ends_at": later},
+        "token_family": {"id": "fam", "grant_id": grant_id, "client_id": client_id, "created_at": 1},
+        "refresh_token": {"digest": "r", "family_id": "fam", "created_at": 1, "ends_at": later},
+        "grant_request": {"id": "req", "client_id": client_id, "state": "pending", "created_at": 1, "ends_at": later},
+        "code": {"digest": "c", "request_id": "req", "grant_id": grant_id, "client_id": client_id, "ends_at": later},
+    }
+    with closing(sqlite3.connect(data / "broker.db")) as db, db:
+        for table, values in given.items():
+            empty = [
+                name
+                for _, name, kind, needed, default, _ in db.execute(f"PRAGMA table_info({table})")
+                if needed and default is None and kind == "TEXT" and name not in values
+            ]
+            whole = values | dict.fromkeys(empty, "")
+            marks = ", ".join("?" * len(whole))
+            db.execute(f"INSERT INTO {table} ({', '.join(whole)}) VALUES ({marks})", list(whole.values()))
+
+
+def _lives(data: Path) -> list[int]:
+    now = time.time_ns() // 1_000
+    return [
+        rows(data, f"SELECT count(*) FROM {each}")[0][0]
+        for each in (
+            f"access_token WHERE revoked_at IS NULL AND ends_at > {now}",
+            "token_family WHERE revoked_at IS NULL",
+            f"refresh_token WHERE ends_at > {now}",
+            f"code WHERE ends_at > {now}",
+            f"grant_request WHERE ends_at > {now}",
+            "session",
+        )
+    ]
 
 
 def test_a_backup_is_one_private_file_without_the_master_key(broker: Broker, lived_in: Path) -> None:
