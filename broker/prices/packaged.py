@@ -20,6 +20,9 @@ PLAIN = 5
 LONGEST_CALL = timedelta(hours=1)
 """Price dates and hours are looked at this far ahead: a call is priced at the dearest while it can run."""
 
+LONGEST_BATCH = timedelta(hours=24) + LONGEST_CALL
+"""As long as providers give themselves for a batch from when they have it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Spell:
@@ -101,11 +104,11 @@ def batch_models(provider: str) -> tuple[str, ...]:
 
 
 def batch_price(provider: str, model: str, now: int) -> Price | None:
-    """Of a model whose batch price is listed: a batch may run a day, so the dearest of its spells."""
+    """Of a model whose batch price is listed: the dearest while a batch can run."""
     spells = _listed(provider).batches.get(model)
     if spells is None:
         return None
-    tiers = dearest_tiers([spell.tiers for spell in spells])
+    tiers = dearest_tiers(active(spells, now, LONGEST_BATCH))
     return Price(_lists()["source"], _lists()["version"], tiers, is_batch=True)
 
 
@@ -146,12 +149,20 @@ def _rates(numbers: list[Any]) -> Rates:
     return plain if len(numbers) == PLAIN else replace(plain, extras=ExtraRates._make(numbers[PLAIN]))
 
 
-def active(spells: list[Spell], now: int) -> list[tuple[Tier, ...]]:
+def active(spells: list[Spell], now: int, longest: timedelta = LONGEST_CALL) -> list[tuple[Tier, ...]]:
     """What may hold while a call that starts now can run."""
     if len(spells) == 1:
         return [spells[0].tiers]
     start = datetime.fromtimestamp(now / SECOND, UTC)
-    return [_at_instant(spells, start + LONGEST_CALL * step / 60) for step in range(61)]
+    return [_at_instant(spells, instant) for instant in _changes(spells, start, start + longest)]
+
+
+def _changes(spells: list[Spell], start: datetime, end: datetime) -> list[datetime]:
+    """The start, and every instant up to the end at which another price may begin to hold."""
+    hours = {time(0)}.union(*((spell.begins, spell.ends) for spell in spells)) - {None}
+    days = [start.date() + timedelta(days=day) for day in range((end.date() - start.date()).days + 1)]
+    instants = {datetime.combine(day, hour, UTC) for day in days for hour in hours if hour is not None}
+    return [start, *sorted(instant for instant in instants if start < instant <= end)]
 
 
 def _at_instant(spells: list[Spell], instant: datetime) -> tuple[Tier, ...]:

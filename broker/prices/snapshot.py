@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import astuple
+from datetime import date
 from decimal import ROUND_CEILING, Decimal
 from importlib.metadata import version
 from typing import Any
@@ -104,10 +105,8 @@ def of_tier(info: ModelInfo, tier: str) -> list[list[Any]]:
         prices = ModelPrice(**(_values(base) | _values(variant.prices)))
         if not _TOKEN_PRICES & _priced(base) <= _priced(variant.prices) or not _is_text(prices):
             return []
-        since = (
-            variant.constraint.start_date.isoformat() if isinstance(variant.constraint, StartDateConstraint) else None
-        )
-        found.append([since if found else None, None, None, _rows(prices)])
+        since = _since(variant.constraint)
+        found.append([since.isoformat() if found and since > date.min else None, None, None, _rows(prices)])
     return found
 
 
@@ -123,8 +122,39 @@ def batch_spells(info: ModelInfo) -> list[list[Any]]:
     variants = [variant for variant in info.price_variants or [] if variant.when == {"processing": "batch"}]
     if not is_by_token(info) or not all(_is_text(variant.prices) for variant in variants):
         return []
-    merged = [_merged(usual, variant.prices) for variant in variants for usual in _alternatives(info)]
-    return [[None, None, None, _rows(prices)] for prices in merged]
+    if not variants:
+        return []
+    if isinstance(info.prices, list) and any(_when(price)[1] for price in info.prices):
+        # Of prices by the hour, and prices of batches that changed on a day, nobody has told what they are together.
+        return (
+            []
+            if variants[1:]
+            else [[*_when(price), _rows(_merged(price.prices, variants[0].prices))] for price in info.prices]
+        )
+    batch = _by_day([(_since(variant.constraint), variant.prices) for variant in reversed(variants)])
+    usual = (
+        _by_day([(_since(price.constraint), price.prices) for price in info.prices])
+        if isinstance(info.prices, list)
+        else {date.min: info.prices}
+    )
+    return [
+        [None if day == date.min else day.isoformat(), None, None, _rows(_merged(_held(usual, day), _held(batch, day)))]
+        for day in sorted(batch.keys() | usual.keys())
+    ]
+
+
+def _since(constraint: object) -> date:
+    return constraint.start_date if isinstance(constraint, StartDateConstraint) else date.min
+
+
+def _by_day(prices: list[tuple[date, ModelPrice]]) -> dict[date, ModelPrice]:
+    """By their first day; the list has prices from when they were first seen, so the oldest held before, too."""
+    first, *later = sorted(prices, key=lambda each: each[0])
+    return {date.min: first[1], **dict(later)}
+
+
+def _held(prices: dict[date, ModelPrice], day: date) -> ModelPrice:
+    return prices[max(start for start in prices if start <= day)]
 
 
 def _merged(usual: ModelPrice, variant: ModelPrice) -> ModelPrice:

@@ -32,7 +32,7 @@ COMMANDS = [
         ["audit", "export"],
     ),
     *(["signing", "rotate"], ["signing", "list"], ["vault", "rotate"], ["cleanup"], ["connect"], ["token"]),
-    *(["grant", "keys"], ["grant", "calls"], ["price", "markup"], ["backup"], ["restore"]),
+    *(["grant", "keys"], ["grant", "calls"], ["price", "markup"], ["backup"], ["restore"], ["restored"]),
 ]
 
 

@@ -11,6 +11,7 @@ from genai_prices.types import (
     ConditionalPrice,
     ModelInfo,
     ModelPrice,
+    PriceVariant,
     StartDateConstraint,
     TieredPrices,
     TimeOfDateConstraint,
@@ -89,6 +90,71 @@ def test_a_dear_hour_that_begins_while_a_call_may_run_is_looked_at() -> None:
     assert dollars(info, "2026-06-01T15:29:00") == {1}
     assert dollars(info, "2026-06-01T15:31:00") == {1, 9}
     assert dollars(info, "2026-06-01T17:00:00") == {1}
+
+
+def batches(*variants: tuple[date | None, str], usual: Any = None) -> list[packaged.Spell]:
+    """Of a model whose batches have cost so much for input from these days on, the newest first as in the list."""
+    told = [
+        PriceVariant(
+            when={"processing": "batch"},
+            prices=ModelPrice(input_mtok=MONEY(read), output_mtok=MONEY(read)),
+            constraint=None if since is None else StartDateConstraint(start_date=since),
+        )
+        for since, read in variants
+    ]
+    info = ModelInfo(id="m", match=ClauseEquals(equals="m"), prices=usual or price("9", "9"), price_variants=told)
+    return [packaged.Spell.read(*row) for row in json.loads(json.dumps(snapshot.batch_spells(info)))]
+
+
+def batch_dollars(spells: list[packaged.Spell], now: str) -> set[int]:
+    found = packaged.active(spells, at(now), packaged.LONGEST_BATCH)
+    return {tiers[0].rates.input // 1_000_000 for tiers in found}
+
+
+@pytest.mark.parametrize(
+    ("now", "active"),
+    [
+        # A batch may take a day and its call an hour: until the next midnight but one at most.
+        ("2026-05-30T22:59:00", {1}),
+        ("2026-05-30T23:01:00", {1, 5}),
+        ("2026-05-31T12:00:00", {1, 5}),
+        ("2026-06-01T00:00:00", {5}),
+        ("2027-01-01T00:00:00", {5}),
+    ],
+)
+def test_a_batch_is_looked_at_for_a_day_ahead_and_not_at_what_is_over(now: str, active: set[int]) -> None:
+    assert batch_dollars(batches((date(2026, 6, 1), "5"), (date(2026, 1, 1), "1")), now) == active
+
+
+def test_the_oldest_price_of_batches_held_before_it_was_seen() -> None:
+    assert batch_dollars(batches((date(2026, 6, 1), "1")), "2026-01-01T00:00:00") == {1}
+
+
+def test_what_a_batch_has_no_price_of_its_own_for_has_the_usual_one_of_its_day() -> None:
+    usual = [
+        ConditionalPrice(constraint=None, prices=price("9", "9", cache_read_mtok=MONEY(8))),
+        ConditionalPrice(
+            constraint=StartDateConstraint(start_date=date(2026, 6, 1)),
+            prices=price("9", "9", cache_read_mtok=MONEY(2)),
+        ),
+    ]
+    spells = batches((date(2026, 1, 1), "4"), usual=usual)
+    cached = [
+        packaged.active(spells, at(day))[0][0].rates.cached_input
+        for day in ("2026-02-01T00:00:00", "2026-07-01T00:00:00")
+    ]
+    assert cached == [8_000_000, 2_000_000]
+
+
+def test_a_batch_may_meet_any_hour() -> None:
+    hours = TimeOfDateConstraint(start_time=time(16, 30, tzinfo=UTC), end_time=time(17, 0, tzinfo=UTC))
+    usual = [
+        ConditionalPrice(constraint=None, prices=price("1", "1", cache_read_mtok=MONEY(1))),
+        ConditionalPrice(constraint=hours, prices=price("9", "9", cache_read_mtok=MONEY(7))),
+    ]
+    found = packaged.active(batches((None, "1"), usual=usual), at("2026-06-01T18:00:00"), packaged.LONGEST_BATCH)
+    assert packaged.dearest_tiers(found)[0].rates.cached_input == 7_000_000
+    assert batches((date(2026, 6, 1), "5"), (None, "1"), usual=usual) == []
 
 
 def test_of_alternatives_each_rate_is_the_dearest_at_each_size() -> None:
