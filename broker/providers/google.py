@@ -11,7 +11,8 @@ from broker.providers.client import Headers
 from broker.providers.dialect import Body, Endpoint, Meter, Reading, Seen, refuse_request
 from broker.providers.google_embeddings import read_batch, read_embedding
 from broker.providers.google_request import SSE, read_count, read_generate
-from broker.providers.google_usage import NOTHING_APART, Apart, read_usage
+from broker.providers.google_search import is_grounded
+from broker.providers.google_usage import NOTHING_APART, Apart, grounded, read_usage
 from broker.providers.registry import Provider
 from broker.providers.sse import data_of
 
@@ -41,16 +42,18 @@ class Generate:
         if self._streams and not path.endswith(SSE):
             raise refuse_request("A stream is asked for with alt=sse here.")
         read = read_generate(body, size, provider, path if self._streams else path.removesuffix(SSE), self._model)
-        apart = Apart(hears=read.most.input_audio_tokens > 0, draws="images" in read.extra_actions)
+        most, draws = read.most, "images" in read.extra_actions
+        apart = Apart(hears=most.input_audio_tokens > 0, draws=draws, searches=most.searches > 0)
         if apart == NOTHING_APART:
             return read
         return read._replace(answered_by=Generate(self._model, streams=self._streams, apart=apart))
 
     def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
-        return read_usage(answer.get("usageMetadata") if isinstance(answer, dict) else None, self._apart)
+        usage, is_absurd = read_usage(answer.get("usageMetadata") if isinstance(answer, dict) else None, self._apart)
+        return grounded(usage, is_searched=self._apart.searches and is_grounded(answer)), is_absurd
 
     def meter(self, *, wants_usage: bool) -> Meter:
-        return ChunkMeter(self._apart)
+        return GroundedMeter(self._apart) if self._apart.searches else ChunkMeter(self._apart)
 
 
 class CountTokens:
@@ -176,6 +179,24 @@ class ChunkMeter:
         self.seen.is_complete = self.seen.is_complete or _has_stopped(said)
         if self.seen.is_complete and said.get("usageMetadata") is not None:
             self.seen.usage, self.seen.is_absurd = read_usage(said["usageMetadata"], self._apart)
+
+
+class GroundedMeter(ChunkMeter):
+    """As ChunkMeter, of a request that may search: that it did may be told in any event."""
+
+    def __init__(self, apart: Apart) -> None:
+        super().__init__(apart)
+        self._is_searched = False
+
+    def read(self, event: bytes) -> bool:
+        if not self._is_searched and b'"groundingMetadata"' in event:
+            try:
+                self._is_searched = is_grounded(loads(data_of(event)))
+            except NotStrict:
+                self._is_searched = True
+        passes = super().read(event)
+        self.seen.usage = grounded(self.seen.usage, is_searched=self._is_searched)
+        return passes
 
 
 def _has_stopped(said: Body) -> bool:

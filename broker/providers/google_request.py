@@ -9,6 +9,7 @@ from broker.prices.book import output_limit
 from broker.providers.body import count_of, counting, not_bounded, objects_of, rendered, shown
 from broker.providers.dialect import Body, Reading, refuse_request
 from broker.providers.google_media import Media
+from broker.providers.google_search import SEARCH_TOOLS, bounded, read_at_most, why
 from broker.providers.known import NORMALISING_FACTOR
 from broker.providers.registry import Provider
 
@@ -75,23 +76,27 @@ def read_generate(body: Body, size: int, provider: Provider, path: str, model: s
         raise refuse_request("model must be that of the path.")
     media = Media(provider, model)
     unbounded, bound = _judged(asked, media)
+    own = own_tools(asked, media)
     sent = rendered({name: value for name, value in asked.items() if name not in ("model", "generationConfig")})
     rest = rendered({name: value for name, value in config.items() if name != "maxOutputTokens"})
     return Reading(
         model=model,
         action="chat",
-        extra_actions=(media.all_actions | _drawing(model)).union(action for action in unbounded.values() if action),
+        extra_actions=_actions(unbounded, media, own),
         streamed=streamed,
         # Every event may have the usage, and none can be left out.
         wants_usage=True,
         own_output=count_of(config, "maxOutputTokens", _MOST),
         choices=choices,
-        covers_reasoning=_covers_thoughts(model, config, provider),
-        input_bound=(max(size, len(sent) + len(rest) + 60) - media.data) * NORMALISING_FACTOR + bound,
+        # Of each step between its tools a model may give as much as it can.
+        covers_reasoning=not own and _covers_thoughts(model, config, provider),
+        input_bound=read_at_most(model)
+        if own
+        else (max(size, len(sent) + len(rest) + 60) - media.data) * NORMALISING_FACTOR + bound,
         unbounded=not_bounded(unbounded),
         render=lambda output_max: _put_together(sent, rest, output_max),
         target=path,
-        most=Extras(input_audio_tokens=media.heard) if media.heard else NO_EXTRAS,
+        most=_most(media, own),
     )
 
 
@@ -102,8 +107,30 @@ def read_count(body: Body, provider: Provider, path: str, model: str) -> Reading
     asked = spelt(inner) if isinstance(inner, dict) else outer
     media = Media(provider, model)
     unbounded, _ = _judged(asked, media)
-    actions = (media.all_actions | _drawing(model)).union(action for action in unbounded.values() if action)
+    actions = _actions(unbounded, media, own_tools(asked, media))
     return counting(body, model, path, extra_actions=actions, unbounded=not_bounded(unbounded))
+
+
+def own_tools(asked: Body, media: Media) -> frozenset[str]:
+    """Those of Google's own that it may use, and that have a bound."""
+    named = [item for tool in objects_of(asked, "tools") for item in spelt(tool).items()]
+    return frozenset(name for name, tool in named if _is_taken(name, tool, media))
+
+
+def _is_taken(name: str, tool: JSONValue, media: Media) -> bool:
+    return bounded(name, spelt(tool) if isinstance(tool, dict) else tool, media.model, media.provider)
+
+
+def _actions(unbounded: dict[str, str], media: Media, own: frozenset[str]) -> frozenset[str]:
+    searching = frozenset(["web_search"]) if own else frozenset()
+    drawing = frozenset(["images"]) if _DRAWS.search(media.model) else frozenset()
+    return (media.all_actions | searching | drawing).union(action for action in unbounded.values() if action)
+
+
+def _most(media: Media, own: frozenset[str]) -> Extras:
+    if not media.heard and not own & SEARCH_TOOLS:
+        return NO_EXTRAS
+    return Extras(input_audio_tokens=media.heard, searches=1 if own & SEARCH_TOOLS else 0)
 
 
 def _put_together(sent: bytes, config: bytes, output_max: int) -> bytes:
@@ -116,7 +143,7 @@ def _covers_thoughts(model: str, config: Body, provider: Provider) -> bool:
 
     Of a model that draws nothing says that its pictures are counted in it: all that it can give is held.
     """
-    if _drawing(model):
+    if _DRAWS.search(model):
         return False
     thinking = config.get("thinkingConfig")
     thinks_nothing = isinstance(thinking, dict) and spelt(thinking).get("thinkingBudget") == 0
@@ -166,7 +193,7 @@ def _judged(asked: Body, media: Media) -> tuple[dict[str, str], int]:
             *_settings(config, draws=_is_drawn(media)),
             *([("model", "images")] if _DRAWS.search(media.model) and not _is_drawn(media) else ()),
             *(each for content in contents for each in needs_of_content(content, media, resolution)),
-            *(each for tool in named for each in _tool(tool)),
+            *(each for tool in named for each in _tool(tool, media)),
         ]
     )
     functions = sum(len(objects_of(tool, "functionDeclarations")) for tool in named)
@@ -181,10 +208,6 @@ def _fields(asked: Body, provider: Provider) -> Found:
                 yield name, "files" if name == "cachedContent" else ""
         elif name not in _HARMLESS and name not in provider.allow_fields:
             yield shown(name), ""
-
-
-def _drawing(model: str) -> frozenset[str]:
-    return frozenset(["images"]) if _DRAWS.search(model) else frozenset()
 
 
 def _is_drawn(media: Media) -> bool:
@@ -237,6 +260,7 @@ def _inline(held: Body, media: Media, resolution: JSONValue) -> Found:
     yield f"parts.{shown(word) or 'inlineData'}", _MEDIA.get(word, "files")
 
 
-def _tool(tool: Body) -> Found:
+def _tool(tool: Body, media: Media) -> Found:
     for name in tool.keys() - {"functionDeclarations"}:
-        yield f"tools.{shown(name)}", _TOOL_ACTIONS.get(name, "")
+        if not _is_taken(name, tool[name], media):
+            yield f"tools.{shown(name)}{why(name, media.model)}", _TOOL_ACTIONS.get(name, "")

@@ -20,10 +20,11 @@ _USUAL_TIERS = (None, "unspecified", "standard", "flex")
 
 
 class Apart(NamedTuple):
-    """Whether a request has sound in it, and whether its answer may have pictures."""
+    """What a request asks for that is paid for apart: sound goes in, pictures may come out, the web may be searched."""
 
     hears: bool = False
     draws: bool = False
+    searches: bool = False
 
 
 NOTHING_APART = Apart()
@@ -117,3 +118,10 @@ def _count(holder: Body, name: str, *, needed: bool = False) -> int:
 def _is_dearer(usage: Body) -> bool:
     """Whether it was run at a price that was not asked for: the bound is booked then."""
     return usage.get("trafficType") not in _USUAL_TRAFFIC or usage.get("serviceTier") not in _USUAL_TIERS
+
+
+def grounded(usage: Usage | None, *, is_searched: bool) -> Usage | None:
+    """With the search that is paid for, once for a prompt."""
+    if usage is None or not is_searched:
+        return usage
+    return usage._replace(extras=usage.extras._replace(searches=1))

@@ -30,7 +30,7 @@ CAPABILITIES = {
     "rerank": "Reranking — sort search results",
     "tools": "The provider’s own tools — let the model use them",
     "vision": "Pictures as input — send pictures with prompts",
-    "web_search": "Web search — let the model search the web, at extra cost",
+    "web_search": "Web search — let the model search the web and read pages, at extra cost",
     "code_execution": "Running code — let the model run code at the provider",
     "files": "Files — keep files and answers at the provider and use them",
     "batches": "Batches — send many requests to be answered later",
