@@ -82,7 +82,8 @@ async def test_without_a_usage_the_bound_is_booked(world: World, streamed: bool)
 
 
 async def test_addresses_that_are_read_are_input_and_have_no_price_of_their_own(world: World) -> None:
-    metadata, read = {"groundingChunks": [{"web": {}}]}, {"urlMetadata": [{"retrievedUrl": "https://a.test"}]}
+    metadata: Any = {"groundingChunks": [{"web": {}}]}
+    read: Any = {"urlMetadata": [{"retrievedUrl": "https://a.test"}]}
     world.provider.script = saying(whole(said(metadata, urlContextMetadata=read, finishReason="STOP")))
     for tools, extra in (((READ,), 0), ((READ, SEARCH), 35_000)):
         assert (await call(world, asked(*tools))).status == 200
