@@ -5,6 +5,7 @@ import ssl
 from broker.providers.answer import Answer
 from broker.providers.asking import Broken, Headers, NotReached, Progress, TimedOut, TooLarge, Waits
 from broker.providers.connections import Connections
+from broker.providers.dial import Dial
 from broker.providers.origin import Origin
 from broker.providers.request import closed, fields, opening, render
 
@@ -23,6 +24,10 @@ __all__ = [
 ]
 
 
+MOST_BROUGHT = 256
+"""Hosts that people brought, after which those that nobody is connected to are forgotten."""
+_MOST_TO_BROUGHT, _MOST_IDLE_TO_BROUGHT = 64, 4
+
 Start = tuple[Origin, bytes]
 """Where a request goes, and the lines of its head that are known before it is made."""
 
@@ -36,12 +41,21 @@ class ProviderClient:
     """Redirects are never followed, the environment's proxies never used, and nothing is sent twice.
 
     `connections` and `idle` bound those to one provider; `ssl_context` stands for one that trusts what the system does.
+    `guard` connects to the addresses that people brought; without it none of them is reached.
     """
 
     def __init__(
-        self, waits: Waits, *, connections: int = 2048, idle: int = 256, ssl_context: ssl.SSLContext | None = None
+        self,
+        waits: Waits,
+        *,
+        connections: int = 2048,
+        idle: int = 256,
+        ssl_context: ssl.SSLContext | None = None,
+        guard: Dial | None = None,
     ) -> None:
         self.waits = waits
+        self._guard = guard
+        self._brought: dict[Origin, Connections] = {}
         self._most = connections
         self._most_idle = idle
         self._tls = ssl_context
@@ -55,13 +69,18 @@ class ProviderClient:
         body: bytes = b"",
         progress: Progress | None = None,
         waits: Waits | None = None,
+        *,
+        brought: bool = False,
     ) -> Answer:
-        """Waits for the head of the answer; raises NotReached, TimedOut or Broken, and ValueError before a byte."""
+        """Waits for the head of the answer; raises NotReached, TimedOut or Broken, and ValueError before a byte.
+
+        `brought` is an address that a person named: it is reached with the guard, by connections of its own.
+        """
         origin, request = render(method, url, headers, body)
         waits = waits or self.waits
-        pool = self._pools.get(origin)
+        pool = (self._brought if brought else self._pools).get(origin)
         if pool is None:
-            pool = self._pool(origin)
+            pool = self._guarded(origin) if brought else self._pool(origin)
         connection = pool.idle() or await pool.another(waits.connect)
         # Nothing may be awaited between here and the writing: what is fit now may have ended then.
         answer = connection.ask(request, waits, progress or Progress(), bodiless=method == "HEAD")
@@ -77,15 +96,35 @@ class ProviderClient:
         return None if connection is None else connection.ask(request, self.waits, Progress(), bodiless=False)
 
     async def close(self) -> None:
-        for pool in self._pools.values():
+        for pool in [*self._pools.values(), *self._brought.values()]:
             await pool.close()
 
     def _pool(self, origin: Origin) -> Connections:
-        if origin.scheme == "https" and self._tls is None:
-            self._tls = _verifying()
-        tls = self._tls if origin.scheme == "https" else None
-        made = self._pools[origin] = Connections(origin, tls, most=self._most, most_idle=self._most_idle)
+        made = self._pools[origin] = Connections(
+            origin, self._tls_to(origin), most=self._most, most_idle=self._most_idle
+        )
         return made
+
+    def _guarded(self, origin: Origin) -> Connections:
+        if self._guard is None:
+            raise NotReached("no address that a person brought is reached here")
+        if len(self._brought) >= MOST_BROUGHT:
+            self._brought = {where: pool for where, pool in self._brought.items() if not pool.is_deserted}
+        made = self._brought[origin] = Connections(
+            origin,
+            self._tls_to(origin),
+            most=_MOST_TO_BROUGHT,
+            most_idle=_MOST_IDLE_TO_BROUGHT,
+            dial=self._guard,
+        )
+        return made
+
+    def _tls_to(self, origin: Origin) -> ssl.SSLContext | None:
+        if origin.scheme != "https":
+            return None
+        if self._tls is None:
+            self._tls = _verifying()
+        return self._tls
 
 
 def _verifying() -> ssl.SSLContext:

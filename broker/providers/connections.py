@@ -5,6 +5,7 @@ import ssl
 from collections import deque
 
 from broker.providers.asking import NotReached
+from broker.providers.dial import Dial, dial_by_name
 from broker.providers.http1 import Connection
 from broker.providers.origin import Origin
 
@@ -13,9 +14,12 @@ REST = 30.0
 
 
 class Connections:
-    def __init__(self, origin: Origin, tls: ssl.SSLContext | None, *, most: int, most_idle: int) -> None:
+    def __init__(
+        self, origin: Origin, tls: ssl.SSLContext | None, *, most: int, most_idle: int, dial: Dial = dial_by_name
+    ) -> None:
         self._origin = origin
         self._tls = tls
+        self._dial = dial
         self._most = most
         self._most_idle = most_idle
         self._loop = asyncio.get_running_loop()
@@ -30,6 +34,11 @@ class Connections:
     def __len__(self) -> int:
         """How many are open or being opened."""
         return len(self._open) + self._opening
+
+    @property
+    def is_deserted(self) -> bool:
+        """Whether nothing is open and nobody waits for it."""
+        return not len(self) and not self._waiting
 
     def idle(self) -> Connection | None:
         """One that is open and at rest, unless others came first."""
@@ -95,13 +104,9 @@ class Connections:
     async def _connect(self) -> Connection:
         if self._closed:
             raise NotReached("closed")
-        _, host, port = self._origin
-        name = host if self._tls else None
         self._opening += 1
         try:
-            _, connection = await self._loop.create_connection(
-                lambda: Connection(self._loop, self), host, port, ssl=self._tls, server_hostname=name
-            )
+            connection = await self._dial(self._origin, self._tls, lambda: Connection(self._loop, self))
         finally:
             self._opening -= 1
             self._wake()  # there may be room now

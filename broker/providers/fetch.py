@@ -147,8 +147,13 @@ def is_fetchable(url: str) -> bool:
     return _may_be_asked(origin, url)
 
 
+def is_public_name(host: str) -> bool:
+    """Whether it is a whole name, as the internet has them; nothing is looked up."""
+    return bool(_NAME.fullmatch(host))
+
+
 def _may_be_asked(origin: Origin, url: str) -> bool:
-    return origin.scheme == "https" and origin.port == PORT and bool(_NAME.fullmatch(origin.host)) and "\\" not in url
+    return origin.scheme == "https" and origin.port == PORT and is_public_name(origin.host) and "\\" not in url
 
 
 def _fetched(answer: Answer, body: bytes) -> Fetched:
