@@ -22,7 +22,9 @@ from broker.oauth.signing import Signer, load_or_make_signing_keys
 from broker.oauth.signing_keys import load_keys
 from broker.prices.book import PriceBook
 from broker.providers.client import ProviderClient, Waits
+from broker.providers.dial import GuardedDial
 from broker.providers.fetch import Fetch, GuardedFetch
+from broker.providers.reach import Reach
 from broker.providers.registry import Registry
 from broker.proxy.authenticate import Principal, read_token
 from broker.proxy.lifecycle import ProxyService
@@ -134,8 +136,9 @@ async def create_app(
     except BaseException:
         await db.close()
         raise
-    registry, prices = Registry(environ), PriceBook()
-    client = ProviderClient(_waits(settings))
+    reach = Reach.of(settings)
+    registry, prices = Registry(environ, reach=reach), PriceBook()
+    client = ProviderClient(_waits(settings), guard=None if reach is None else GuardedDial(reach))
     web = make_web(db, clock, settings, vault, registry, prices)
     books = line or OwnBooks(db, clock)
     prover = ResourceProofs(db, clock, ProofReader.build(settings, clock, vault.derive("nonces")))

@@ -12,6 +12,7 @@ from pydantic import Field, PlainValidator, ValidationError, field_validator, mo
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from broker.core.errors import CannotStart
+from broker.core.inside import read_inside
 from broker.core.money import MicroUSD, parse_decimal
 from broker.core.secret import Secret
 
@@ -87,6 +88,8 @@ class Settings(BaseSettings):
     max_days: Positive = 90
     default_output_tokens: Positive = 4096
     operator_keys: Literal["admins", "everyone", "nobody"] = "admins"
+    user_servers: bool = False
+    user_servers_inside: Annotated[tuple[str, ...], NoDecode] = ()
 
     @field_validator("default_budget", "max_budget", mode="before")
     @classmethod
@@ -98,7 +101,7 @@ class Settings(BaseSettings):
             return amount
         return value
 
-    @field_validator("trusted_proxies", "allowed_hosts", mode="before")
+    @field_validator("trusted_proxies", "allowed_hosts", "user_servers_inside", mode="before")
     @classmethod
     def _words(cls, value: object) -> object:
         return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
@@ -186,6 +189,10 @@ def _problems(settings: Settings) -> list[str]:
     strange = [text for text in settings.trusted_proxies if not _is_network(text)]
     if strange:
         problems.append(f"BROKER_TRUSTED_PROXIES: {strange[0]!r} is no address and no network")
+    try:
+        read_inside(settings.user_servers_inside)
+    except ValueError as error:
+        problems.append(f"BROKER_USER_SERVERS_INSIDE: {error}")
     if (settings.tls_cert is None) != (settings.tls_key is None):
         problems.append("BROKER_TLS_CERT and BROKER_TLS_KEY go together")
     if settings.is_on_postgresql and not is_address_of_postgresql(settings.database_url.reveal()):

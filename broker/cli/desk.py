@@ -11,6 +11,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from broker.cli.command import settings, wrong
 from broker.core.errors import CannotStart
 from broker.ops.folder import FolderInUse
+from broker.providers.reach import Reach
 from broker.providers.registry import Provider, Registry
 from broker.settings import Settings, environment
 from broker.start import OLDER, bring_up_to_date, is_current, lock_folder, look_over, open_database, system_clock
@@ -63,7 +64,7 @@ def at_desk(work: Callable[[Desk], Awaitable[T]]) -> T:
 
 async def _sit_down(chosen: Settings, work: Callable[[Desk], Awaitable[T]]) -> T:
     db = open_database(chosen)
-    registry = Registry(environment())
+    registry = Registry(environment(), reach=Reach.of(chosen))
     try:
         await registry.refresh(db)
         return await work(Desk(chosen, db, registry))

@@ -9,6 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from broker.audit.record import OPERATOR, record
 from broker.cli.command import AsJson, group, read_secret, say, say_json, say_rows, wrong
 from broker.cli.desk import Desk, at_desk
+from broker.cli.key_address import place_of
 from broker.cli.key_limit import limit
 from broker.cli.limit_options import in_words
 from broker.core.clock import utc
@@ -20,6 +21,8 @@ from broker.ledger import overall_limits
 from broker.ledger.overall import key_scope
 from broker.providers.check import KeyCheck, Verdict
 from broker.providers.client import ProviderClient, Waits
+from broker.providers.dial import GuardedDial
+from broker.providers.known import BROUGHT
 from broker.providers.registry import Provider
 from broker.store import credentials, quarantine, users
 from broker.store.pool_tables import Quarantine
@@ -44,6 +47,7 @@ class _Wanted:
     email: str | None
     name: str
     check: bool
+    base_url: str | None = None
 
 
 @key.command("add")
@@ -59,12 +63,15 @@ def add(
     no_key: Annotated[
         bool, typer.Option("--no-key", help="For a server that wants none: it gets a word that means nothing.")
     ] = False,
+    base_url: Annotated[
+        str | None, typer.Option(metavar="URL", help=f"Where the person's own server is, of a key for {BROUGHT}.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Seal a provider's key, read from standard input or a prompt."""
     secret = Secret(new_handle(NO_KEY)) if no_key else read_secret("Key")
     added = at_desk(
-        lambda desk: _add(desk, _Wanted(provider, user, name, not no_check), Secret(secret.reveal().strip()))
+        lambda desk: _add(desk, _Wanted(provider, user, name, not no_check, base_url), Secret(secret.reveal().strip()))
     )
     if as_json:
         say_json({"credential_id": added.id})
@@ -73,7 +80,7 @@ def add(
 
 
 async def _add(desk: Desk, wanted: _Wanted, secret: Secret) -> Credential:
-    upstream = desk.provider(wanted.provider)
+    upstream = place_of(desk, wanted.provider, wanted.base_url, is_persons=wanted.email is not None)
     problem = key_problem(secret.reveal(), upstream.name, upstream.label)
     if problem:
         wrong(f"{problem}.")
@@ -82,7 +89,8 @@ async def _add(desk: Desk, wanted: _Wanted, secret: Secret) -> Credential:
     vault = await desk.vault()
 
     async def write(tx: AsyncSession) -> Credential:
-        same = await find_same(tx, vault, user_id=owner, provider=upstream.name, key=secret)
+        address = upstream.base_url if upstream.is_brought else ""
+        same = await find_same(tx, vault, user_id=owner, provider=upstream.name, key=secret, base_url=address)
         if same is not None:
             wrong(f"This key is here already: {same.id}.")
         return await add_credential(
@@ -95,6 +103,7 @@ async def _add(desk: Desk, wanted: _Wanted, secret: Secret) -> Credential:
             now=desk.now(),
             by=OPERATOR,
             state=state,
+            base_url=address,
         )
 
     return await desk.db.write(write)
@@ -107,7 +116,7 @@ def listed(as_json: AsJson = False) -> None:
     async def work(desk: Desk) -> list[tuple[str, ...]]:
         return await desk.db.read(lambda tx: _rows(tx, desk.now()))
 
-    columns = ("credential_id", "owner", "provider", "name", "key", "state", "limit", "rests")
+    columns = ("credential_id", "owner", "provider", "name", "key", "state", "limit", "rests", "base_url")
     say_rows(columns, at_desk(work), as_json=as_json)
 
 
@@ -120,7 +129,7 @@ async def _rows(tx: AsyncSession, now: int) -> list[tuple[str, ...]]:
     return [
         (
             *(row.id, owner, row.provider, row.name, _shown(row), row.state),
-            *(limits.get(_scope(row), ""), _rests(resting.get(row.id))),
+            *(limits.get(_scope(row), ""), _rests(resting.get(row.id)), row.base_url),
         )
         for row, owner in rows
     ]
@@ -135,7 +144,10 @@ def check(credential_id: Id) -> None:
         secret = open_credential(await desk.vault(), row, desk.registry.environment_key)
         if secret is None:
             wrong("The environment does not hold this key now.")
-        verdict = await _ask(desk, desk.provider(row.provider), secret)
+        place = desk.provider(row.provider).at(row.base_url)
+        if place is None:
+            wrong("This key is for another address than its provider has now. Add it again.")
+        verdict = await _ask(desk, place, secret)
         if verdict != "unreachable":
             await desk.db.write(lambda tx: _note(tx, row, verdict, desk.now()))
         return row, verdict
@@ -183,7 +195,9 @@ async def _judge(desk: Desk, upstream: Provider, secret: Secret) -> str:
 
 async def _ask(desk: Desk, upstream: Provider, secret: Secret) -> Verdict:
     seconds = desk.settings.upstream_connect_seconds
-    client = ProviderClient(Waits(seconds, seconds, seconds))
+    reach = desk.registry.reach
+    guard = None if reach is None else GuardedDial(reach)
+    client = ProviderClient(Waits(seconds, seconds, seconds), guard=guard)
     try:
         return await KeyCheck(client)(upstream, secret)
     finally:

@@ -14,7 +14,7 @@ from broker.cli.provider_limit import limit_provider
 from broker.cli.provider_oauth import oauth
 from broker.ledger import overall_limits
 from broker.providers.address import NAME, read_base_url
-from broker.providers.known import KINDS, kind_of
+from broker.providers.known import BROUGHT, KINDS, kind_of
 from broker.providers.registry import Provider as Upstream
 from broker.store import providers
 from broker.store.tables import DIALECTS
@@ -69,6 +69,8 @@ def add(
     """Add a provider: a known one by its name alone, or any server that speaks a known dialect."""
     if not NAME.fullmatch(name):
         wrong("A provider's name has small letters, digits, - and _, at most 64.")
+    if name == BROUGHT:
+        wrong(f"{BROUGHT} is the name of people's own servers, which BROKER_USER_SERVERS=true lets them bring.")
     known = like or name
     kind = kind_of(known)
     spoken, address = dialect or (kind.dialect if known in KINDS else None), base_url or kind.base_url
@@ -109,6 +111,8 @@ def change(
         if not upstream:
             return
         spoken = known.dialect if dialect is None else _dialect(dialect)
+        if known.is_brought and (dialect, base_url) != (None, None):
+            wrong(f"Each key for {name} has an address of its own, of a server that speaks OpenAI's dialect.")
         address = known.base_url if base_url is None else _address(base_url)
         fields = known.allow_fields | _fields(allow_field)
         resembles = known.like if like is None else _known(like)

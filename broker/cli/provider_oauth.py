@@ -32,7 +32,8 @@ def oauth(
         wrong("--client-id must not be empty, and each --scope is one word.")
 
     async def work(desk: Desk) -> str:
-        desk.provider(name)
+        if desk.provider(name).is_brought:
+            wrong("People's own servers take keys, not accounts.")
         vault, now = await desk.vault(), desk.now()
 
         async def write(tx: AsyncSession) -> None:

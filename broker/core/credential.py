@@ -33,6 +33,8 @@ class SealedKey(NamedTuple):
     """When its quarantine ends; 0 where there is none."""
     expires_at: int = 0
     """When the access token in it ends; 0 of a key, which does not."""
+    base_url: str = ""
+    """Where it goes, of a person's own server; empty where that is the provider's address."""
 
 
 def shown_prefix(key: Secret) -> str:

@@ -210,6 +210,7 @@ def _allowance(rows: Sequence[AccessRow], caps: Sequence[Named]) -> Allowance:
             row.key_removed_at,
             row.key_rests_until,
             row.key_expires_at,
+            row.key_base_url,
         ),
         budget=row.budget,
         budget_per=row.budget_per,

@@ -68,6 +68,7 @@ class AccessRow(NamedTuple):
     key_rests_until: int
     key_expires_at: int
     strategy: str
+    key_base_url: str
 
 
 def _accesses(keys: str, order: str) -> Statement:
@@ -80,7 +81,7 @@ def _accesses(keys: str, order: str) -> Statement:
         "g.user_id, coalesce(t.anchor_day, 1) AS anchor_day, "
         "o.scope_kind AS limit_kind, o.scope_id AS limit_id, o.budget AS limit_budget, "
         "o.max_requests AS limit_requests, o.per AS limit_per, coalesce(q.until, 0) AS key_rests_until, "
-        "coalesce(x.expires_at, 0) AS key_expires_at, a.strategy "
+        "coalesce(x.expires_at, 0) AS key_expires_at, a.strategy, k.base_url AS key_base_url "
         f'FROM access AS a JOIN "grant" AS g ON g.id = a.grant_id {keys} '
         "LEFT JOIN quarantine AS q ON q.credential_id = k.id AND q.version = k.version "
         "LEFT JOIN oauth_token AS x ON x.credential_id = k.id "

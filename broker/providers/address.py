@@ -3,10 +3,18 @@
 import re
 from urllib.parse import urlsplit
 
-from broker.providers.registry import clean_base_url
-
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}", re.ASCII)
 _PLAIN = re.compile(r"[!-~]+", re.ASCII)
+
+
+def clean_base_url(url: str) -> str:
+    """A trailing slash, and a trailing /v1, are taken as the same address without it."""
+    return url.rstrip("/").removesuffix("/v1").rstrip("/")
+
+
+def host_of(base_url: str) -> str:
+    """The host, with its port where that is not the usual one, as a person recognises it."""
+    return urlsplit(base_url).netloc
 
 
 def read_base_url(text: str) -> str | None:

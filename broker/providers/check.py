@@ -26,7 +26,7 @@ class KeyCheck:
             async with asyncio.timeout(_WAIT):
                 url = provider.base_url + _PATHS.get(provider.dialect, _USUAL_PATH)
                 headers = [*_MORE.get(provider.dialect, []), *credential_headers(provider.dialect, key)]
-                answer = await self._client.send("GET", url, headers)
+                answer = await self._client.send("GET", url, headers, brought=provider.is_brought)
                 await answer.close()
         except (NotReached, Broken, TimeoutError, ValueError):  # the last: it cannot stand in a header
             return "unreachable"

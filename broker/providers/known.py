@@ -8,6 +8,9 @@ from broker.core.strict_json import JSONValue
 NORMALISING_FACTOR = 11
 """Tokens a byte where the tokenizer is not known: NFKC turns one three-byte character into up to 18 characters."""
 
+BROUGHT = "openai-compatible"
+"""The name of people's own servers, where the operator lets them bring some: each key has an address of its own."""
+
 _SAMPLING = frozenset(["top_k", "min_p", "repetition_penalty", "repeat_penalty", "typical_p"])
 
 
@@ -78,6 +81,7 @@ KINDS: dict[str, Kind] = {
         "xAI", "https://api.x.ai", maximum="max_completion_tokens", keys=("XAI_API_KEY",),
         field_actions={"search_parameters": "web_search"},
     ),
+    BROUGHT: Kind("OpenAI-compatible server"),
     "llama-cpp": _local("llama.cpp", "http://127.0.0.1:8080"),
     "ollama": _local("Ollama", "http://127.0.0.1:11434"),
     "vllm": _local("vLLM", "http://127.0.0.1:8000"),

@@ -4,20 +4,21 @@ import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Protocol
+from urllib.parse import urlsplit
 
+from broker.core.inside import Network, read_inside
 from broker.core.public_address import is_public
 from broker.providers.address import read_base_url
 from broker.providers.fetch import is_public_name
 from broker.providers.origin import Origin, locate
 
 Address = IPv4Address | IPv6Address
-Network = IPv4Network | IPv6Network
 
 EXAMPLE = "https://llm.example.com/v1"
 MOST_CHARACTERS = 200
 _LOWEST_PORT = 1024
-_HOST = re.compile(r"(?=.{1,253}$)[a-z0-9](?:[a-z0-9_.-]*[a-z0-9])?", re.ASCII)
 _PATH = re.compile(r"[A-Za-z0-9/._~-]*", re.ASCII)
 _TRANSLATED = IPv6Network("64:ff9b::/96")
 
@@ -36,6 +37,21 @@ _OTHERS = frozenset([
 ])  # fmt: skip
 
 
+class Opened(Protocol):
+    """What the settings say of it."""
+
+    @property
+    def user_servers(self) -> bool: ...
+    @property
+    def user_servers_inside(self) -> tuple[str, ...]: ...
+    @property
+    def public_url(self) -> str: ...
+    @property
+    def allowed_hosts(self) -> tuple[str, ...]: ...
+    @property
+    def port(self) -> int: ...
+
+
 class NotReachable(ValueError):
     """Why an address may not be a person's own server, as a sentence for whoever typed it."""
 
@@ -48,6 +64,16 @@ class Reach:
     networks: tuple[Network, ...] = ()
     own_hosts: frozenset[str] = frozenset()
     own_port: int = 0
+
+    @classmethod
+    def of(cls, settings: Opened) -> "Reach | None":
+        """None where the operator lets nobody bring a server."""
+        if not settings.user_servers:
+            return None
+        hosts, networks = read_inside(settings.user_servers_inside)
+        own = (settings.public_url, *(f"//{name}" for name in settings.allowed_hosts))
+        own_hosts = frozenset(name for each in own if (name := urlsplit(each).hostname))
+        return cls(hosts, networks, own_hosts, settings.port)
 
     @property
     def has_inside(self) -> bool:
@@ -80,36 +106,19 @@ class Reach:
 
     def _judge(self, origin: Origin) -> None:
         host = origin.host
-        if host in self.own_hosts:
+        opened = host in self.hosts or (is_literal(host) and self._is_inside(host, ip_address(host)))
+        if host in self.own_hosts and not opened:
             raise NotReachable("This is the address of this server itself. Enter that of your own server")
-        known = host in self.hosts or is_public_name(host) or (is_literal(host) and self._may_lead_to(host))
-        if not known:
-            raise NotReachable("This is no address on the internet. Enter the whole name of your server's host")
-        if origin.scheme != "https" and not self.has_inside:
+        if not opened and not is_public_name(host) and not (is_literal(host) and is_public(host)):
+            raise NotReachable("This is no address on the internet. Enter the whole name of its host")
+        if origin.scheme != "https" and not opened and (is_literal(host) or not self.has_inside):
             raise NotReachable("The address must begin with https://, or your key could be read on its way")
         usual = 443 if origin.scheme == "https" else 80
         if origin.port != usual and (origin.port < _LOWEST_PORT or origin.port in _OTHERS):
             raise NotReachable(f"Port {origin.port} is one of other services. Enter an address without it")
 
-    def _may_lead_to(self, literal: str) -> bool:
-        return is_public(literal) or self._is_inside(literal, ip_address(literal))
-
     def _is_inside(self, host: str, address: Address) -> bool:
         return host in self.hosts or any(address in network for network in self.networks)
-
-
-def read_inside(words: tuple[str, ...]) -> tuple[frozenset[str], tuple[Network, ...]]:
-    """Names of hosts, and addresses or networks; raises ValueError for what is neither."""
-    hosts, networks = set(), []
-    for word in words:
-        try:
-            networks.append(ip_network(word))
-        except ValueError:
-            name = word.lower()
-            if not _HOST.fullmatch(name) or name[-1].isdigit():
-                raise ValueError(f"{word!r} is no host and no network") from None
-            hosts.add(name)
-    return frozenset(hosts), tuple(networks)
 
 
 def is_literal(host: str) -> bool:

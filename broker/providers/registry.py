@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from broker.core.secret import Secret
-from broker.providers.known import BUILT_IN, KINDS, Kind, kind_of
+from broker.providers.address import clean_base_url, host_of
+from broker.providers.known import BROUGHT, BUILT_IN, KINDS, Kind, kind_of
+from broker.providers.reach import Reach
 from broker.store import providers
 from broker.store.database import Database
 from broker.store.tables import Provider as Row
@@ -22,6 +24,14 @@ class Provider:
     allow_fields: frozenset[str] = frozenset()
     like: str = ""
     """The known server that it is one of, where its own name does not say so."""
+    is_brought: bool = False
+    """Whether it is the people's own servers: `base_url` is then that of a key, and empty before one is chosen."""
+
+    def at(self, base_url: str) -> "Provider | None":
+        """As it is reached with a key that is for this address; None where the key is not for this provider."""
+        if self.is_brought != bool(base_url):
+            return None
+        return replace(self, base_url=base_url) if base_url else self
 
     @property
     def kind(self) -> Kind:
@@ -36,18 +46,31 @@ class Provider:
     def label(self) -> str:
         return label(self.name)
 
+    @property
+    def called(self) -> str:
+        """Who answers there: a provider, or the host of a person's own server."""
+        return host_of(self.base_url) if self.is_brought and self.base_url else self.label
+
 
 class Registry:
-    """Knows providers by name. Rows of the database win over the environment, the environment over what is built in."""
+    """Knows providers by name. Rows of the database win over the environment, the environment over what is built in.
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    `reach` says where servers of people's own may be; without it nobody may bring one.
+    """
+
+    def __init__(self, environ: Mapping[str, str], *, reach: Reach | None = None) -> None:
+        self.reach = reach
         self._environ = environ
-        self._providers = _from_environment(environ)
+        self._given = _from_environment(environ) | ({} if reach is None else _BROUGHT)
+        self._providers = dict(self._given)
 
     async def refresh(self, db: Database) -> None:
         """To be called at start and at each look at the change counter, so that a running server learns of a new one."""
         rows = await db.read(providers.every)
-        self._providers = _from_environment(self._environ) | {row.name: _from_row(row) for row in rows}
+        known = (_from_row(row) for row in rows)
+        self._providers = self._given | {
+            each.name: each for each in known if not each.is_brought or self.reach is not None
+        }
 
     def get(self, name: str) -> Provider | None:
         return self._providers.get(name)
@@ -57,6 +80,9 @@ class Registry:
 
     def environment_key(self, name: str) -> Secret | None:
         """The operator's key of a provider in the environment, such as OPENAI_API_KEY; it is stored nowhere."""
+        known = self._providers.get(name)
+        if known is not None and known.is_brought:
+            return None
         names = (f"{_variable(name)}_API_KEY", *kind_of(name).keys)
         value = next((value for each in names if (value := self._environ.get(each, "").strip())), "")
         # What cannot stand in a header is no key: a quotation mark or a line break that was copied with it.
@@ -71,14 +97,13 @@ def label(name: str) -> str:
     return kind_of(name).label or name.capitalize()
 
 
-def clean_base_url(url: str) -> str:
-    """A trailing slash, and a trailing /v1, are taken as the same address without it."""
-    return url.rstrip("/").removesuffix("/v1").rstrip("/")
-
-
 def _from_row(row: Row) -> Provider:
     fields = frozenset(json.loads(row.allow_fields))
-    return Provider(row.name, row.dialect, clean_base_url(row.base_url), fields, row.kind)
+    brought = row.name == BROUGHT and not row.base_url
+    return Provider(row.name, row.dialect, clean_base_url(row.base_url), fields, row.kind, brought)
+
+
+_BROUGHT = {BROUGHT: Provider(BROUGHT, KINDS[BROUGHT].dialect, "", is_brought=True)}
 
 
 def _from_environment(environ: Mapping[str, str]) -> dict[str, Provider]:

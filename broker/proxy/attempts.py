@@ -10,6 +10,7 @@ from broker.ledger.reserve import Reservation
 from broker.ledger.settle import Ending
 from broker.ops.log import logger
 from broker.providers.fault import UNWELL, USUAL, Fault
+from broker.providers.registry import Provider
 from broker.proxy.channel import Channel
 from broker.proxy.forward import Forwarding, Sent, Work
 from broker.proxy.reply import Reply, no_key, no_vault
@@ -71,7 +72,12 @@ class Attempts:
     def _next(self) -> Forwarding:
         means, held = self._means, self._reservation
         keeper = means.kept.keeper(held, self._work.provider.name, self._work.reading)
-        return Forwarding(means.client, self._work, self._channel, means.silence, held, keeper, means.clock)
+        work = self._work._replace(provider=self._place() or self._work.provider)
+        return Forwarding(means.client, work, self._channel, means.silence, held, keeper, means.clock)
+
+    def _place(self) -> Provider | None:
+        """The provider as this key reaches it; None where it must not be sent there."""
+        return self._work.provider.at(self.credential.base_url)
 
     def _seen(self, ending: Ending) -> Ending:
         return ending._replace(reached=True) if self._reached and not ending.reached else ending
@@ -107,7 +113,7 @@ class Attempts:
             key = self._means.open_key(self.credential)
         except Unavailable as error:
             return no_vault(error)
-        if key is None:
+        if key is None or self._place() is None:
             return no_key()
         reading, held = self._work.reading, self._reservation
         render = reading.render_kept if reading.render_kept and held.has_wish else reading.render

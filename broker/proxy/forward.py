@@ -95,7 +95,10 @@ class Forwarding:
         work = self._work
         headers = [*content_headers(work), *credential_headers(work.provider.dialect, key)]
         url = work.provider.base_url + work.reading.target
-        return await self._answered(self._client.send(work.reading.method, url, headers, body, self._progress), key)
+        asked = self._client.send(
+            work.reading.method, url, headers, body, self._progress, brought=work.provider.is_brought
+        )
+        return await self._answered(asked, key)
 
     async def go_on(self, sent: Sent) -> Reply:
         """As `run`, with what was sent already."""

@@ -122,6 +122,7 @@ class Jobs:
         pursuit = None if provider is None else PURSUITS.get((provider.dialect, job.kind))
         row = await self._db.read(lambda tx: _sealed(tx, job.credential_id))
         key = row and self._open_key(row)
+        provider = None if provider is None or row is None else provider.at(row.base_url)
         if provider is None or pursuit is None or key is None:
             return None
         return _Way(provider, key, pursuit)
@@ -132,7 +133,9 @@ class Jobs:
 
     async def _sent(self, way: _Way, method: str, path: str) -> Answer:
         headers = [*way.pursuit.headers, *credential_headers(way.provider.dialect, way.key)]
-        answer = await self._client.send(method, way.provider.base_url + path, headers, waits=_WAITS)
+        answer = await self._client.send(
+            method, way.provider.base_url + path, headers, waits=_WAITS, brought=way.provider.is_brought
+        )
         if answer.status == 200:
             return answer
         await answer.close()
@@ -184,4 +187,7 @@ async def _sealed(tx: AsyncSession, credential_id: str) -> SealedKey | None:
     row = await credentials.load(tx, credential_id)
     if row is None:
         return None
-    return SealedKey(row.id, row.user_id, row.provider, row.source, row.sealed, row.version, row.state, row.removed_at)
+    return SealedKey(
+        row.id, row.user_id, row.provider, row.source, row.sealed, row.version, row.state, row.removed_at,
+        base_url=row.base_url,
+    )  # fmt: skip

@@ -28,6 +28,18 @@ _NO_PICTURE = "A file that is named here is no picture, so that its cost cannot 
 _FIRST_PAUSE = {"response": 2 * SECOND, "batch": 30 * SECOND}
 
 
+def forgetful(reading: Reading) -> Reading:
+    """Of a person's own server, where nothing may be kept: ids of several servers could not be told apart.
+
+    Raises CallRefused for what is about something that is kept.
+    """
+    if reading.wish:
+        reading = reading._replace(wish="", kept=None, render_kept=None)
+    if reading.names or reading.kept is not None or reading.lists is not None or reading.deletes:
+        raise CallRefused("not_boundable", "What a server of one's own keeps cannot be asked for through this server.")
+    return reading
+
+
 class KeptObjects:
     """`hasten` tells whoever looks at what goes on that something has ended."""
 

@@ -29,6 +29,7 @@ from broker.proxy.authenticate import Principal, Verify, authenticate, read_toke
 from broker.proxy.channel import Head
 from broker.proxy.exchange import Exchange, Means
 from broker.proxy.forward import Work
+from broker.proxy.kept import forgetful
 from broker.proxy.large import MANY, LargeBodies
 from broker.proxy.listing import Listing
 from broker.proxy.noted import Noted
@@ -129,6 +130,8 @@ class Proxy:
             else:
                 kind = None if in_parts is None else fields[b"content-type"]
                 body, reading, told = await self._large.read(endpoint, kind, raw, provider, path, again=key is not None)
+            if provider.is_brought:
+                reading = forgetful(reading)
             if reading.names:
                 reading, credential_id = await self._means.kept.found(principal, provider.name, reading)
         except CallRefused:

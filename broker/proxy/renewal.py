@@ -137,5 +137,6 @@ class NotRenewed(BrokerError):
 
 def _sealed(row: Credential, expires_at: int) -> SealedKey:
     return SealedKey(
-        row.id, row.user_id, row.provider, row.source, row.sealed, row.version, row.state, row.removed_at, 0, expires_at
-    )
+        row.id, row.user_id, row.provider, row.source, row.sealed, row.version, row.state, row.removed_at, 0, expires_at,
+        row.base_url,
+    )  # fmt: skip

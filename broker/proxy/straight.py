@@ -144,7 +144,7 @@ class Straight:
             return False
         try:
             key = means.open_key(reservation.credential)
-            if key is None:
+            if key is None or reservation.credential.base_url:
                 return False
             headers, body = credential_headers(work.provider.dialect, key), work.reading.render(reservation.output_max)
             answer = means.client.send_at_once(self._usual.start, headers, body)

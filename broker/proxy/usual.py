@@ -48,7 +48,13 @@ class UsualCalls:
     def remember(self, scope: Scope, principal: Principal, work: Work, path: str) -> None:
         """What the complete way has found, where the server keeps such things."""
         keep = scope.get("extensions", {}).get(KNOWN)
-        if keep is None or principal.jkt or scope["method"] != "POST" or not _is_plain(scope["headers"]):
+        if (
+            keep is None
+            or principal.jkt
+            or work.provider.is_brought
+            or scope["method"] != "POST"
+            or not _is_plain(scope["headers"])
+        ):
             return
         if not _is_straight(work.reading, path):
             return

@@ -159,6 +159,8 @@ class Credential(SQLModel, table=True):
     checked_at: int | None = number(default=None, nullable=True)
     created_at: int = number()
     removed_at: int | None = number(default=None, nullable=True)
+    base_url: str = text(default="")
+    """Where the server is that it is for, of a person's own server; sealed with the key, which goes nowhere else."""
 
 
 class OwnPrice(SQLModel, table=True):

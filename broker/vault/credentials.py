@@ -27,9 +27,15 @@ async def add_credential(
     now: int,
     by: str,
     state: str = "unchecked",
+    base_url: str = "",
 ) -> Credential:
-    """Seals a key as this person's own, or as the operator's where `user_id` is None; `by` is for the audit."""
-    row = Credential(id=new_id("crd"), user_id=user_id, provider=provider, name=name, version=1, created_at=now)
+    """Seals a key as this person's own, or as the operator's where `user_id` is None; `by` is for the audit.
+
+    `base_url` is where the person's own server is that it is for.
+    """
+    row = Credential(
+        id=new_id("crd"), user_id=user_id, provider=provider, name=name, version=1, created_at=now, base_url=base_url
+    )
     _put(vault, row, key, state, now)
     tx.add(row)
     await record(tx, now, "credential.added", by, row.id, provider=provider, state=state)
@@ -37,13 +43,26 @@ async def add_credential(
 
 
 async def replace_credential(
-    tx: AsyncSession, vault: Vault, row: Credential, key: Secret, *, now: int, by: str, state: str = "unchecked"
+    tx: AsyncSession,
+    vault: Vault,
+    row: Credential,
+    key: Secret,
+    *,
+    now: int,
+    by: str,
+    state: str = "unchecked",
+    base_url: str = "",
 ) -> None:
-    """Seals another key in the same row, so that apps keep working; nothing of the old one is left."""
+    """Seals another key in the same row, so that apps keep working; nothing of the old one is left.
+
+    Only with it can the address of a person's own server change: the key was entered for the address that it goes to.
+    """
     row.version += 1
+    moved = {"moved": True} if row.base_url != base_url else {}
+    row.base_url = base_url
     _put(vault, row, key, state, now)
     await oauth_tokens.forget(tx, row.id)
-    await record(tx, now, "credential.replaced", by, row.id, version=row.version, state=state)
+    await record(tx, now, "credential.replaced", by, row.id, version=row.version, state=state, **moved)
 
 
 async def remove_credential(tx: AsyncSession, row: Credential, *, now: int, by: str) -> bool:
@@ -98,11 +117,12 @@ def reseal_tokens(vault: Vault, row: Credential, tokens: Tokens, now: int) -> No
 
 
 async def find_same(
-    tx: AsyncSession, vault: Vault, *, user_id: str | None, provider: str, key: Secret
+    tx: AsyncSession, vault: Vault, *, user_id: str | None, provider: str, key: Secret, base_url: str = ""
 ) -> Credential | None:
-    """The row of this person (or of the operator) that holds this very key already."""
+    """The row of this person (or of the operator) that holds this very key already, for the same address."""
     rows = await (credentials.of_operator(tx) if user_id is None else credentials.of_user(tx, user_id))
-    same = (row for row in rows if row.provider == provider and row.source == credentials.STORED)
+    here = (row for row in rows if row.provider == provider and row.base_url == base_url)
+    same = (row for row in here if row.source == credentials.STORED)
     return next((row for row in same if vault.open(row.sealed, credential_place(row)) == key), None)
 
 

@@ -18,7 +18,7 @@ ROOT = "vault_root"
 
 
 def credential_place(row: Credential | SealedKey) -> Place:
-    return Place("credential", row.id, row.user_id or OPERATOR, row.provider, row.version)
+    return Place("credential", row.id, row.user_id or OPERATOR, row.provider, row.version, row.base_url)
 
 
 def signing_key_place(kid: str) -> Place:

@@ -32,9 +32,12 @@ class Place:
     owner: str
     provider: str = ""
     version: int = 1
+    address: str = ""
+    """Where the secret may be sent, where its row says so."""
 
     def bound(self) -> bytes:
-        return f"{self.table}\x1f{self.row}\x1f{self.owner}\x1f{self.provider}\x1f{self.version}".encode()
+        more = f"\x1f{self.address}" if self.address else ""
+        return f"{self.table}\x1f{self.row}\x1f{self.owner}\x1f{self.provider}\x1f{self.version}{more}".encode()
 
 
 class MasterKey:

@@ -44,6 +44,8 @@ class KeyForm:
     label: str
     name: str = "Personal"
     hint: str = ""
+    takes_address: bool = False
+    address: str = ""
 
     @property
     def id(self) -> str:
@@ -62,6 +64,7 @@ class Shown:
     reviewed: bool = False
     key_problem: dict[str, str] = field(default_factory=dict)
     key_name: str = "Personal"
+    key_address: str = ""
 
 
 class ConsentPages:
@@ -187,12 +190,15 @@ class ConsentPages:
         provider = self._web.registry.get(form.text("provider"))
         if provider is None or provider.name not in asked:
             raise BadForm(detail="a key for a provider that was not asked for")
-        name = form.text("name")
-        added = await self._keys.add(signed_in.user, provider, form.text("key"), name)
-        if isinstance(added, str):
-            wrong = {KeyForm(provider.name, "").id: added}
-            shown = Shown(seen.case, seen.filled, seen.answer, seen.now, key_problem=wrong, key_name=name)
-            return self._page(request, signed_in, shown)
+        name, address, field_id = form.text("name"), form.text("address"), KeyForm(provider.name, "").id
+        place = self._keys.place(provider, address)
+        if isinstance(place, str):
+            wrong = {f"{field_id}-address": place}
+        else:
+            added = await self._keys.add(signed_in.user, place, form.text("key"), name)
+            wrong = {field_id: added} if isinstance(added, str) else {}
+        if wrong:
+            return self._page(request, signed_in, replace(seen, key_problem=wrong, key_name=name, key_address=address))
         response = RedirectResponse(f"/consent/{seen.case.request.id}", 303)
         self._web.sessions.flash(response, _ADDED)
         return response
@@ -216,7 +222,7 @@ class ConsentPages:
             problems=problems,
             device=self._device(shown.case, shown.now),
             not_you="" if shown.case.device is not None else not_you(request.url.path),
-            key_forms=[self._key_form(name, shown.key_name) for name, _ in view.missing],
+            key_forms=[self._key_form(name, shown) for name, _ in view.missing],
             last_line=consent_summary.last_line(),
             action=f"/consent/{row.id}",
             shown_as=(SHOWN_AS, shown_as(shown.case.client)),
@@ -233,11 +239,13 @@ class ConsentPages:
         build = Builder(self._web.registry, self._web.prices, reader, settings.contact)
         return build(shown.case, shown.filled, shown.answer, shown.fault, reviewed=shown.reviewed)
 
-    def _key_form(self, provider: str, name: str) -> KeyForm:
+    def _key_form(self, provider: str, shown: Shown) -> KeyForm:
         instance, site = self._web.settings.instance_name, self._sites.get(provider, "")
         where = f" at {site}, and set a spending limit there too" if site else ""
         hint = f"Make a separate key for {instance}{where}. We store it encrypted and never show it again."
-        return KeyForm(provider, label(provider), name, hint)
+        known = self._web.registry.get(provider)
+        brought = known is not None and known.is_brought
+        return KeyForm(provider, label(provider), shown.key_name, hint, brought, shown.key_address)
 
 
 def _is_to_be_answered(request: GrantRequest, user: User, now: int) -> bool:

@@ -11,7 +11,7 @@ from broker.web import consent_words
 from broker.web.calls import rate_words
 from broker.web.consent_form import Typed, ends_options, field_id
 from broker.web.consent_summary import Reader
-from broker.web.lent import key_name
+from broker.web.lent import called, key_name
 from broker.web.terms import model_words
 from broker.web.words import clock_time, count, day, money
 
@@ -101,7 +101,7 @@ def fields_of(
 
 
 def _key(key: Credential, typed: Typed, reader: Reader) -> tuple[str, str, bool, str]:
-    hint = f"{label(key.provider)} refuses it" if key.state == "refused" else ""
+    hint = f"{called(key)} refuses it" if key.state == "refused" else ""
     return key.id, key_name(key, reader.instance), key.id == typed.key, hint
 
 

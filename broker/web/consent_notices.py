@@ -8,12 +8,12 @@ from broker.oauth.consent import Answer
 from broker.oauth.consent_case import Case
 from broker.oauth.consent_terms import Offer
 from broker.oauth.redirect_uri import is_https
-from broker.providers.registry import Registry, label
+from broker.providers.registry import Registry
 from broker.store.tables import Credential
 from broker.web.consent_summary import Reader
 from broker.web.consent_words import lasting
 from broker.web.foreign import clean
-from broker.web.lent import app_address, has_key
+from broker.web.lent import app_address, called, has_key
 from broker.web.words import day, money
 
 _NO_ADDRESS = "no web address"
@@ -81,7 +81,7 @@ def _capped(offer: Offer, reader: Reader, contact: str) -> list[Notice]:
 
 
 def _unusable(key: Credential, reader: Reader, *, others: bool) -> Notice:
-    provider = label(key.provider)
+    provider = called(key)
     if key.state != "refused":
         text = (
             f"The key {key.name} is missing on this server. Access can be approved, but nothing works until it is back."

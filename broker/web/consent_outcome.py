@@ -14,6 +14,7 @@ from broker.store.accesses import as_granted
 from broker.store.grant_tables import Access, GrantRequest
 from broker.store.tables import Credential
 from broker.web import consent_words
+from broker.web.lent import key_place
 from broker.web.terms import ACTIONS, model_words
 from broker.web.words import count, instant, money, shortlist
 
@@ -47,7 +48,7 @@ def lowered_words(request: GrantRequest, app: str, zone: str) -> str:
 def _can_spend(access: Access, key: Credential | None, app: str, zone: str) -> str:
     budget = as_granted(access, "").budget
     amount = "" if budget is None else consent_words.per(budget).removesuffix(" in total")
-    source = f"your {label(access.provider)} key" if key is None else f"{key.name} ({label(access.provider)})"
+    source = f"your {label(access.provider)} key" if key is None else f"{key.name} ({key_place(key)})"
     return f"{app} can spend up to {amount} from {source} until {instant(access.ends_at, zone)}."
 
 

@@ -18,7 +18,7 @@ from broker.store.accesses import as_granted
 from broker.store.grant_tables import Access as Stored
 from broker.store.tables import Credential
 from broker.web import consent_words
-from broker.web.lent import key_name
+from broker.web.lent import called, key_name
 from broker.web.terms import ACTIONS, model_words
 from broker.web.words import HOUR, about, count, instant, listed, money, shortlist
 
@@ -60,6 +60,7 @@ def lines(element: Access, key: Credential | None, offer: Offer, label: str, rea
     """All but the last line, which is the same for each access."""
     return [
         _spending(element, key, offer, label, reader),
+        *([] if key is None or not key.base_url else [_sending(key)]),
         _models(element.models, label),
         _actions(element.actions),
         _requests(element),
@@ -99,6 +100,10 @@ def _spending(element: Access, key: Credential | None, offer: Offer, label: str,
     if asked is not None and asked.amount > budget.amount:
         after += f"; it asked for {money(asked.amount, 'limit')}"
     return (Piece("can spend "), *said, *source, *((Piece(after),) if after else ()))
+
+
+def _sending(key: Credential) -> Line:
+    return (Piece("sends its requests to "), Piece(called(key), strong=True), Piece(", your own server"))
 
 
 def _models(patterns: tuple[str, ...], label: str) -> Line:

@@ -8,12 +8,11 @@ from starlette.requests import Request
 from broker.core.credential import masked
 from broker.core.errors import PageError
 from broker.ledger.overall_used import Used, used_on_key
-from broker.providers.registry import label
 from broker.store import credentials, lent, quarantine
 from broker.store.tables import Credential, User
 from broker.web.context import Web
 from broker.web.key_entry import key_title
-from broker.web.lent import app_name, has_key
+from broker.web.lent import app_name, called, has_key
 from broker.web.session import SignedIn
 from broker.web.words import listed
 
@@ -45,7 +44,8 @@ class KeyCard:
 
     @property
     def provider(self) -> str:
-        return label(self.row.provider)
+        """A provider, or the host of a server of their own."""
+        return called(self.row)
 
     @property
     def path(self) -> str:
@@ -88,7 +88,7 @@ async def own_card(request: Request, web: Web) -> tuple[SignedIn, KeyCard]:
 
 def _tag(web: Web, row: Credential) -> tuple[str, str]:
     if row.state == "refused":
-        return f"Refused by {label(row.provider)}", "bad"
+        return f"Refused by {called(row)}", "bad"
     if not has_key(row, web.registry):
         return "Missing", "bad"
     return _STATES[row.state]

@@ -4,9 +4,12 @@ from collections.abc import Awaitable, Callable
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from broker.core.credential import key_problem
+from broker.core.credential import NO_KEY, key_problem
+from broker.core.handle import new_handle
 from broker.core.secret import Secret
+from broker.oauth.throttle import Throttle, Throttled
 from broker.providers.check import Verdict
+from broker.providers.reach import NotReachable
 from broker.providers.registry import Provider
 from broker.store import credentials
 from broker.store.tables import Credential, User
@@ -17,6 +20,8 @@ from broker.web.foreign import clean
 Check = Callable[[Provider, Secret], Awaitable[Verdict]]
 
 MOST_NAME = 40
+MOST_TRIES_A_MINUTE = 10
+"""Of one person, to ask servers of their own."""
 
 
 class KeyEntry:
@@ -25,6 +30,17 @@ class KeyEntry:
     def __init__(self, web: Web, check: Check) -> None:
         self._web = web
         self._check = check
+        self._tries = Throttle(MOST_TRIES_A_MINUTE, web.clock)
+
+    def place(self, provider: Provider, typed: str) -> Provider | str:
+        """The provider as a key for this address reaches it, or why no server can be there."""
+        reach = self._web.registry.reach
+        if not provider.is_brought or reach is None:
+            return f"{provider.label} has an address of its own: leave this empty" if typed.strip() else provider
+        try:
+            return provider.at(reach.read(typed)) or provider
+        except NotReachable as error:
+            return str(error)
 
     async def add(self, user: User, provider: Provider, typed: str, name: str) -> Credential | str:
         key = await self._judge(user, provider, typed)
@@ -44,6 +60,7 @@ class KeyEntry:
                 now=now,
                 by=user.pseudonym,
                 state="working",
+                base_url=_own_address(provider),
             )
 
         return await self._web.db.write(work)
@@ -59,31 +76,44 @@ class KeyEntry:
             row = await credentials.load(tx, credential_id)
             if row is None or row.user_id != user.id or row.removed_at is not None:
                 return "This key was removed meanwhile, so the new one was not saved"
-            await replace_credential(tx, self._web.vault, row, key, now=now, by=user.pseudonym, state="working")
+            kept = {"state": "working", "base_url": _own_address(provider)}
+            await replace_credential(tx, self._web.vault, row, key, now=now, by=user.pseudonym, **kept)
             return ""
 
         return await self._web.db.write(work)
 
-    async def verdict(self, provider: Provider, key: Secret) -> Verdict:
+    async def verdict(self, user: User, provider: Provider, key: Secret) -> Verdict:
+        """What people's own servers are asked is bounded: nobody may feel out other hosts from here."""
+        if provider.is_brought:
+            try:
+                self._tries.admit(user.id)
+            except Throttled:
+                return "unreachable"
         return await self._check(provider, key)
 
     async def _judge(self, user: User, provider: Provider, typed: str) -> Secret | str:
-        if problem := key_problem(typed, provider.name, provider.label):
+        wants_none = provider.is_brought and not typed.strip()
+        key = Secret(new_handle(NO_KEY) if wants_none else typed.strip())
+        if problem := key_problem(key.reveal(), provider.name, provider.label):
             return problem
-        key = Secret(typed.strip())
         same = await self._web.db.read(lambda tx: self._same(tx, user, provider, key))
         if same is not None:
             return f"You already have this key here, as {key_title(same.name)}"
-        match await self._check(provider, key):
+        match await self.verdict(user, provider, key):
             case "refused":
-                return f"{provider.label} refused this key (401). Check that you copied all of it"
+                return f"{provider.called} refused this key (401). Check that you copied all of it"
             case "unreachable":
-                return f"{provider.label} did not answer, so the key was not saved. Try again"
+                return f"{provider.called} did not answer, so the key was not saved. Try again"
             case "working":
                 return key
 
     async def _same(self, tx: AsyncSession, user: User, provider: Provider, key: Secret) -> Credential | None:
-        return await find_same(tx, self._web.vault, user_id=user.id, provider=provider.name, key=key)
+        address = _own_address(provider)
+        return await find_same(tx, self._web.vault, user_id=user.id, provider=provider.name, key=key, base_url=address)
+
+
+def _own_address(provider: Provider) -> str:
+    return provider.base_url if provider.is_brought else ""
 
 
 def key_title(typed: str) -> str:

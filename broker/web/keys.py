@@ -1,5 +1,6 @@
 """Provider keys: add, check, replace and remove one's own; see what the operator lends."""
 
+from dataclasses import dataclass
 from functools import partial
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -27,6 +28,16 @@ from broker.web.session import SignedIn
 
 ADD = "keys:new"
 NO_LIMIT = Typed("no", "20.00", "", "month")
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """The fields of a new key as text, but for the key."""
+
+    provider: str
+    name: str = "Personal"
+    address: str = ""
+    limit: Typed = NO_LIMIT
 
 
 class KeyPages:
@@ -64,26 +75,31 @@ class KeyPages:
     async def show_new(self, request: Request) -> Response:
         signed_in = await self._web.sessions.require(request)
         asked = self._web.registry.get(read_query(request).text("provider"))
-        return self._new(request, signed_in, asked.name if asked else "openai", "Personal", NO_LIMIT, {})
+        return self._new(request, signed_in, Entered(asked.name if asked else "openai"), {})
 
     async def add(self, request: Request) -> Response:
         signed_in = await self._web.sessions.require(request)
         form = await read_form(request)
         self._web.sessions.check(request, signed_in, form, ADD)
         provider = self._web.registry.get(form.text("provider"))
-        name, typed, problems = form.text("name"), read(form), dict[str, str]()
+        typed, problems = read(form), dict[str, str]()
+        chosen = provider.name if provider else ""
+        entered = Entered(chosen, form.text("name"), form.text("address"), typed)
         terms = judge(typed, problems) if typed.limited else None
+        place = self._entry.place(provider, entered.address) if provider else None
         if provider is None:
             problems["provider"] = "Choose a provider"
-        if provider is None or problems:
-            return self._new(request, signed_in, provider.name if provider else "", name, typed, problems)
-        added = await self._entry.add(signed_in.user, provider, form.text("key"), name)
+        if isinstance(place, str):
+            problems["address"] = place
+        if problems or not isinstance(place, Provider):
+            return self._new(request, signed_in, entered, problems)
+        added = await self._entry.add(signed_in.user, place, form.text("key"), entered.name)
         if isinstance(added, str):
-            return self._new(request, signed_in, provider.name, name, typed, {"key": added})
+            return self._new(request, signed_in, entered, {"key": added})
         if terms is not None:
             await self._limit(signed_in.user, added.id, terms)
         response = RedirectResponse("/keys", 303)
-        self._web.sessions.flash(response, f"Key added. {key_title(added.name)} works: {provider.label} accepts it.")
+        self._web.sessions.flash(response, f"Key added. {key_title(added.name)} works: {place.called} accepts it.")
         return response
 
     async def _limit(self, user: User, credential_id: str, terms: Terms) -> None:
@@ -92,24 +108,41 @@ class KeyPages:
 
     async def show_replace(self, request: Request) -> Response:
         signed_in, card = await self._own(request)
-        return self._web.pages.render(request, "key_replace.html", signed_in=signed_in, card=card)
+        return self._replacing(request, signed_in, card, card.row.base_url, {})
 
     async def replace(self, request: Request) -> Response:
         signed_in, card = await self._own(request)
         provider = self._provider(card)
         form = await read_form(request)
         self._web.sessions.check(request, signed_in, form, card.purpose)
-        problem = await self._entry.replace(signed_in.user, provider, card.row.id, form.text("key"))
-        if problem:
-            return self._web.pages.render(
-                request, "key_replace.html", status=422, signed_in=signed_in, card=card, problems={"key": problem}
-            )
+        address = form.text("address")
+        place = self._entry.place(provider, address)
+        problems = {"address": place} if isinstance(place, str) else {}
+        if isinstance(place, Provider) and (
+            wrong := await self._entry.replace(signed_in.user, place, card.row.id, form.text("key"))
+        ):
+            problems = {"key": wrong}
+        if problems:
+            return self._replacing(request, signed_in, card, address, problems)
         response = RedirectResponse("/keys", 303)
         said = (
             f"{card.name} is replaced. Apps keep working with the new key. Revoke the old one at {card.provider} too."
         )
         self._web.sessions.flash(response, said)
         return response
+
+    def _replacing(
+        self, request: Request, signed_in: SignedIn, card: KeyCard, address: str, problems: dict[str, str]
+    ) -> Response:
+        return self._web.pages.render(
+            request,
+            "key_replace.html",
+            status=422 if problems else 200,
+            signed_in=signed_in,
+            card=card,
+            address=address,
+            problems=problems,
+        )
 
     async def show_remove(self, request: Request) -> Response:
         signed_in, card = await self._own(request)
@@ -133,20 +166,20 @@ class KeyPages:
 
     async def check(self, request: Request) -> Response:
         signed_in, card = await self._own(request)
-        provider = self._provider(card)
+        provider = self._place(card)
         self._web.sessions.check(request, signed_in, await read_form(request), card.purpose)
         key = open_credential(self._web.vault, card.row, self._web.registry.environment_key)
-        verdict = "unreachable" if key is None else await self._entry.verdict(provider, key)
+        verdict = "unreachable" if key is None else await self._entry.verdict(signed_in.user, provider, key)
         response = RedirectResponse("/keys", 303)
         if verdict == "unreachable":
-            said = f"{provider.label} did not answer, so nothing is known of {card.name}. Try again."
+            said = f"{provider.called} did not answer, so nothing is known of {card.name}. Try again."
             self._web.sessions.flash(response, said, "warn")
             return response
         await self._note(signed_in.user, card, verdict)
         if verdict == "working":
-            self._web.sessions.flash(response, f"{card.name} works: {provider.label} accepts it.")
+            self._web.sessions.flash(response, f"{card.name} works: {provider.called} accepts it.")
         else:
-            self._web.sessions.flash(response, f"{provider.label} refused {card.name} (401). Replace it.", "bad")
+            self._web.sessions.flash(response, f"{provider.called} refused {card.name} (401). Replace it.", "bad")
         return response
 
     async def _note(self, user: User, card: KeyCard, verdict: str) -> None:
@@ -169,9 +202,14 @@ class KeyPages:
             raise PageError(409, f"{card.provider} is no longer set up here", "Its keys can only be removed.")
         return provider
 
-    def _new(
-        self, request: Request, signed_in: SignedIn, chosen: str, name: str, typed: Typed, problems: dict[str, str]
-    ) -> Response:
+    def _place(self, card: KeyCard) -> Provider:
+        """Where this key goes."""
+        place = self._provider(card).at(card.row.base_url)
+        if place is None:
+            raise PageError(409, f"{card.name} is for another address", "Replace it, or remove it.")
+        return place
+
+    def _new(self, request: Request, signed_in: SignedIn, entered: Entered, problems: dict[str, str]) -> Response:
         registry = self._web.registry
         return self._web.pages.render(
             request,
@@ -179,9 +217,8 @@ class KeyPages:
             status=422 if problems else 200,
             signed_in=signed_in,
             providers=[(each, label(each)) for each in registry.names()],
-            chosen=chosen,
-            name=name,
-            typed=typed,
+            takes_address=any(each.is_brought for each in map(registry.get, registry.names()) if each),
+            entered=entered,
             purpose=ADD,
             problems=problems,
         )

@@ -17,6 +17,7 @@ from broker.ledger.limits import Figures, figures, figures_of
 from broker.ledger.overall_used import Used, above_keys
 from broker.ledger.view import grant_state
 from broker.oauth.key_wanted import is_bound_already
+from broker.providers.address import host_of
 from broker.providers.registry import Registry, label
 from broker.store import lent
 from broker.store.accesses import as_granted
@@ -225,6 +226,16 @@ def has_key(credential: Credential, registry: Registry) -> bool:
 
 
 def key_name(credential: Credential, instance: str) -> str:
-    """Personal (OpenAI, sk-…9f2A); of the operator's keys no character is shown."""
+    """Personal (OpenAI, sk-…9f2A), Lab (server at llm.example.com, sk-…9f2A); of the operator's keys no character is shown."""
     what = f"from {instance}" if credential.user_id is None else masked(credential.prefix, credential.last_four)
-    return f"{credential.name} ({label(credential.provider)}, {what})"
+    return f"{credential.name} ({key_place(credential)}, {what})"
+
+
+def key_place(credential: Credential) -> str:
+    """Where it goes, with all requests that are made with it: to a provider, or to a person's own server."""
+    return f"server at {called(credential)}" if credential.base_url else called(credential)
+
+
+def called(credential: Credential) -> str:
+    """Who answers to it: a provider, or the host of a person's own server."""
+    return host_of(credential.base_url) if credential.base_url else label(credential.provider)

@@ -136,7 +136,7 @@ def test_every_known_one_has_a_label_and_an_address_that_is_taken() -> None:
 
 
 def test_every_known_one_that_asks_money_has_prices() -> None:
-    ours = {"llama-cpp", "ollama", "vllm"}
+    ours = {"llama-cpp", "ollama", "vllm", "openai-compatible"}
     assert {name for name in KINDS if not PriceBook().models(name)} == ours
 
 

@@ -4,7 +4,7 @@ from functools import partial
 
 from playwright.async_api import Page
 
-from tests.journey.cast import STATES, Cast, state
+from tests.journey.cast import STATES, Cast, lab_of, state
 from tests.journey.hands import press
 
 # Whose page it is, and where; what stands in braces is an app of the cast, or a key.
@@ -88,6 +88,26 @@ async def limits_below_what_is_spent(cast: Cast, page: Page) -> None:
 async def key_refused(cast: Cast, page: Page) -> None:
     await page.goto(f"{cast.place.url}/keys/new")
     await press(page, "Check and add key")
+
+
+@state("ana")
+async def key_for_a_server_that_cannot_be_there(cast: Cast, page: Page) -> None:
+    await page.goto(f"{cast.place.url}/keys/new")
+    await page.get_by_role("radio", name="OpenAI-compatible server").check()
+    await page.get_by_label("Address of your server").fill("https://localhost:8000/v1")
+    await press(page, "Check and add key")
+
+
+@state("ana")
+async def keys_of_a_server_of_ones_own(cast: Cast, page: Page) -> None:
+    await lab_of(cast)
+    await page.goto(f"{cast.place.url}/keys")
+
+
+@state("ana")
+async def key_of_a_server_to_be_replaced(cast: Cast, page: Page) -> None:
+    row = await lab_of(cast)
+    await page.goto(f"{cast.place.url}/keys/{row.id}/replace")
 
 
 @state("ana")

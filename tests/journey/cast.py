@@ -15,7 +15,7 @@ from broker.core.money import MicroUSD
 from broker.core.secret import Secret
 from broker.ledger.overall import key_scope
 from broker.ledger.overall_limits import Terms, load, put_in_tier, set_limit
-from broker.store import grants
+from broker.store import credentials, grants
 from broker.store.grant_tables import Grant
 from broker.store.ledger_tables import Counter
 from broker.store.limit_tables import Threshold
@@ -87,6 +87,14 @@ async def assemble(place: Place) -> Cast:
     for name, event in moves.items():
         await place.db.write(_move(cast.grants[name].id, event, ana))
     return cast
+
+
+async def lab_of(cast: Cast) -> Credential:
+    """Ana's key for a server of her own."""
+    rows = await cast.place.db.read(lambda tx: credentials.of_user(tx, cast.ana.id))
+    known = next((row for row in rows if row.base_url), None)
+    host = "https://a-server-with-a-long-name.department.example.com"
+    return known or await cast.place.lending.key(cast.ana, NOON, "Lab", "openai-compatible", base_url=host)
 
 
 def _move(grant_id: str, event: GrantEvent, user: User) -> Callable[[AsyncSession], Awaitable[bool]]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from playwright.async_api import Page
 
-from tests.journey.cast import HOSTILE, LENT, WEEK, Cast, state
+from tests.journey.cast import HOSTILE, LENT, WEEK, Cast, lab_of, state
 from tests.journey.hands import ask, decide, open_fold, press
 from tests.journey.place import WISH
 from tests.turned_clock import NOON
@@ -56,6 +56,18 @@ async def consent_to_an_app_nobody_checked_without_the_box(cast: Cast, page: Pag
 async def consent_to_an_app_with_a_hostile_name(cast: Cast, page: Page) -> None:
     wish = WISH | {"purpose": HOSTILE[:280], "models": ["gpt-4.1-mini", "x" * 120]}
     await ask(cast, page, wish, client={"name": HOSTILE})
+
+
+@state("ana")
+async def consent_to_requests_to_a_server_of_ones_own(cast: Cast, page: Page) -> None:
+    await lab_of(cast)
+    await ask(cast, page, WISH | {"provider": "openai-compatible", "models": ["llama-3.3-70b"]})
+    await open_fold(page)
+
+
+@state("ben")
+async def consent_without_a_server_of_ones_own(cast: Cast, page: Page) -> None:
+    await ask(cast, page, WISH | {"provider": "openai-compatible", "models": ["llama-3.3-70b"]})
 
 
 @state("ana")

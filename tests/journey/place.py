@@ -129,11 +129,11 @@ class Place:
         body: dict[str, Any] = answer.json()
         return body
 
-    async def call(self, token: str, **changed: Any) -> httpx.Response:
+    async def call(self, token: str, provider: str = "openai", **changed: Any) -> httpx.Response:
         body = {"model": "gpt-4.1-mini", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 100}
         headers = {"authorization": f"Bearer {token}"}
         async with httpx.AsyncClient(trust_env=False) as http:
-            address = f"{self.url}/proxy/openai/v1/chat/completions"
+            address = f"{self.url}/proxy/{provider}/v1/chat/completions"
             return await http.post(address, json=body | changed, headers=headers)
 
     async def grants(self, client: Client) -> list[Grant]:
@@ -184,7 +184,15 @@ async def open_place(folder: Path, migrated: Path, chromium: Browser) -> AsyncIt
     port, clock, stop = hold_port(0), TurnedClock(), asyncio.Event()
     url = f"http://127.0.0.1:{port.number}"
     shutil.copy(migrated, folder / "broker.db")
-    settings = Settings(_env_file=None, data_dir=folder, issuer=url, sqlite_synchronous="normal", sign_in_tries=2)  # type: ignore[call-arg]
+    settings = Settings(
+        _env_file=None,  # type: ignore[call-arg]
+        data_dir=folder,
+        issuer=url,
+        sqlite_synchronous="normal",
+        sign_in_tries=2,
+        user_servers=True,
+        user_servers_inside=("127.0.0.1",),
+    )
     async with fake_provider(answer_chat) as provider, fake_provider(_answer_browser) as elsewhere:
         app = await create_app(settings, clock=clock, environ={"BROKER_PROVIDER_OPENAI_BASE_URL": provider.url})
         config = Config()

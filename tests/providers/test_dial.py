@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from broker.core.inside import read_inside
 from broker.providers import client as clients
 from broker.providers.client import NotReached, ProviderClient, Waits
 from broker.providers.dial import GuardedDial
 from broker.providers.names import Unresolved
-from broker.providers.reach import Reach, read_inside
+from broker.providers.reach import Reach
 from tests.providers.certificates import Authority
 from tests.providers.wire import OK, Wire, ending_with, saying, serving
 

@@ -5,8 +5,9 @@ from ipaddress import ip_address
 
 import pytest
 
+from broker.core.inside import read_inside
 from broker.providers.origin import Origin
-from broker.providers.reach import NotReachable, Reach, is_here, read_inside
+from broker.providers.reach import NotReachable, Reach, is_here
 
 OUTSIDE = Reach(own_hosts=frozenset(["broker.example.com"]), own_port=8080)
 HOSTS, NETWORKS = read_inside(("gpu.lan", "ollama", "10.1.0.0/16", "127.0.0.0/8", "fd00::/8", "169.254.0.0/16"))
@@ -139,5 +140,5 @@ def test_an_address_of_this_machine_is_known_without_sending_anything() -> None:
     "word", ["", "-", "a b", "10.0.0.1/8", "10.0.0.0/33", "gpu.lan:8000", "https://gpu.lan", "1.2.3"]
 )
 def test_what_is_neither_a_host_nor_a_network_is_not_opened(word: str) -> None:
-    with pytest.raises(ValueError, match="no host and no network"):
+    with pytest.raises(ValueError, match="no host name"):
         read_inside((word,))

@@ -92,7 +92,13 @@ class Lending:
         return row
 
     async def key(
-        self, user: User | None, now: int, name: str = "Personal", provider: str = "openai", key: Secret = KEY
+        self,
+        user: User | None,
+        now: int,
+        name: str = "Personal",
+        provider: str = "openai",
+        key: Secret = KEY,
+        base_url: str = "",
     ) -> Credential:
         async def work(tx: AsyncSession) -> Credential:
             return await add_credential(
@@ -105,6 +111,7 @@ class Lending:
                 now=now,
                 by="test",
                 state="working",
+                base_url=base_url,
             )
 
         return await self.db.write(work)
