@@ -233,6 +233,10 @@ class Price:
             return None
         return replace(self, most=most)
 
+    def within(self, at_once: int) -> Self:
+        """The price of a call of many turns, none of which reads more than this."""
+        return replace(self, tiers=tuple(tier for tier in self.tiers if tier.start < at_once))
+
     def can_price(self, usage: Usage) -> bool:
         """Whether nothing is in it that a call was not to use, and that has no price."""
         return usage.extras is NO_EXTRAS or self.using(usage.extras) is not None

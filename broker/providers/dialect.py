@@ -73,6 +73,8 @@ class Reading(NamedTuple):
     """Whether it is paid for by what is no token."""
     fixed_output: int | None = None
     """The most that it gives, where nothing that is sent could make that less."""
+    at_once: int | None = None
+    """The most input of any one turn, where a call has many: steps of a price above it are out of reach."""
     tier: str = ""
     """A service tier with a price of its own; the standard one if empty."""
     answered_by: "Endpoint | None" = None

@@ -13,6 +13,7 @@ from broker.providers.openai_batches import ReadUsage
 from broker.providers.openai_media import ImageEdits, ImageGenerations, Recordings, Speech
 from broker.providers.openai_request import read_chat
 from broker.providers.openai_responses import read_response
+from broker.providers.openai_search import searched
 from broker.providers.openai_texts import read_completion, read_embedding, read_moderation
 from broker.providers.openai_tiers import in_tier
 from broker.providers.openai_usage import all_sound, read_response_usage, read_usage
@@ -72,13 +73,24 @@ class Responses(ChatCompletions):
     """POST /v1/responses."""
 
     def read(self, body: Body, size: int, provider: Provider, path: str) -> Reading:
-        return in_tier(read_response(body, size, provider, path), self)
+        reading = read_response(body, size, provider, path)
+        if reading.at_once is None:
+            return in_tier(reading, self)
+        searching = SearchingResponses()
+        return in_tier(reading._replace(answered_by=searching), searching)
 
     def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
         return read_response_usage(answer.get("usage") if isinstance(answer, dict) else None)
 
     def meter(self, *, wants_usage: bool) -> Meter:
-        return ResponseMeter()
+        return ResponseMeter(self.usage)
+
+
+class SearchingResponses(Responses):
+    """A response that may search the web, whose usage says nothing of how often it did."""
+
+    def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
+        return read_searched(answer)
 
 
 class Embeddings(ChatCompletions):
@@ -198,8 +210,9 @@ class ChatMeter:
 class ResponseMeter:
     """The last event of a response has its usage; text that looks like it stands in other events."""
 
-    def __init__(self) -> None:
+    def __init__(self, told: ReadUsage) -> None:
         self.seen = Seen()
+        self._told = told
         self._last = b""
 
     def read(self, event: bytes) -> bool:
@@ -237,7 +250,7 @@ class ResponseMeter:
         if kind == "error":
             self.seen.failed = True
         elif kind in _ENDINGS and isinstance(response, dict):
-            self.seen.usage, self.seen.is_absurd = read_response_usage(response.get("usage"))
+            self.seen.usage, self.seen.is_absurd = self._told(response)
             self.seen.is_complete, self.seen.failed = kind != "response.failed", kind == "response.failed"
 
 
@@ -249,7 +262,14 @@ def _is_final(chunk: Body) -> bool:
     return all(isinstance(choice, dict) and choice.get("finish_reason") is not None for choice in choices)
 
 
+def read_searched(answer: JSONValue) -> tuple[Usage | None, bool]:
+    """The usage of a response and its searches; one that does not say what it did has none that counts."""
+    usage, is_absurd = read_response_usage(answer.get("usage") if isinstance(answer, dict) else None)
+    found = searched(answer, usage)
+    return found, is_absurd or (usage is not None and found is None)
+
+
 PURSUITS: dict[tuple[str, str], Pursuit] = {
-    ("openai", "response"): openai_kept.Pursued(read_response_usage),
+    ("openai", "response"): openai_kept.Pursued(read_searched),
     ("openai", "batch"): openai_batches.Pursued(read_usage, read_response_usage),
 }

@@ -10,6 +10,7 @@ from broker.providers.body import flag_of, text_of
 from broker.providers.client import Headers
 from broker.providers.dialect import Body, Kept, Name, refuse_request
 from broker.providers.openai_request import MESSAGE_TOKENS
+from broker.providers.openai_search import CONTEXT, has_searched
 from broker.providers.pursuit import Ended
 from broker.providers.registry import Provider
 
@@ -74,6 +75,8 @@ def kept_response(*, is_cut: bool, goes_on: bool = False) -> ReadKept:
         tokens = None
         if usage is not None and isinstance(output, list) and not is_cut:
             tokens = usage.input_tokens + usage.output_tokens + MESSAGE_TOKENS * len(output)
+            # Of some models what they find is billed by other figures than what is read again.
+            tokens = max(tokens, CONTEXT + usage.output_tokens) if has_searched(output) else tokens
         return (Kept(Name("response", response_id), tokens, KEPT_FOR, work=int(goes_on and is_running(answer))),)
 
     return read
@@ -97,7 +100,7 @@ class Pursued:
             return Ended()
         if is_running(answer):
             return None
-        usage, _ = self._usage(answer.get("usage"))
+        usage, _ = self._usage(answer)
         is_cut = answer.get("truncation") not in (None, "disabled")
         return Ended(usage, made=kept_response(is_cut=is_cut)(answer, usage))
 

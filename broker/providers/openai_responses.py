@@ -16,6 +16,7 @@ from broker.providers.dialect import Body, Reading, refuse_request
 from broker.providers.images import Pictures
 from broker.providers.openai_kept import STORED, read_stored
 from broker.providers.openai_request import MESSAGE_TOKENS, REQUEST_TOKENS, SEARCHES, TOOL_TOKENS
+from broker.providers.openai_search import CALL, CALL_MEMBERS, INCLUDED, is_search, read_searching
 from broker.providers.openai_tiers import own_tier
 from broker.providers.registry import Provider
 
@@ -42,7 +43,7 @@ _ONLY: dict[str, tuple[JSONValue, ...]] = {
 """Fields that are harmless with these values alone: with others they bring in what stands at the provider, or its price."""
 
 _FIELD_ACTIONS = {"background": "background"}
-_INCLUDED = frozenset(["reasoning.encrypted_content", "message.output_text.logprobs"])
+_INCLUDED = frozenset(["reasoning.encrypted_content", "message.output_text.logprobs", INCLUDED])
 _ITEMS: dict[str, frozenset[str]] = {
     "message": frozenset(["role", "content", "id", "status", "phase"]),
     "function_call": frozenset(["call_id", "name", "arguments", "id", "status", "namespace"]),
@@ -88,27 +89,34 @@ def read_response(body: Body, size: int, provider: Provider, path: str) -> Readi
     needs = dict(_needs(body, items, tools, pictures))
     stored = read_stored(body, provider)
     factor = provider.kind.tokens_a_byte
+    constants = pictures.tokens + REQUEST_TOKENS + MESSAGE_TOKENS * max(len(items), 1) + TOOL_TOKENS * len(tools)
     own = {name: value for name, value in body.items() if name != "max_output_tokens"} | _tier(body, provider)
     sent = rendered(own | {"store": stored.is_asked})
+    bound = (max(size, len(sent) + 60) - pictures.data) * factor + constants
+    searching = read_searching(body, items, tools, provider, bound)
+    if searching:
+        needs |= searching.unbounded()
+        own |= searching.sent
+        sent = rendered(own | {"store": stored.is_asked})
     return Reading(
         model=model,
         action="chat",
-        extra_actions=pictures.actions.union(action for action in needs.values() if action) | stored.actions,
+        extra_actions=pictures.actions.union(action for action in needs.values() if action)
+        | stored.actions
+        | searching.actions,
         streamed=flag_of(body, "stream"),
         # The event with the usage is part of every stream here.
         wants_usage=True,
         own_output=count_of(body, "max_output_tokens", _MOST),
         choices=1,
         covers_reasoning=provider.kind.covers_reasoning,
-        input_bound=(max(size, len(sent) + 60) - pictures.data) * factor
-        + pictures.tokens
-        + REQUEST_TOKENS
-        + MESSAGE_TOKENS * max(len(items), 1)
-        + TOOL_TOKENS * len(tools),
+        input_bound=searching.bound(bound),
         unbounded=not_bounded(needs),
         render=lambda output_max: _with_maximum(sent, output_max),
         target=path,
         tier=own_tier(body, provider),
+        most=searching.most,
+        at_once=searching.context if searching else None,
         names=stored.follows + pictures.names,
         follows=bool(stored.follows),
         kept=stored.kept,
@@ -162,7 +170,7 @@ def _needs(body: Body, items: list[Body], tools: list[Body], pictures: Pictures)
         yield from _item(item, pictures)
     for tool in tools:
         kind = tool.get("type")
-        if kind not in _TOOLS:
+        if kind not in _TOOLS and not is_search(tool, pictures.provider):
             word = shown(kind) if isinstance(kind, str) else "type"
             yield f"tools.{word}", next((action for start, action in _TOOL_ACTIONS if word.startswith(start)), "")
 
@@ -181,6 +189,8 @@ def _item(item: Body, pictures: Pictures) -> Found:
     kind = item.get("type", "message")
     word = shown(kind) if isinstance(kind, str) else "type"
     members = _ITEMS.get(word)
+    if word == CALL and pictures.provider.name == "openai":
+        members = CALL_MEMBERS
     if members is None:
         yield f"input.{word}", _ITEM_ACTIONS.get(word, "")
         return

@@ -209,6 +209,8 @@ class Proxy:
             found = self._prices.find_batch(provider, reading.model, now)
         else:
             found = self._prices.find(provider, reading.model, now, reading.priced_by, reading.tier)
+        if found is not None and reading.at_once is not None:
+            found = found.within(reading.at_once)
         if found is not None and reading.most is not NO_EXTRAS:
             found = found.using(reading.most)
         if found is None:

@@ -20,6 +20,8 @@ COSTS: dict[str, float] = {
     "openai_chat_sound": 100 * 2.5 + 20 * 32 + 30 * 10 + 120 * 64,
     # gpt-5: 200 at 1.25, 800 of the cache at 0.125, 300 at 10, of which 250 are thoughts.
     "openai_responses": 200 * 1.25 + 800 * 0.125 + 300 * 10,
+    # gpt-4o-mini: 20,000 at 0.15, 300 at 0.60, two searches at 0.01 dollars; a page that was opened is none.
+    "openai_search": 20_000 * 0.15 + 300 * 0.60 + 2 * 10_000,
     # gpt-3.5-turbo-instruct: 100 at 1.50, 50 at 2.
     "openai_completions": 100 * 1.5 + 50 * 2,
     # text-embedding-3-small: 101 at 0.02, rounded up.
@@ -59,6 +61,8 @@ BOUNDS: dict[str, Callable[[int], float]] = {
     # Half a second, counted as one of 20 tokens, and 16 around it; all of the answer as sound.
     "openai_chat_sound": lambda read: (read - 36) * 2.5 + 36 * 32 + 300 * 64,
     "openai_responses": lambda read: read * 1.25 + 400 * 10,
+    # Three calls, and a turn before each, after the last and after one that is ignored, of 128,000 tokens.
+    "openai_search": lambda _: 5 * 128_000 * 0.15 + 400 * 0.60 + 3 * 10_000,
     "openai_completions": lambda read: read * 1.5 + 60 * 2,
     "openai_embeddings": lambda read: read * 0.02,
     "openai_images": lambda read: read * 5 + 272 * 40,

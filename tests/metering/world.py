@@ -13,7 +13,7 @@ from tests.proxy.world import Answered, World
 from tests.sdk.test_openai_media_sdk import WAV
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "metering"
-ACTIONS = ["chat", "completions", "embeddings", "images", "audio", "rerank"]
+ACTIONS = ["chat", "completions", "embeddings", "images", "audio", "rerank", "web_search"]
 
 
 @dataclass

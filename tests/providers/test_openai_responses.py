@@ -102,7 +102,7 @@ def test_what_its_bytes_bound_is_forwarded(changes: dict[str, Any]) -> None:
         ({"new_field": 1}, "new_field", ""),
         ({"include": ["file_search_call.results"]}, "include.file_search_call.results", ""),
         ({"include": [5]}, "include.?", ""),
-        ({"tools": [{"type": "web_search"}]}, "tools.web_search", "web_search"),
+        ({"tools": [{"type": "web_search_preview"}]}, "tools.web_search_preview", "web_search"),
         ({"tools": [{"type": "file_search"}]}, "tools.file_search", "files"),
         ({"tools": [{"type": "code_interpreter"}]}, "tools.code_interpreter", "code_execution"),
         ({"tools": [{"type": "image_generation"}]}, "tools.image_generation", "images"),
@@ -115,7 +115,7 @@ def test_what_its_bytes_bound_is_forwarded(changes: dict[str, Any]) -> None:
             "",
         ),
         ({"input": [{"type": "item_reference", "id": "rs_1"}]}, "input.item_reference", ""),
-        ({"input": [{"type": "web_search_call"}]}, "input.web_search_call", "web_search"),
+        ({"input": [{"type": "web_search_call", "results": []}]}, "input.web_search_call.results", "web_search"),
         ({"input": [HELLO | {"extra": 1}]}, "input.message.extra", ""),
         (with_part({"type": "input_image", "image_url": "x"}), "input.message.input_image", "vision"),
         (with_part({"type": "input_file", "file_id": "x"}), "input.message.input_file", "files"),
@@ -168,7 +168,7 @@ def test_the_usage_has_other_names_for_the_same_figures() -> None:
 
 
 def metered(*each: dict[str, Any]) -> ResponseMeter:
-    meter = ResponseMeter()
+    meter = ResponseMeter(Responses().usage)
     assert all(meter.read(named(one)) for one in each)
     return meter
 
@@ -206,15 +206,15 @@ def test_a_stream_that_breaks_ends_with_an_error_event_that_goes_on_counting() -
     ],
 )
 def test_other_events_pass_and_count_for_nothing(raw: bytes) -> None:
-    meter = ResponseMeter()
+    meter = ResponseMeter(Responses().usage)
     assert meter.read(raw)
-    assert meter.seen == ResponseMeter().seen
+    assert meter.seen == ResponseMeter(Responses().usage).seen
 
 
 @given(st.data())
 def test_the_usage_is_the_same_wherever_the_stream_is_cut(data: st.DataObject) -> None:
     whole = b"".join(named(each) for each in STREAM)
-    meter, splitter, start = ResponseMeter(), EventSplitter(), 0
+    meter, splitter, start = ResponseMeter(Responses().usage), EventSplitter(), 0
     while start < len(whole):
         size = data.draw(st.integers(1, 120))
         for each in splitter.feed(whole[start : start + size]):
