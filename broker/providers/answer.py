@@ -55,12 +55,12 @@ class Answer:
             if self.ended:
                 raise StopAsyncIteration
             await self._more()
-        return self._take()
+        return self.take()
 
     async def whole(self, most: int) -> bytes:
         """The body at once, without suspending if it is there; raises TooLarge, TimedOut or Broken."""
         if self.ended and self.size <= most:
-            return self._take()
+            return self.take()
         pieces, size = [], 0
         async for piece in self:
             size += len(piece)
@@ -91,7 +91,8 @@ class Answer:
         """What has come and was not read yet; it stays."""
         return self.pieces[0] if len(self.pieces) == 1 else b"".join(self.pieces)
 
-    def _take(self) -> bytes:
+    def take(self) -> bytes:
+        """What has come and was not read yet; nothing where there is nothing."""
         taken = self.come()
         self.pieces.clear()
         self.size = 0

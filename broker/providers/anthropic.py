@@ -126,8 +126,11 @@ class MessageMeter:
         self.seen = Seen()
         self._usage: Body = {}
 
+    def concerns(self, events: bytes) -> bool:
+        return b"message_" in events or b'"error"' in events
+
     def read(self, event: bytes) -> bool:
-        if not self.seen.is_complete and (b"message_" in event or b'"error"' in event):
+        if not self.seen.is_complete and self.concerns(event):
             try:
                 said = loads(data_of(event))
             except NotStrict:

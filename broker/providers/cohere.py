@@ -90,8 +90,11 @@ class EventMeter:
     def __init__(self) -> None:
         self.seen = Seen()
 
+    def concerns(self, events: bytes) -> bool:
+        return b"message-end" in events
+
     def read(self, event: bytes) -> bool:
-        if b"message-end" in event and not self.seen.is_complete:
+        if self.concerns(event) and not self.seen.is_complete:
             try:
                 said = loads(data_of(event))
             except NotStrict:

@@ -130,6 +130,9 @@ class Meter(Protocol):
 
     seen: Seen
 
+    def concerns(self, events: bytes) -> bool:
+        """Whether something in these events may have to be read or kept back; by a look at their bytes."""
+
     def read(self, event: bytes) -> bool:
         """Notes what an event says; False when the app did not ask for this event and must not get it."""
 

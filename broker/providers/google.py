@@ -159,8 +159,12 @@ class ChunkMeter:
         self.seen = Seen()
         self._apart = apart
 
+    def concerns(self, events: bytes) -> bool:
+        said = b'"finishReason"' in events or b'"error"' in events or b'"blockReason"' in events
+        return said or self.seen.is_complete
+
     def read(self, event: bytes) -> bool:
-        if b'"finishReason"' in event or b'"error"' in event or b'"blockReason"' in event or self.seen.is_complete:
+        if self.concerns(event):
             try:
                 said = loads(data_of(event))
             except NotStrict:

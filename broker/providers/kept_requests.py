@@ -16,6 +16,9 @@ class NoMeter:
     def __init__(self) -> None:
         self.seen = Seen()
 
+    def concerns(self, events: bytes) -> bool:
+        return False
+
     def read(self, event: bytes) -> bool:
         return True
 

@@ -182,8 +182,13 @@ class ChatMeter:
         self._wants_usage = wants_usage
         self._told = told
 
+    def concerns(self, events: bytes) -> bool:
+        # OpenAI says that there is no usage yet in every chunk; in a text these quotes would be escaped.
+        told = events.count(b'"usage"')
+        return b"[DONE]" in events or b'"error"' in events or (told > 0 and told != events.count(b'"usage":null'))
+
     def read(self, event: bytes) -> bool:
-        if self.seen.is_complete or not (b'"usage"' in event or b"[DONE]" in event or b'"error"' in event):
+        if self.seen.is_complete or not self.concerns(event):
             return True
         data = data_of(event)
         if data.strip() == b"[DONE]":
@@ -214,6 +219,9 @@ class ResponseMeter:
         self.seen = Seen()
         self._told = told
         self._last = b""
+
+    def concerns(self, events: bytes) -> bool:
+        return True
 
     def read(self, event: bytes) -> bool:
         self._last = event

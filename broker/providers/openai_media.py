@@ -23,8 +23,11 @@ class EventMeter:
         self._hears = hears
         self._endings = endings
 
+    def concerns(self, events: bytes) -> bool:
+        return any(ending in events for ending in (*self._endings, b'"error"'))
+
     def read(self, event: bytes) -> bool:
-        if self.seen.is_complete or not any(ending in event for ending in (*self._endings, b'"error"')):
+        if self.seen.is_complete or not self.concerns(event):
             return True
         try:
             said = loads(data_of(event))

@@ -45,6 +45,9 @@ class TieredMeter:
         self._tier = tier
         self._told = False
 
+    def concerns(self, events: bytes) -> bool:
+        return True
+
     def read(self, event: bytes) -> bool:
         passes = self._meter.read(event)
         if b'"service_tier"' in event:

@@ -16,6 +16,11 @@ class EventSplitter:
         self._pending = bytearray()
         self._longest = longest
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no event has begun that is not whole."""
+        return not self._pending
+
     def feed(self, chunk: bytes) -> list[bytes]:
         """The events completed by this piece; raises TooLong."""
         # What was searched before is not searched again, but for a blank line that the cut may have gone through.

@@ -45,6 +45,11 @@ class Channel:
                 self._pieces = asyncio.Queue(_DEPTH)
             self._head.set_result(head)
 
+    def resume(self, ending: Callable[[bytes], bytes]) -> None:
+        """For a stream of which the app has had the beginning."""
+        self.ending = ending
+        self.give_head(Head(200, []))
+
     @property
     def has_head(self) -> bool:
         return self._head.done()

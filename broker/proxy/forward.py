@@ -15,13 +15,26 @@ from broker.providers.client import Answer, Broken, Headers, NotReached, Progres
 from broker.providers.dialect import Dialect, Endpoint, Meter, Reading
 from broker.providers.fault import UNWELL, Fault, fault_of, status_in_stream
 from broker.providers.registry import Provider
-from broker.providers.sse import EventSplitter, TooLong
-from broker.proxy.answer import KeyGuard, is_media_type, passed_headers, scrub, scrub_event
+from broker.providers.sse import TooLong
+from broker.proxy.answer import KeyGuard, is_media_type, passed_headers, scrub
 from broker.proxy.channel import Channel, Head
 from broker.proxy.first_event import first_event
 from broker.proxy.kept import Keeper
-from broker.proxy.left import budget_header, rate_headers
-from broker.proxy.reply import Reply, by_usage, failed, not_noted, read_whole
+from broker.proxy.passing import KeyFound, Passing
+from broker.proxy.reply import (
+    EVENTS,
+    JSON,
+    STREAM,
+    Reply,
+    begun_headers,
+    by_usage,
+    failed,
+    is_plain,
+    is_stream,
+    not_noted,
+    read_whole,
+    stream_ending,
+)
 
 LONGEST_JSON = 32 * 1024 * 1024
 LONGEST_DRAIN = 2 * 1024 * 1024
@@ -31,7 +44,6 @@ _DID_NOT_RUN = frozenset([*range(400, 500), 500, 503, 529])
 """With a complete error in the dialect's own shape, before any content: the provider says that it did not run."""
 
 
-JSON, EVENTS = b"application/json", b"text/event-stream"
 _JSON: Headers = [(b"content-type", JSON), (b"accept", JSON)]
 _EVENTS: Headers = [(b"content-type", JSON), (b"accept", EVENTS)]
 
@@ -63,6 +75,8 @@ class Sent(NamedTuple):
 
     key: Secret
     answer: Answer
+    passing: Passing | None = None
+    """Of a stream that its app gets already."""
 
 
 class Forwarding:
@@ -82,6 +96,7 @@ class Forwarding:
         self._meter: Meter = work.endpoint.meter(wants_usage=work.reading.wants_usage)
         self._progress = Progress()
         self._status = 0
+        self._passing: Passing | None = None
         self._drained = 0
         self._noted: JSONValue = None
 
@@ -103,6 +118,9 @@ class Forwarding:
     async def go_on(self, sent: Sent) -> Reply:
         """As `run`, with what was sent already."""
         self._progress.wrote = True
+        self._passing = sent.passing
+        if sent.passing is not None:
+            self._meter = sent.passing.meter
         return await self._answered(_with_head(sent.answer), sent.key)
 
     async def _answered(self, asked: Awaitable[Answer], key: Secret) -> Reply:
@@ -122,14 +140,16 @@ class Forwarding:
             return failed(self.ending_if_cut("timed_out"), "provider_timeout", error)
         except (Broken, TooLong) as error:
             return failed(self.ending_if_cut("broken"), "provider_error", error)
+        except KeyFound:
+            return failed(self.ending_if_cut("garbage"), "provider_error")
         finally:
             if not answer.ended:
                 await answer.close()
 
     async def _read(self, answer: Answer, key: Secret) -> Reply:
-        if answer.header(b"content-encoding") not in (b"", b"identity"):
+        if not is_plain(answer):
             return failed(Ending("estimated", "garbage", status=answer.status), "provider_error")
-        if answer.status == 200 and self._work.reading.streamed and is_media_type(answer.headers, b"text/event-stream"):
+        if self._work.reading.streamed and is_stream(answer):
             return await self._stream(answer, key)
         if answer.status == 200 and (kind := self._given(answer)):
             return await self._bytes(answer, kind, key)
@@ -194,40 +214,31 @@ class Forwarding:
         return Reply(self._by_usage(NO_USAGE if self._work.reading.is_free else None, "ok"))
 
     def _begin(self, answer: Answer, kind: bytes, key: Secret) -> None:
-        headers = [(b"content-type", kind), *passed_headers(answer.headers, key)]
-        limits = [budget_header(self._reservation, None), *rate_headers(self._reservation)]
         self._channel.ending = self._meter.ending
-        self._channel.give_head(Head(200, [*headers, *limits]))
+        self._channel.give_head(Head(200, begun_headers(answer, kind, key, self._reservation)))
 
     async def _stream(self, answer: Answer, key: Secret) -> Reply:
-        if self._reservation.pooled and (refused := await self._refused_at_once(answer, key)) is not None:
-            return refused
-        self._begin(answer, b"text/event-stream; charset=utf-8", key)
-        guard, splitter = KeyGuard(key), EventSplitter()
+        passing = self._passing
+        if passing is None:
+            if self._reservation.pooled and (refused := await self._refused_at_once(answer, key)) is not None:
+                return refused
+            self._begin(answer, STREAM, key)
+            passing = Passing(key, self._meter)
+        else:
+            passing.feed(b"")  # what was wrong with it still is
         async for arrived in answer.chunks():
-            chunk = guard.feed(arrived)
-            if guard.found:
-                return failed(self.ending_if_cut("garbage"), "provider_error")
             self._drain(arrived)
-            # Whole events alone: a stream that breaks within one can still end with an event of ours, and half an event may
-            # have an id in it that is not written down yet.
-            passing = [event for event in splitter.feed(chunk) if self._meter.read(event)]
+            shown = passing.feed(arrived)
             if not await self._has_noted():
                 return Reply(self.ending_if_cut("broker_error"), refusal=not_noted())
-            if passing:
-                await self._channel.give(self._shown(passing), self._patience)
-        rest = b"".join(splitter.feed(guard.rest())) + splitter.rest()
-        passes = bool(rest) and self._meter.read(rest)
+            if shown:
+                await self._channel.give(shown, self._patience)
+        rest = passing.rest()
         if not await self._has_noted():
             return Reply(self.ending_if_cut("broker_error"), refusal=not_noted())
-        if passes and (self._meter.seen.is_complete or self._meter.seen.failed):
-            await self._channel.give(self._shown([rest]), self._patience)
+        if rest:
+            await self._channel.give(rest, self._patience)
         return self._ended(self._meter)
-
-    def _shown(self, events: list[bytes]) -> bytes:
-        """As they came; an error of the provider's own loses what names an account."""
-        whole = b"".join(events)
-        return scrub_event(whole) if self._meter.seen.failed else whole
 
     async def _has_noted(self) -> bool:
         """Whether all that the stream has said is kept is written down: once when it names it, once more with its usage."""
@@ -238,12 +249,8 @@ class Forwarding:
         return await self._keeper.note(seen.made, seen.usage)
 
     def _ended(self, meter: Meter) -> Reply:
-        seen = meter.seen
-        if seen.is_complete:
-            return Reply(self._by_usage(seen.usage, "ok"))
-        if seen.failed:
-            return Reply(self._by_usage(seen.usage, "provider_failed"))
-        return failed(self._by_usage(seen.usage, "broken"), "provider_error")
+        ending = stream_ending(meter, self._status)
+        return failed(ending, "provider_error") if ending.outcome == "broken" else Reply(ending)
 
     async def _gather(self, answer: Answer) -> bytes:
         if answer.ended:

@@ -6,12 +6,17 @@ from broker.core.errors import CallRefused, Unavailable
 from broker.core.secret import Secret
 from broker.core.strict_json import JSONValue
 from broker.core.usage import Usage
+from broker.ledger.reserve import Reservation
 from broker.ledger.settle import Ending
-from broker.providers.client import Answer
-from broker.providers.dialect import Endpoint
+from broker.providers.client import Answer, Headers
+from broker.providers.dialect import Endpoint, Meter
 from broker.providers.fault import MISSING, Fault
 from broker.proxy.answer import is_media_type, passed_headers
 from broker.proxy.channel import Head
+from broker.proxy.left import budget_header, rate_headers
+
+JSON, EVENTS = b"application/json", b"text/event-stream"
+STREAM = EVENTS + b"; charset=utf-8"
 
 
 class Reply(NamedTuple):
@@ -30,14 +35,35 @@ def read_whole(endpoint: Endpoint, answer: Answer, raw: bytes, parsed: JSONValue
     """Of a whole answer with status 200: what it cost, and what of it passes."""
     usage, _ = endpoint.usage(parsed)
     ending = by_usage(usage, "ok", answer.status)
-    if key.reveal().encode() in raw or not is_media_type(answer.headers, b"application/json"):
+    if key.reveal().encode() in raw or not is_media_type(answer.headers, JSON):
         return failed(ending, "provider_error")
-    headers = [(b"content-type", b"application/json"), *passed_headers(answer.headers, key)]
+    headers = [(b"content-type", JSON), *passed_headers(answer.headers, key)]
     return Reply(ending, Head(200, headers, raw))
 
 
 def by_usage(usage: Usage | None, outcome: str, status: int) -> Ending:
     return Ending("estimated" if usage is None else "reported", outcome, usage, status)
+
+
+def is_plain(answer: Answer) -> bool:
+    return answer.header(b"content-encoding") in (b"", b"identity")
+
+
+def is_stream(answer: Answer) -> bool:
+    return answer.status == 200 and is_media_type(answer.headers, EVENTS)
+
+
+def begun_headers(answer: Answer, kind: bytes, key: Secret, reservation: Reservation) -> Headers:
+    """Of an answer that comes in pieces."""
+    limits = [budget_header(reservation, None), *rate_headers(reservation)]
+    return [(b"content-type", kind), *passed_headers(answer.headers, key), *limits]
+
+
+def stream_ending(meter: Meter, status: int) -> Ending:
+    """Of a stream whose provider is done."""
+    seen = meter.seen
+    outcome = "ok" if seen.is_complete else "provider_failed" if seen.failed else "broken"
+    return by_usage(seen.usage, outcome, status)
 
 
 def failed(ending: Ending, code: str, error: Exception | None = None) -> Reply:

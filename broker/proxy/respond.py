@@ -24,15 +24,19 @@ HANGUP = "broker.hangup"
 Stop = Callable[[], object]
 
 
-async def relay(exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
-    """Sends the answer of a running call; however this ends, the call itself goes on to its settlement."""
+async def relay(exchange: Exchange, scope: Scope, receive: Receive, send: Send, *, begun: bool = False) -> None:
+    """Sends the answer of a running call; however this ends, the call itself goes on to its settlement.
+
+    `begun` says that it is a stream whose head was sent already.
+    """
     stop_watching = _watch(exchange, scope, receive)
     try:
         head = await exchange.channel.head()
         if head.body is not None:
             await send_whole(scope, send, head)
             return
-        await send(_start(scope, head.status, head.headers))
+        if not begun:
+            await send(_start(scope, head.status, head.headers))
         while (piece := await exchange.channel.piece()) is not None:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
         if exchange.channel.broke:

@@ -1,7 +1,7 @@
 """The straight way: a usual call without a task, done in the moments at which something comes for it.
 
 Whatever is unusual leaves it for the complete way (`exchange.py`), with all that was done so far: so there is one place
-for every refusal, every stream and every broken answer, and this one has no words of its own.
+for every refusal and every broken answer, and this one has no words of its own.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from broker.core.strict_json import loads_answer
 from broker.ledger.ask import Reservation
 from broker.ledger.books import into
 from broker.ledger.judge import Demand
-from broker.ledger.settle import Close, Settled, price_of
+from broker.ledger.settle import Close, Ending, Settled, price_of
 from broker.ledger.transaction import Answer as Told
 from broker.providers.check import credential_headers
 from broker.providers.client import Answer, Headers, Start
@@ -27,7 +27,8 @@ from broker.proxy.authenticate import Principal
 from broker.proxy.exchange import Exchange, Means
 from broker.proxy.forward import Sent, Work
 from broker.proxy.left import budget_header, rate_headers
-from broker.proxy.reply import Reply, read_whole
+from broker.proxy.passing import Passing
+from broker.proxy.reply import STREAM, Reply, begun_headers, is_plain, is_stream, read_whole, stream_ending
 from broker.proxy.respond import HANGUP, dressed, relay
 
 LONGEST = 65_536
@@ -46,7 +47,9 @@ class Usual:
     headers: Headers
     """Of the app's, those that cross."""
     path: str
-    start: Start
+    whole: Start
+    streamed: Start
+    """How its requests begin: of an answer in one piece, and of a stream."""
     is_pooled: bool = True
     """Whether its calls may go by one of several keys, as far as is known: then it matters whose conversation they are of."""
 
@@ -57,6 +60,9 @@ class Asked(Protocol):
     gone: bool
 
     def answer(self, status: int, headers: Headers, body: bytes) -> None: ...
+    def start(self, status: int, headers: Headers) -> None: ...
+    def give(self, piece: bytes, *, more: bool) -> None: ...
+    def when_flushed(self, callback: Callable[[], None]) -> bool: ...
     def run(self, answering: Coroutine[Any, Any, None]) -> None: ...
     def when_hung_up(self, callback: Callable[[], None]) -> object: ...
     async def receive(self) -> Message: ...
@@ -74,8 +80,8 @@ class Straight:
     """One call from its reservation to its settlement; among `calls` until the books have it, or the complete way does."""
 
     __slots__ = (
-        "_answer", "_ask", "_calls", "_complete", "_ending", "_key", "_means", "_request", "_reservation", "_usual",
-        "_work", "access_id", "changes", "credential_id", "demand", "ends_at", "jti",
+        "_answer", "_ask", "_calls", "_complete", "_ending", "_key", "_means", "_passing", "_request", "_reservation",
+        "_stalled", "_usual", "_work", "access_id", "changes", "credential_id", "demand", "ends_at", "jti",
     )  # fmt: skip
 
     def __init__(
@@ -91,6 +97,10 @@ class Straight:
         self.jti = usual.principal.jti
         self._answer: Answer | None = None
         """While the provider is waited for."""
+        self._passing: Passing | None = None
+        """Of a stream that has begun."""
+        self._stalled: asyncio.TimerHandle | None = None
+        """While its app has to read before more is given."""
 
     def begin(self) -> None:
         """Raises Unavailable, and then nothing was asked for."""
@@ -118,6 +128,12 @@ class Straight:
         answer = self._answer
         if answer is None:
             return
+        if self._passing is not None:
+            self._pass_on(answer, self._passing)
+            return
+        if self._work.reading.streamed:
+            self._open(answer)
+            return
         reply = self._read(answer) if answer.ended else None
         if reply is not None:
             self._finish(reply)
@@ -142,13 +158,14 @@ class Straight:
         self._usual.is_pooled = reservation.pooled
         if self._request.gone or reservation.credential.state != "working" or reservation.credential.expires_at:
             return False
+        start = self._usual.streamed if work.reading.streamed else self._usual.whole
         try:
             key = means.open_key(reservation.credential)
             if key is None or reservation.credential.base_url:
                 return False
             headers, body = credential_headers(work.provider.dialect, key), work.reading.render(reservation.output_max)
-            answer = means.client.send_at_once(self._usual.start, headers, body)
-        except Exception:  # whatever it is, nothing was written, and the complete way meets it again
+            answer = means.client.send_at_once(start, headers, body)
+        except Exception:  # whatever it is, nothing was sent, and the complete way meets it again
             return False
         if answer is None:
             return False
@@ -176,33 +193,100 @@ class Straight:
     def _finish(self, reply: Reply) -> None:
         """As `Exchange._finish`: the books are told first."""
         reservation, head, ending = self._reservation, reply.head, reply.ending
-        try:
-            self._means.books.ask(Close(reservation.id, ending), self._settled)
-        except Unavailable:
+        if not self._is_booked(ending):
             self._go_on()
             return
-        self._answer, self._ending = None, ending
         settled = price_of(ending, reservation.price, reservation.hold)
         limits = [budget_header(reservation, settled), *rate_headers(reservation)]
         if head is not None:
             self._request.answer(head.status, dressed([*head.headers, *limits], new_id("req")), head.body or b"")
 
+    # A stream.
+
+    def _open(self, answer: Answer) -> None:
+        """Its head is there. Of several keys another may do better, which its first event tells."""
+        if answer.error is not None or self._reservation.pooled or not is_stream(answer) or not is_plain(answer):
+            self._go_on()
+            return
+        try:
+            headers = begun_headers(answer, STREAM, self._key, self._reservation)
+            self._request.start(200, dressed(headers, new_id("req")))
+        except Exception:  # whatever it is, nothing was written, and the complete way meets it again
+            self._go_on()
+            return
+        reading = self._work.reading
+        self._passing = Passing(self._key, self._work.endpoint.meter(wants_usage=reading.wants_usage))
+        self._pass_on(answer, self._passing)
+
+    def _pass_on(self, answer: Answer, passing: Passing) -> None:
+        """What has come, in one piece; as `Forwarding`."""
+        if self._stalled is not None:
+            return  # and where too much waits here, the provider does
+        is_over = answer.ended or answer.error is not None
+        try:
+            shown = passing.feed(answer.take())
+            if answer.ended:
+                shown += passing.rest()
+        except Exception:  # as above: what is wrong with it stays so
+            self._go_on()
+            return
+        if answer.ended and self._is_booked(stream_ending(passing.meter, answer.status)):
+            self._request.give(shown, more=False)
+            return
+        if shown:
+            self._request.give(shown, more=True)
+        if is_over:
+            self._go_on()
+        elif self._request.when_flushed(self._flushed):
+            self._stalled = asyncio.get_running_loop().call_later(self._means.silence, self._give_up)
+
+    def _flushed(self) -> None:
+        stalled, self._stalled = self._stalled, None
+        if stalled is not None:
+            stalled.cancel()
+            self._news()
+
+    def _give_up(self) -> None:
+        """A reader that takes nothing for so long counts as gone."""
+        self._stalled = None
+        exchange = self._go_on()
+        if exchange is not None:
+            exchange.leave()
+
+    def _is_booked(self, ending: Ending) -> bool:
+        """False of a stream that did not come to its end, and where the books take nothing now."""
+        if ending.outcome == "broken":
+            return False
+        try:
+            self._means.books.ask(Close(self._reservation.id, ending), self._settled)
+        except Unavailable:
+            return False
+        self._answer, self._ending = None, ending
+        return True
+
     # Leaving for the complete way.
 
-    def _go_on(self, cut: CallRefused | None = None) -> None:
+    def _go_on(self, cut: CallRefused | None = None) -> Exchange | None:
         answer, self._answer = self._answer, None
-        if answer is not None:
-            answer.news = None
-            sent = Sent(self._key, answer)
-            self._hand_over(lambda exchange: exchange.go_on(self._reservation, sent, cut))
+        if answer is None:
+            return None
+        answer.news = None
+        if self._stalled is not None:
+            self._stalled.cancel()
+            self._stalled = None
+        sent = Sent(self._key, answer, self._passing)
+        return self._hand_over(lambda exchange: exchange.go_on(self._reservation, sent, cut))
 
-    def _hand_over(self, rest: Callable[[Exchange], Rest]) -> None:
-        exchange, request = self._keep(rest), self._request
+    def _hand_over(self, rest: Callable[[Exchange], Rest]) -> Exchange:
+        exchange, request, passing = self._keep(rest), self._request, self._passing
+        if passing is not None:
+            exchange.channel.resume(passing.meter.ending)
         if request.gone:
             exchange.leave()
-        else:
-            scope = {"extensions": {HANGUP: request.when_hung_up}}
-            request.run(relay(exchange, scope, request.receive, request.send))
+        # Also where nobody reads any more: with what answers it, the connection of a request ends.
+        scope = {"extensions": {HANGUP: request.when_hung_up}}
+        request.run(relay(exchange, scope, request.receive, request.send, begun=passing is not None))
+        return exchange
 
     def _keep(self, rest: Callable[[Exchange], Rest]) -> Exchange:
         self._calls.discard(self)

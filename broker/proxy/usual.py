@@ -58,9 +58,12 @@ class UsualCalls:
             return
         if not _is_straight(work.reading, path):
             return
-        provider, dialect, endpoint, _, headers, *_ = work
-        address = start(provider.base_url + path, content_headers(work))
-        usual = Usual(self._generation, principal, provider, dialect, endpoint, headers, path, address)
+        provider, dialect, endpoint, reading, headers, *_ = work
+        whole, streamed = (
+            start(provider.base_url + path, content_headers(work._replace(reading=reading._replace(streamed=streamed))))
+            for streamed in (False, True)
+        )
+        usual = Usual(self._generation, principal, provider, dialect, endpoint, headers, path, whole, streamed)
         keep(partial(self._begin, usual))
 
     def _begin(self, usual: Usual, raw: bytes, request: Asked) -> bool:
@@ -86,8 +89,8 @@ _AS_USUAL = tuple(Reading._field_defaults.values())
 
 
 def _is_straight(reading: Reading, path: str) -> bool:
-    """JSON there and back, in one piece, with nothing of what a request may be besides."""
-    return not reading.streamed and reading.target == path and reading[_LAST_PLAIN + 1 :] == _AS_USUAL
+    """JSON there, JSON or a stream back, with nothing of what a request may be besides."""
+    return reading.target == path and reading[_LAST_PLAIN + 1 :] == _AS_USUAL
 
 
 def _is_plain(headers: Headers) -> bool:

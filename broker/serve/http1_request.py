@@ -213,6 +213,22 @@ class Request:
         self._opening = opening(status, headers)
         self._send_body(body, more=False)
 
+    def start(self, status: int, headers: RawHeaders) -> None:
+        """Begins an answer in pieces; its head goes out with the first of them. Raises ValueError as `answer` does."""
+        self._opening = opening(status, headers)
+
+    def give(self, piece: bytes, *, more: bool) -> None:
+        """A piece of what was started, at once."""
+        self._send_body(piece, more=more)
+
+    def when_flushed(self, callback: Callback) -> bool:
+        """Whether its client has to read before more may be given; then calls back once."""
+        flushed = self._wire.flushed
+        if flushed is None:
+            return False
+        flushed.add_done_callback(lambda _: callback())
+        return True
+
     def run(self, answering: Awaitable[None]) -> None:
         """What answers it by `receive` and `send` from now on."""
         self._wire.run(self, answering)

@@ -18,12 +18,29 @@ class AskedAtSight:
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
     """Of those that left the straight way."""
     over: asyncio.Event = field(default_factory=asyncio.Event)
+    full: Callable[[], None] | None = None
+    """What is to be called once its client has read, where `fills` says that it does not."""
+    fills: bool = False
     _hangups: list[Callable[[], None]] = field(default_factory=list)
 
     def answer(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         self._start(status, headers)
         self.answered.pieces.append(body)
         self.over.set()
+
+    def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        self._start(status, headers)
+
+    def give(self, piece: bytes, *, more: bool) -> None:
+        if piece:
+            self.answered.pieces.append(piece)
+        if not more:
+            self.answered.ended = True
+            self.over.set()
+
+    def when_flushed(self, callback: Callable[[], None]) -> bool:
+        self.full = callback if self.fills else None
+        return self.fills
 
     def run(self, answering: Coroutine[Any, Any, None]) -> None:
         async def until_the_end() -> None:
@@ -43,7 +60,7 @@ class AskedAtSight:
         if message["type"] == "http.response.start":
             self._start(message["status"], message["headers"])
         else:
-            self.answered.pieces.append(message["body"])
+            self.give(message["body"], more=message["more_body"])
 
     def hang_up(self) -> None:
         self.gone = True

@@ -144,6 +144,48 @@ async def test_an_app_hears_of_a_client_that_leaves_one_that_was_begun() -> None
         await asyncio.wait_for(left.wait(), 5)
 
 
+class Streaming(Remembering):
+    """Answers in pieces, as many as its client reads."""
+
+    def __init__(self, *pieces: bytes) -> None:
+        super().__init__()
+        self.pieces = list(pieces)
+        self.waited = 0
+
+    def begin(self, body: bytes, request: Request) -> bool:
+        request.start(200, [(b"content-type", b"text/plain")])
+        asyncio.get_running_loop().call_soon(self.go_on, request)
+        return True
+
+    def go_on(self, request: Request) -> None:
+        while self.pieces:
+            request.give(self.pieces.pop(0), more=bool(self.pieces))
+            if self.pieces and request.when_flushed(lambda: self.go_on(request)):
+                self.waited += 1
+                return
+
+
+async def test_an_answer_in_pieces_is_given_as_one() -> None:
+    async with served(Streaming(b"one ", b"two ", b"three")) as server:
+        line = await server.connect()
+        await line.ask(post(b"one"))
+        answer = await line.ask(post(b"two"))
+    assert (answer.status, answer.body, answer.header("transfer-encoding")) == (200, b"one two three", "chunked")
+    assert answer.header("date")
+
+
+async def test_what_a_client_does_not_read_is_waited_for() -> None:
+    app = Streaming(*[b"x" * 1_000_000] * 30)
+    async with served(app) as server:
+        line = await server.connect()
+        await line.ask(post(b"one"))
+        await line.say(post(b"two"))
+        await asyncio.sleep(0.1)
+        assert app.waited > 0
+        assert len((await line.hear()).body) == 30_000_000
+    assert app.pieces == []
+
+
 def test_a_name_says_where_the_length_stood() -> None:
     """Two heads with the same bytes around another place are two heads."""
     first = b"POST / HTTP/1.1\r\nContent-Length: 1\r\nA: 2\r\n\r\nx"
