@@ -11,7 +11,7 @@ from broker.providers.anthropic import MessageMeter
 from broker.providers.cohere import EventMeter
 from broker.providers.dialect import Meter
 from broker.providers.google import ChunkMeter
-from broker.providers.openai import ChatMeter, ResponseMeter
+from broker.providers.openai import ChatMeter, ResponseMeter, Responses
 from broker.providers.sse import EventSplitter, TooLong
 from broker.proxy.answer import KeyGuard, scrub_event
 from broker.proxy.passing import KeyFound, Passing
@@ -50,7 +50,7 @@ KINDS: dict[str, list[bytes]] = {
 def meter_of(kind: str, *, wants_usage: bool = False) -> Meter:
     meters: dict[str, Meter] = {
         "chat": ChatMeter(wants_usage=wants_usage), "messages": MessageMeter(), "google": ChunkMeter(),
-        "cohere": EventMeter(), "responses": ResponseMeter(),
+        "cohere": EventMeter(), "responses": ResponseMeter(Responses().usage),
     }  # fmt: skip
     return meters[kind]
 
