@@ -72,7 +72,7 @@ def show(grant_id: Id, as_json: AsJson = False) -> None:
 
 @grant.command("pause")
 def pause(grant_id: Id) -> None:
-    """Refuse its calls until it is resumed; running ones are cut within two seconds."""
+    """Refuse its calls until you resume it, which its user then cannot; running ones are cut within two seconds."""
     _move(grant_id, {GrantState.ACTIVE: GrantEvent.PAUSE}, "paused")
 
 
@@ -96,7 +96,8 @@ def _move(grant_id: str, events: dict[GrantState, GrantEvent], done: str) -> Non
         async def write(tx: AsyncSession) -> bool:
             row = await _load(tx, grant_id)
             event = events.get(GrantState(await _state(tx, row, now)))
-            if event is None or not await grants.move(tx, row.id, event, now, by=OPERATOR):
+            is_kept = done == "paused" and await grants.keep_paused(tx, row.id, now)
+            if not is_kept and (event is None or not await grants.move(tx, row.id, event, now, by=OPERATOR)):
                 wrong(f"A grant that is {await _state(tx, row, now)} cannot be {done}.")
             await record(tx, now, f"grant.{done}", OPERATOR, row.id)
             return True

@@ -89,6 +89,8 @@ class Grant(SQLModel, table=True):
     ended_at: int | None = number(default=None, nullable=True)
     ended_by: str = text(default="")
     """Pseudonym, client id or `operator`, once revoked."""
+    paused_by: str = text(default="")
+    """Pseudonym or `operator`, while it is paused: what the operator paused, its user cannot resume."""
     dpop_required: int = number(default=0)
     """The person wants every token of it bound to a key."""
 

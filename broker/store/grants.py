@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from sqlalchemy import func, update
+from sqlalchemy import func, true, update
 from sqlalchemy import select as columns
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -12,6 +12,9 @@ from broker.core.grant import LIVE, GrantEvent, GrantState, sources, target
 from broker.store import changes
 from broker.store.grant_tables import Access, Code, Grant, TokenFamily
 from broker.store.tables import User
+
+OPERATOR = "operator"
+"""Who moved it, where it was no person."""
 
 
 async def load(tx: AsyncSession, grant_id: str) -> Grant | None:
@@ -84,7 +87,8 @@ async def listed(tx: AsyncSession) -> list[Listed]:
 async def move(tx: AsyncSession, grant_id: str, event: GrantEvent, now: int, *, by: str = "") -> bool:
     """Makes one move of the state table if the grant is where the move starts; False if it is not.
 
-    Revoking also ends its codes and token families. Running calls are cut within two seconds.
+    Revoking also ends its codes and token families. Running calls are cut within two seconds. What the operator paused, the
+    operator alone resumes.
     """
     from_states = sources(event)
     new = target(from_states[0], event)
@@ -93,9 +97,12 @@ async def move(tx: AsyncSession, grant_id: str, event: GrantEvent, now: int, *, 
     values: dict[str, object] = {"state": new.value, "changed_at": now}
     if event in (GrantEvent.REVOKE, GrantEvent.EXPIRE):
         values |= {"ended_at": now, "ended_by": by}
+    else:
+        values["paused_by"] = by if event is GrantEvent.PAUSE else ""
+    may = true() if event is not GrantEvent.RESUME or by == OPERATOR else col(Grant.paused_by) != OPERATOR
     done = await tx.exec(
         update(Grant)
-        .where(col(Grant.id) == grant_id, col(Grant.state).in_([s.value for s in from_states]))
+        .where(col(Grant.id) == grant_id, col(Grant.state).in_([s.value for s in from_states]), may)
         .values(values)
     )
     if done.rowcount != 1:
@@ -106,14 +113,24 @@ async def move(tx: AsyncSession, grant_id: str, event: GrantEvent, now: int, *, 
     return True
 
 
-async def pause_active(tx: AsyncSession, user_id: str, now: int) -> list[str]:
+async def keep_paused(tx: AsyncSession, grant_id: str, now: int) -> bool:
+    """Makes a pause that is its user's the operator's; False if there is none."""
+    done = await tx.exec(
+        update(Grant)
+        .where(col(Grant.id) == grant_id, col(Grant.state) == GrantState.PAUSED.value, col(Grant.paused_by) != OPERATOR)
+        .values(paused_by=OPERATOR, changed_at=now)
+    )
+    return done.rowcount == 1
+
+
+async def pause_active(tx: AsyncSession, user_id: str, now: int, *, by: str = "") -> list[str]:
     """Pauses all that a user's apps can spend from now, in one statement; gives the ids of the grants."""
     running = select(Access.id).where(Access.grant_id == Grant.id, col(Access.ended_at).is_(None), Access.ends_at > now)
     done = await tx.exec(
         update(Grant)
         .where(col(Grant.user_id) == user_id, col(Grant.state).in_([s.value for s in sources(GrantEvent.PAUSE)]))
         .where(running.exists())
-        .values(state=GrantState.PAUSED.value, changed_at=now)
+        .values(state=GrantState.PAUSED.value, changed_at=now, paused_by=by)
         .returning(col(Grant.id))
         .execution_options(synchronize_session=False)
     )

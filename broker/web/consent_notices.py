@@ -9,6 +9,7 @@ from broker.oauth.consent_case import Case
 from broker.oauth.consent_terms import Offer
 from broker.oauth.redirect_uri import is_https
 from broker.providers.registry import Registry
+from broker.store import grants
 from broker.store.tables import Credential
 from broker.web.consent_summary import Reader
 from broker.web.consent_words import lasting
@@ -35,7 +36,8 @@ def notices_of(case: Case, shown: Answer, registry: Registry, reader: Reader, co
         text = f"{reader.app} has access from you already, and keeps it. What you approve now comes on top."
         found.append(Notice("info", "", text))
     if case.grant is not None and case.grant.state == GrantState.PAUSED.value:
-        found.append(Notice("warn", "", f"{reader.app} is paused. Approving does not resume it."))
+        who = f": ask {contact}" if case.grant.paused_by == grants.OPERATOR else ""
+        found.append(Notice("warn", "", f"{reader.app} is paused. Approving does not resume it{who}."))
     if case.grant is not None and case.grant.state == GrantState.FROZEN.value:
         found.append(Notice("warn", "", f"{reader.app} was stopped. Approving does not let it go on: ask {contact}."))
     for offer, terms in zip(case.offers, shown.terms, strict=True):

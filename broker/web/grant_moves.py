@@ -5,7 +5,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from broker.audit.record import record
-from broker.core.grant import GrantEvent
+from broker.core.grant import GrantEvent, GrantState
 from broker.ledger import history
 from broker.oauth.key_wanted import want_key
 from broker.store import grants
@@ -86,9 +86,14 @@ class GrantMoves:
         found, moved, cost = await web.db.write(work)
         response = RedirectResponse(to or ("/grants" if form.text("from") == "list" else found.path), 303)
         at = clock_time(now, user.zone, seconds=True)
-        text = said.format(name=found.name, at=at, cost=_cost(found, cost)) if moved else _NOT_MOVED[event]
+        text = said.format(name=found.name, at=at, cost=_cost(found, cost)) if moved else self._not_moved(found, event)
         web.sessions.flash(response, text, "ok" if moved else "info")
         return response
+
+    def _not_moved(self, found: Lent, event: GrantEvent) -> str:
+        if event is GrantEvent.RESUME and found.state is GrantState.PAUSED:
+            return f"Nothing was changed: only {self._web.settings.contact} can resume it."
+        return _NOT_MOVED[event]
 
 
 def _cost(found: Lent, settled: int) -> str:

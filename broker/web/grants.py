@@ -114,6 +114,6 @@ class GrantsPages:
 
 
 async def _pause_all(tx: AsyncSession, user: User, now: int) -> int:
-    paused = await grants.pause_active(tx, user.id, now)
+    paused = await grants.pause_active(tx, user.id, now, by=user.pseudonym)
     await record_each(tx, now, "grant.paused", user.pseudonym, paused)
     return len(paused)

@@ -19,7 +19,7 @@ from broker.ledger.view import grant_state
 from broker.oauth.key_wanted import is_bound_already
 from broker.providers.address import host_of
 from broker.providers.registry import Registry, label
-from broker.store import lent
+from broker.store import grants, lent
 from broker.store.accesses import as_granted
 from broker.store.credentials import ENVIRONMENT
 from broker.store.grant_tables import Access, Grant
@@ -107,6 +107,11 @@ class Lent:
     @property
     def is_live(self) -> bool:
         return self.state in LIVE
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether its user may let it go on: what the operator paused, only the operator resumes."""
+        return self.state is GrantState.PAUSED and self.grant.paused_by != grants.OPERATOR
 
     @property
     def is_bound_already(self) -> bool:

@@ -230,3 +230,13 @@ def test_grants_are_listed(stage: Stage) -> None:
 def test_no_such_grant(stage: Stage) -> None:
     for verb in ("show", "pause", "resume", "revoke"):
         assert refused(stage.broker("grant", verb, "grt_x"), "There is no grant 'grt_x'.")
+
+
+def test_a_pause_of_the_users_becomes_the_operators(stage: Stage, data: Path) -> None:
+    grant_id = stage.add().json()["grant_id"]
+    rows(data, "UPDATE \"grant\" SET state = 'paused', paused_by = 'psn_mia'")
+    assert stage.broker("grant", "pause", grant_id).out == f"Paused {grant_id}.\n"
+    assert rows(data, 'SELECT state, paused_by FROM "grant"') == [("paused", "operator")]
+    assert refused(stage.broker("grant", "pause", grant_id), "A grant that is paused cannot be paused.")
+    assert stage.broker("grant", "resume", grant_id).status == 0
+    assert rows(data, 'SELECT state, paused_by FROM "grant"') == [("active", "")]

@@ -34,3 +34,27 @@ def test_a_migrated_database_is_left_alone(fresh: Path) -> None:
     before = fresh.read_bytes()
     assert not migrate.upgrade(fresh)
     assert fresh.read_bytes() == before
+
+
+def test_of_what_is_paused_the_trail_says_who_did(fresh: Path) -> None:
+    with closing(sqlite3.connect(fresh)) as connection, connection:
+        for number, (state, actors) in enumerate(
+            [("paused", "operator"), ("paused", "p"), ("paused", "p operator"), ("active", "operator"), ("paused", "")]
+        ):
+            connection.execute(
+                'INSERT INTO "grant" (id, user_id, client_id, state, origin, created_at, changed_at, ended_by, dpop_required)'
+                " VALUES (?, ?, ?, ?, ?, 1, 1, '', 0)",
+                (f"g{number}", "u", "c", state, "consent"),
+            )
+            for actor in actors.split():
+                connection.execute(
+                    "INSERT INTO audit_entry (seq, at, event, actor, object_id, details, digest)"
+                    " SELECT count(*) + 1, 1, 'grant.paused', ?, ?, '{}', hex(randomblob(32)) FROM audit_entry",
+                    (actor, f"g{number}"),
+                )
+        connection.execute('ALTER TABLE "grant" DROP COLUMN paused_by')
+        connection.execute("UPDATE alembic_version SET version_num = '0021'")
+    assert migrate.upgrade(fresh)
+    with closing(sqlite3.connect(fresh)) as connection:
+        told = connection.execute('SELECT paused_by FROM "grant" ORDER BY id').fetchall()
+    assert [by for (by,) in told] == ["operator", "p", "operator", "", ""]

@@ -3,6 +3,7 @@ from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.clock import DAY, MINUTE
+from broker.core.grant import GrantEvent
 from broker.store import changes, grants
 from broker.store.database import Database
 from broker.store.grant_tables import Grant
@@ -38,6 +39,37 @@ async def test_pausing_refuses_at_once_and_resuming_undoes_it(browser: Browser, 
     assert "Resumed. Acme Notes can spend again" in page.text
     assert page.h1 == "Acme Notes Active"
     assert await _events(db, grant.id) == [("grant.paused", "person_ana"), ("grant.resumed", "person_ana")]
+
+
+async def test_what_the_operator_paused_its_user_cannot_resume(browser: Browser, db: Database, grant: Grant) -> None:
+    page = await browser.go(f"/grants/{grant.id}")
+    await browser.press("Pause")
+    page = await browser.go("/grants")
+    (resume,) = [form for form in page.forms if form.action.endswith("/resume")]
+    assert await db.write(lambda tx: grants.keep_paused(tx, grant.id, NOON))
+    assert not await db.write(lambda tx: grants.keep_paused(tx, grant.id, NOON))
+    page = await browser.submit(resume, "Resume Acme Notes")
+    assert "Nothing was changed: only the people who run this server can resume it." in page.text
+    assert not [form for form in page.forms if form.action.endswith("/resume")]
+    page = await browser.go(f"/grants/{grant.id}")
+    assert page.h1 == "Acme Notes Paused"
+    assert "is refused until" in page.text
+    assert not {"Pause", "Resume"} & {button.label for form in page.forms for button in form.buttons}
+    assert "Revoke…" in {text for text, _ in page.links}
+    assert await db.write(lambda tx: grants.move(tx, grant.id, GrantEvent.RESUME, NOON, by=grants.OPERATOR))
+    await browser.go(f"/grants/{grant.id}")
+    await browser.press("Pause")
+    page = await browser.press("Resume")
+    assert page.h1 == "Acme Notes Active"
+
+
+async def test_pausing_all_leaves_what_the_operator_paused_the_operators(
+    browser: Browser, db: Database, grant: Grant
+) -> None:
+    await db.write(lambda tx: grants.move(tx, grant.id, GrantEvent.PAUSE, NOON, by=grants.OPERATOR))
+    await db.write(lambda tx: grants.pause_active(tx, grant.user_id, NOON, by="person_ana"))
+    page = await browser.go("/grants")
+    assert not [form for form in page.forms if form.action.endswith("/resume")]
 
 
 async def test_pausing_twice_changes_nothing(browser: Browser, db: Database, grant: Grant) -> None:
