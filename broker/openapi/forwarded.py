@@ -71,7 +71,7 @@ def _operation(dialect: Dialect, path: str, method: str) -> Operation:
             errors=_few(401, 403),
             error="ProxyError",
         )
-    body = {JSON: _OWN} if method == "POST" and not path.endswith("/cancel") else {}
+    body = {JSON: _OWN} if method == "POST" and not path.endswith(("/cancel", ":cancel")) else {}
     answer = {JSON: _OWN, "text/event-stream": _STREAM} if body else {JSON: _OWN}
     query = record("alt", alt={"const": "sse"}) if path.endswith(":streamGenerateContent") else {}
     return Operation(

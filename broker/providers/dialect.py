@@ -42,6 +42,10 @@ class Listed(NamedTuple):
 
     kind: str
     most: int
+    under: str = "data"
+    """The member that has what is listed."""
+    by: str = "id"
+    """The member of each that has its id, perhaps after a folder."""
 
 
 class Reading(NamedTuple):

@@ -7,12 +7,15 @@ from urllib.parse import parse_qs
 from broker.core.errors import CallRefused
 from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
 from broker.core.usage import NO_USAGE, Usage
+from broker.providers import google_batches
 from broker.providers.client import Headers
 from broker.providers.dialect import Body, Endpoint, Meter, Reading, Seen, refuse_request
+from broker.providers.google_batches import MakeBatch
 from broker.providers.google_embeddings import read_batch, read_embedding
 from broker.providers.google_request import SSE, read_count, read_generate
 from broker.providers.google_search import is_grounded
 from broker.providers.google_usage import NOTHING_APART, Apart, grounded, read_usage
+from broker.providers.pursuit import Pursuit
 from broker.providers.registry import Provider
 from broker.providers.sse import data_of
 
@@ -99,6 +102,8 @@ def _endpoint(path: str) -> Endpoint | None:
         return CountTokens(model)
     if method in ("generateContent", "streamGenerateContent"):
         return Generate(model, streams=method == "streamGenerateContent")
+    if method == "batchGenerateContent":
+        return MakeBatch(model)
     if method in _EMBEDDINGS:
         return Embed(model, many=method == "batchEmbedContents")
     return None
@@ -108,21 +113,22 @@ def _methods(model: str) -> list[str]:
     """What may be asked of a model, by its name; Google has none that does both."""
     if "embedding" in model:
         return [*_EMBEDDINGS, "countTokens"]
-    return ["generateContent", "streamGenerateContent", "countTokens"]
+    return ["generateContent", "streamGenerateContent", "countTokens", "batchGenerateContent"]
 
 
 class Google:
     name = "google"
 
     def endpoint(self, method: str, path: str) -> Endpoint | None:
-        return _endpoint(path) if method == "POST" else None
+        return (_endpoint(path) if method == "POST" else None) or google_batches.endpoint(method, path)
 
     def methods(self, path: str) -> tuple[str, ...]:
-        return () if _endpoint(path) is None else ("POST",)
+        return google_batches.methods(path) if _endpoint(path) is None else ("POST",)
 
     def paths(self) -> tuple[str, ...]:
-        calls = ("generateContent", "streamGenerateContent", "countTokens", *_EMBEDDINGS)
-        return tuple(f"{listing}/{{model}}:{call}" for listing in _LISTINGS for call in calls)
+        calls = ("generateContent", "streamGenerateContent", "countTokens", "batchGenerateContent", *_EMBEDDINGS)
+        models = (f"{listing}/{{model}}:{call}" for listing in _LISTINGS for call in calls)
+        return (*models, *google_batches.PATHS)
 
     def is_listing(self, path: str) -> bool:
         return path in _LISTINGS
@@ -150,6 +156,9 @@ class Google:
         info = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": refusal.code, "domain": "broker"}
         error: dict[str, object] = {"code": status, "message": refusal.description, "status": kind, "details": [info]}
         return dumps({"error": error | refusal.extra})
+
+
+PURSUITS: dict[tuple[str, str], Pursuit] = {("google", "batch"): google_batches.Pursued(read_usage)}
 
 
 class ChunkMeter:

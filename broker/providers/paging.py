@@ -3,9 +3,13 @@
 import re
 from urllib.parse import parse_qsl, urlencode
 
+SIZE, USUAL_PAGE = "pageSize", 20
+"""What Google calls the length of a page, and how long one is where the app says nothing."""
+
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}", re.ASCII)
 _CROSSING = {
     "limit": re.compile(r"[0-9]{1,5}", re.ASCII),
+    SIZE: re.compile(r"[1-9][0-9]{0,4}", re.ASCII),
     "order": re.compile("asc|desc"),
     "after": _ID,
     "after_id": _ID,

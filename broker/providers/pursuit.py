@@ -20,6 +20,8 @@ class Ended(NamedTuple):
     """How many of these lines must tell of a request that ran."""
     made: tuple[Kept, ...] = ()
     """What it left at the provider, which is whose the work is."""
+    lines: tuple[JSONValue, ...] = ()
+    """Those of them that the answer has itself."""
     is_sum: bool = False
     """Whether the usage is that of the results, of which there may be none."""
 

@@ -15,7 +15,7 @@ from broker.core.usage import Usage
 from broker.ledger.books import Books
 from broker.ledger.settle import Close, Ending
 from broker.ops.log import logger
-from broker.providers import anthropic, openai
+from broker.providers import anthropic, google, openai
 from broker.providers.check import credential_headers
 from broker.providers.client import Answer, Broken, NotReached, ProviderClient, TooLarge, Waits
 from broker.providers.dialect import Kept
@@ -32,11 +32,12 @@ AT_ONCE = 8
 LONGEST_PAUSE = 300 * SECOND
 LONGEST = {"response": 24 * 3600 * SECOND, "batch": 48 * 3600 * SECOND}
 """After that the bound is booked, whatever still goes on: a batch has a day at each provider."""
-LONGEST_ANSWER = 4 * 1024 * 1024
+LONGEST_ANSWER = {"response": 4 * 1024 * 1024, "batch": 32 * 1024 * 1024}
+"""A batch of Google's has its results in it."""
 LONGEST_LINE = 16 * 1024 * 1024
 _WAITS = Waits(connect=10, first_byte=60, silence=60)
 
-PURSUITS: Mapping[tuple[str, str], Pursuit] = openai.PURSUITS | anthropic.PURSUITS
+PURSUITS: Mapping[tuple[str, str], Pursuit] = openai.PURSUITS | anthropic.PURSUITS | google.PURSUITS
 
 
 class _Way(NamedTuple):
@@ -97,7 +98,7 @@ class Jobs:
         if way is None:
             return None
         path = way.pursuit.path(job.remote_id)
-        ended = way.pursuit.ended(await self._asked(way, "GET", path), job.remote_id)
+        ended = way.pursuit.ended(await self._asked(way, "GET", path, job.kind), job.remote_id)
         if ended is None:
             await self._end_if_taken_away(job, way)
             return None
@@ -114,7 +115,7 @@ class Jobs:
         now = self._clock()
         if job.cancelled_at is not None or await self._db.read(lambda tx: jobs.may_go_on(tx, job, now)):
             return
-        await self._asked(way, "POST", way.pursuit.cancel_path(job.remote_id))
+        await self._asked(way, "POST", way.pursuit.cancel_path(job.remote_id), job.kind)
         await self._db.write(lambda tx: jobs.cancelled(tx, job, now))
 
     async def _way(self, job: ProviderJob) -> _Way | None:
@@ -127,9 +128,9 @@ class Jobs:
             return None
         return _Way(provider, key, pursuit)
 
-    async def _asked(self, way: _Way, method: str, path: str) -> JSONValue:
+    async def _asked(self, way: _Way, method: str, path: str, kind: str) -> JSONValue:
         answer = await self._sent(way, method, path)
-        return loads_answer(await answer.whole(LONGEST_ANSWER))
+        return loads_answer(await answer.whole(LONGEST_ANSWER[kind]))
 
     async def _sent(self, way: _Way, method: str, path: str) -> Answer:
         headers = [*way.pursuit.headers, *credential_headers(way.provider.dialect, way.key)]
@@ -145,6 +146,9 @@ class Jobs:
 
     async def _sum(self, job: ProviderJob, way: _Way, ended: Ended) -> Usage | None:
         total = Sum(job.most, job.most_input)
+        for told in ended.lines:
+            if (read := way.pursuit.ran(told)) is not None:
+                total.add(read[0])
         for path in ended.results:
             answer = await self._sent(way, "GET", path)
             try:

@@ -89,16 +89,18 @@ class KeptObjects:
 
     async def own(self, reservation: Reservation, provider: str, listed: Listed, answer: JSONValue) -> JSONValue:
         """Of a list what this grant made; raises Unavailable."""
-        data = answer.get("data") if isinstance(answer, dict) else None
+        data = answer.get(listed.under) if isinstance(answer, dict) else None
         if not isinstance(answer, dict) or not isinstance(data, list):
             return answer
-        digests = [_digest(provider, listed.kind, each) for each in data]
+        digests = [_digest(provider, listed, each) for each in data]
         now = self._clock()
         wanted = [digest for digest in digests if digest]
         rows = await self._db.read(lambda tx: objects.load(tx, wanted, reservation.grant_id, now))
         known = {row.digest for row in rows}
         mine = [each for each, digest in zip(data, digests, strict=True) if digest in known]
         page = mine[: listed.most]
+        if listed.under != "data":
+            return {listed.under: page}
         ids = [each["id"] for each in page if isinstance(each, dict)]
         ends: dict[str, JSONValue] = {"first_id": ids[0] if ids else None, "last_id": ids[-1] if ids else None}
         no_page: dict[str, JSONValue] = {"next_page": None} if "next_page" in answer else {}
@@ -170,9 +172,9 @@ class Keeper:
         return None if answer is as_it_came else dumps(answer)
 
 
-def _digest(provider: str, kind: str, item: JSONValue) -> str:
-    found = item.get("id") if isinstance(item, dict) else None
-    return objects.digest_of(provider, kind, found) if isinstance(found, str) else ""
+def _digest(provider: str, listed: Listed, item: JSONValue) -> str:
+    found = item.get(listed.by) if isinstance(item, dict) else None
+    return objects.digest_of(provider, listed.kind, found.rpartition("/")[2]) if isinstance(found, str) else ""
 
 
 def _job(reservation: Reservation, made: ProviderObject, kept: Kept) -> ProviderJob:

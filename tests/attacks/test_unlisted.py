@@ -36,7 +36,7 @@ UNLISTED = {
         /v1beta/agents /v1beta/auth_tokens /v1beta/operations/op1 /v1beta/generatedFiles
         /v1beta/dynamic/d1:generateContent /v1beta/openai/chat/completions
         /v1beta/models/gemini-2.5-flash:predict /v1beta/models/gemini-2.5-flash:predictLongRunning
-        /v1beta/models/gemini-2.5-flash:batchGenerateContent /v1beta/models/gemini-2.5-flash:asyncBatchEmbedContent
+        /v1beta/models/gemini-2.5-flash:generateImages /v1beta/models/gemini-2.5-flash:asyncBatchEmbedContent
         /v1beta/models/gemini-2.5-flash:bidiGenerateContent /v1beta/models/gemini-2.5-flash:generateAnswer
         /v1beta/models/gemini-2.5-flash:generateText /v1beta/models/gemini-2.5-flash:generateMessage
         /v1beta/models/gemini-2.5-flash:rawPredict /v1beta/models/gemini-2.5-flash:streamRawPredict

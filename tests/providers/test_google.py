@@ -202,6 +202,7 @@ def test_an_error_of_the_providers_own_is_known_by_its_shape(said: Any, is_error
     [
         "/v1beta/models/gemini-2.5-flash:generateContent", "/v1/models/gemini-2.5-flash:generateContent",
         "/v1beta/models/gemini-2.5-flash:streamGenerateContent", "/v1/models/gemini-2.5-flash:countTokens",
+        "/v1/models/gemini-2.5-flash:batchGenerateContent", "/v1beta/batches/b-1:cancel",
     ],
 )  # fmt: skip
 def test_its_paths_name_the_model(path: str) -> None:
@@ -212,7 +213,8 @@ def test_its_paths_name_the_model(path: str) -> None:
     "path",
     [
         "/v1beta/models/..:generateContent", "/v1beta/models/a/b:generateContent", "/v2/models/a:generateContent",
-        "/v1beta/models/a:batchGenerateContent", "/v1beta/models/:generateContent", "/v1beta/models/a",
+        "/v1beta/models/a:asyncBatchEmbedContent", "/v1beta/models/:generateContent", "/v1beta/models/a",
+        "/v1beta/batches", "/v1beta/batches/a:delete", "/v1beta/batches/a/b:cancel", "/v1/batches/:cancel",
         "/v1beta/tunedModels/a:generateContent", "/v1beta/files", "/upload/v1/files", "/v1/models/a:predict",
         "/v1beta/models/a:generateContent:generateContent", "/v1/chat/completions",
     ],

@@ -1,0 +1,64 @@
+"""A provider on loopback that keeps batches as Google does."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.fake_provider import Asked, whole
+
+
+@dataclass
+class BatchingGoogle:
+    """Batches of requests that stand in the body; they end when the test says so, and have their results in themselves."""
+
+    batches: dict[str, dict[str, Any]] = field(default_factory=dict)
+    asked_with: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+    async def __call__(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
+        path = asked.target.partition("?")[0]
+        if path.endswith(":batchGenerateContent"):
+            writer.write(whole(self._made(asked.json()["batch"], path)))
+            await writer.drain()
+            return
+        name, _, what = path.removeprefix("/v1beta/").removeprefix("/v1/").partition(":")
+        if name == "batches":
+            writer.write(whole({"operations": list(reversed(self.batches.values())), "nextPageToken": "page_2"}))
+        elif name not in self.batches:
+            writer.write(whole({"error": {"code": 404, "message": "Not found.", "status": "NOT_FOUND"}}, 404))
+        elif what == "cancel":
+            self.batches[name]["metadata"]["state"] = "BATCH_STATE_CANCELLED"
+            writer.write(whole({}))
+        elif asked.method == "DELETE":
+            del self.batches[name]
+            writer.write(whole({}))
+        else:
+            writer.write(whole(self.batches[name]))
+        await writer.drain()
+
+    def _made(self, batch: dict[str, Any], path: str) -> dict[str, Any]:
+        name = f"batches/b{len(self.asked_with) + 1:04}"
+        self.asked_with[name] = batch["inputConfig"]["requests"]["requests"]
+        metadata = {
+            "@type": "type.googleapis.com/google.ai.generativelanguage.v1main.GenerateContentBatch",
+            "model": f"models/{path.rpartition('/')[2].partition(':')[0]}", "displayName": batch.get("displayName", ""),
+            "createTime": "2026-11-30T13:00:00Z", "state": "BATCH_STATE_PENDING", "name": name,
+            "batchStats": {"requestCount": str(len(self.asked_with[name])), "pendingRequestCount": "2"},
+        }  # fmt: skip
+        self.batches[name] = {"name": name, "metadata": metadata}
+        return self.batches[name]
+
+    def end(self, name: str, *used: dict[str, Any] | None, state: str = "SUCCEEDED") -> None:
+        """One usage for each request; None for one that failed."""
+        lines = []
+        for request, usage in zip(self.asked_with[name], used, strict=True):
+            told = {"metadata": request["metadata"]} if "metadata" in request else {}
+            if usage is None:
+                lines.append(told | {"error": {"code": 13, "message": "Broken."}})
+                continue
+            candidate = {"content": {"role": "model", "parts": [{"text": "Hello."}]}, "finishReason": "STOP"}
+            lines.append(told | {"response": {"candidates": [candidate], "usageMetadata": usage}})
+        succeeded = sum(usage is not None for usage in used)
+        stats = {"requestCount": str(len(used))} | ({"successfulRequestCount": str(succeeded)} if succeeded else {})
+        output = {"inlinedResponses": {"inlinedResponses": lines}}
+        self.batches[name]["metadata"] |= {"state": f"BATCH_STATE_{state}", "batchStats": stats, "output": output}
+        self.batches[name] |= {"done": True, "response": output}
