@@ -13,6 +13,8 @@ class BatchingGoogle:
 
     batches: dict[str, dict[str, Any]] = field(default_factory=dict)
     asked_with: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    cancelled: list[str] = field(default_factory=list)
+    """Those that somebody asked the end of; they end a while later."""
 
     async def __call__(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
         path = asked.target.partition("?")[0]
@@ -26,7 +28,7 @@ class BatchingGoogle:
         elif name not in self.batches:
             writer.write(whole({"error": {"code": 404, "message": "Not found.", "status": "NOT_FOUND"}}, 404))
         elif what == "cancel":
-            self.batches[name]["metadata"]["state"] = "BATCH_STATE_CANCELLED"
+            self.cancelled.append(name)
             writer.write(whole({}))
         elif asked.method == "DELETE":
             del self.batches[name]

@@ -150,6 +150,7 @@ def test_a_batch_is_cancelled_and_deleted_once_it_is_settled(place: Place) -> No
             client.batches.delete(name=name)
         assert code_of(refused.value) == "in_progress"
         client.batches.cancel(name=name)
+        assert name in place.kept.cancelled
         place.kept.end(name, USED, None, state="CANCELLED")
         client.batches.get(name=name)
         assert place.settled(granted) == 400
