@@ -16,9 +16,10 @@ from broker.core.grant import RequestState
 from broker.core.handle import digest
 from broker.ledger.limits import change_limits, open_access
 from broker.oauth.consent_case import Case
-from broker.oauth.consent_terms import Offer, Problem, Terms, ceiling, element_of, judge
+from broker.oauth.consent_judge import judge
+from broker.oauth.consent_terms import Offer, Problem, Terms, ceiling, element_of
 from broker.oauth.key_wanted import want_key
-from broker.store import answers, changes, granting, spare_keys
+from broker.store import answers, changes, granting
 from broker.store.accesses import as_granted
 from broker.store.grant_tables import Access, Grant, GrantRequest
 from broker.store.granting import Given
@@ -116,11 +117,8 @@ async def approve(tx: AsyncSession, case: Case, answer: Answer, now: int) -> App
         effects.append(Effect.NEW)
     else:
         grant = case.grant
-        for row, one, offer in zip(case.continued, given, case.offers, strict=True):
+        for row, one in zip(case.continued, given, strict=True):
             effects.append(await _continue(tx, grant, row, one, now))
-            if row is not None and one is not None:
-                # What more is given now is given on keys that this person may lend.
-                await spare_keys.keep_only(tx, row, offer.keys)
         let_go = [row for row in case.others if row.id not in answer.kept]
         effects += [await _end(tx, row, now) for row in (*let_go, *case.ending)]
         for row in case.lapsed:
@@ -169,7 +167,7 @@ def _given(offer: Offer, terms: Terms, now: int) -> Given | None:
     excess = first_excess(element, ceiling(offer, now))
     if excess is not None:
         raise NotGranted(detail=f"{excess} in excess")
-    return Given(terms.credential_id, element)
+    return Given(terms.credential_id, element, terms.spares)
 
 
 async def _create(tx: AsyncSession, case: Case, given: tuple[Given | None, ...], now: int) -> Grant:

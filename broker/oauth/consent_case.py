@@ -15,7 +15,7 @@ from broker.ledger.limits import figures
 from broker.oauth.consent_changes import changes_of, is_wider
 from broker.oauth.consent_target import added_to, find_target
 from broker.oauth.consent_terms import Offer, Policy, Present
-from broker.store import answers, credentials, devices, grants
+from broker.store import answers, credentials, devices, grants, spare_keys
 from broker.store.accesses import as_granted
 from broker.store.grant_tables import Access, Device, Grant, GrantRequest
 from broker.store.tables import Client, Credential, User
@@ -134,6 +134,8 @@ async def _present(tx: AsyncSession, asked: Element, row: Access, now: int) -> P
         left=now_at.money.remaining or 0,
         requests_used=now_at.requests.settled,
         lasts=(row.ends_at - given_at) // SECOND + 1,
+        spares=tuple((await spare_keys.ids_of(tx, row))[1:]),
+        strategy=row.strategy,
     )
 
 

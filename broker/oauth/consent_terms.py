@@ -1,6 +1,6 @@
 """What a person may choose for one access: no more than the app asked for, within what the operator allows."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -12,7 +12,7 @@ from broker.core.money import MicroUSD
 CountField = Literal["requests", "rpm", "tpm", "concurrent", "output"]
 COUNT_FIELDS: tuple[CountField, ...] = ("requests", "rpm", "tpm", "concurrent", "output")
 
-TermsField = Literal["key", "budget", "ends", "model", "action"] | CountField
+TermsField = Literal["key", "also", "budget", "ends", "model", "action"] | CountField
 
 Cause = Literal["blank", "unreadable", "too_small", "above_asked", "above_cap", "past", "not_offered"]
 
@@ -45,6 +45,10 @@ class Present:
     requests_used: int
     lasts: int
     """Seconds it was given for."""
+    spares: tuple[str, ...] = ()
+    """The credentials after the first, in their order."""
+    strategy: str = ""
+    """By which of several a call goes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,8 @@ class Terms:
     """
 
     credential_id: str = ""
+    spares: tuple[str, ...] = ()
+    """Credentials that calls go on with."""
     budget: MicroUSD | None = None
     ends_at: int | None = None
     models: tuple[str, ...] = ()
@@ -113,6 +119,17 @@ class Offer:
         return self.policy.max_seconds if asked is None else min(asked, self.policy.max_seconds)
 
     @property
+    def strategy(self) -> str:
+        """By which of several keys a call goes; what is given anew goes by the first that serves."""
+        return "priority" if self.present is None else self.present.strategy or "priority"
+
+    def in_order(self, spares: Iterable[str]) -> tuple[str, ...]:
+        """Those that are lent already in the order they are in, then the others as they are offered."""
+        known = () if self.present is None else self.present.spares
+        order = {key: place for place, key in enumerate(dict.fromkeys([*known, *self.keys]))}
+        return tuple(sorted(dict.fromkeys(spares), key=lambda key: order.get(key, len(order))))
+
+    @property
     def model_options(self) -> tuple[str, ...]:
         """The patterns asked for, and those in force that lie within them."""
         now = () if self.present is None else self.present.element.models
@@ -164,23 +181,6 @@ def prefill(offer: Offer, now: int) -> Terms:
     return replace(start, dropped=(offer.continues and present is None) or (offer.optional and not has_key))
 
 
-def judge(offer: Offer, terms: Terms, now: int) -> tuple[Problem, ...]:
-    """What keeps these terms from being granted; empty when nothing does."""
-    most = ceiling(offer, now)
-    found = [
-        _judge_key(offer, terms),
-        _judge_budget(offer, terms, most),
-        _judge_ends(offer, terms, most, now),
-        _judge_picks("model", terms.models, most.models),
-        _judge_picks("action", terms.actions, most.actions),
-        *(_judge_count(name, terms.counts.get(name), count_of(most, name)) for name in COUNT_FIELDS),
-    ]
-    by_field = {problem.field: problem for problem in found if problem is not None}
-    by_field |= {name: Problem(name, cause) for name, cause in terms.unread.items()}
-    order: tuple[TermsField, ...] = ("key", "budget", "ends", "model", "action", *COUNT_FIELDS)
-    return tuple(by_field[name] for name in order if name in by_field)
-
-
 def element_of(offer: Offer, terms: Terms) -> Access:
     """The element that these terms, once judged, stand for."""
     if terms.budget is None or terms.ends_at is None:
@@ -221,58 +221,16 @@ def _going_on(offer: Offer, present: Present, most: Access) -> Terms:
     if element.budget is None or most.budget is None:
         raise ValueError("what is granted always has a budget")
     fallback = offer.keys[0] if offer.keys else ""
+    first = present.credential_id if present.credential_id in offer.keys else fallback
     return Terms(
-        credential_id=present.credential_id if present.credential_id in offer.keys else fallback,
+        credential_id=first,
+        spares=tuple(key for key in present.spares if key in offer.keys and key != first),
         budget=min(element.budget.amount, most.budget.amount),
         ends_at=lesser(element.expires_at, most.expires_at),
         models=tuple(pattern for pattern in most.models if offer.has_model(pattern)),
         actions=tuple(action for action in most.actions if action in element.actions),
         counts={name: lesser(count_of(element, name), count_of(most, name)) for name in COUNT_FIELDS},
     )
-
-
-def _judge_key(offer: Offer, terms: Terms) -> Problem | None:
-    return None if terms.credential_id in offer.keys else Problem("key", "blank")
-
-
-def _judge_budget(offer: Offer, terms: Terms, most: Access) -> Problem | None:
-    limit = 0 if most.budget is None else most.budget.amount
-    if terms.budget is None:
-        return Problem("budget", "blank")
-    if terms.budget < min(CENT, limit):
-        return Problem("budget", "too_small")
-    if terms.budget > limit:
-        asked = offer.asked.budget
-        by_app = asked is not None and asked.amount <= offer.policy.max_budget
-        return Problem("budget", "above_asked" if by_app else "above_cap", limit)
-    return None
-
-
-def _judge_ends(offer: Offer, terms: Terms, most: Access, now: int) -> Problem | None:
-    latest = most.expires_at or 0
-    if terms.ends_at is None:
-        return Problem("ends", "blank")
-    if terms.ends_at <= to_seconds(now):
-        return Problem("ends", "past")
-    if terms.ends_at > latest:
-        asked = offer.asked.expires_in
-        by_app = asked is not None and asked <= offer.policy.max_seconds
-        return Problem("ends", "above_asked" if by_app else "above_cap", latest)
-    return None
-
-
-def _judge_picks(name: Literal["model", "action"], chosen: tuple[str, ...], offered: tuple[str, ...]) -> Problem | None:
-    if not chosen:
-        return Problem(name, "blank")
-    return None if set(chosen) <= set(offered) else Problem(name, "not_offered")
-
-
-def _judge_count(name: CountField, chosen: int | None, most: int | None) -> Problem | None:
-    if chosen is None:
-        return None if most is None else Problem(name, "blank")
-    if chosen < 1:
-        return Problem(name, "too_small")
-    return Problem(name, "above_asked", most) if most is not None and chosen > most else None
 
 
 def _within(pattern: str, outer: tuple[str, ...]) -> bool:

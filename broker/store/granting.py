@@ -18,10 +18,14 @@ from broker.store.grant_tables import Access, Grant
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """One access as decided: the element, with its budget and expires_at, and the credential that is lent for it."""
+    """One access as decided: the element, with its budget and expires_at, and the credential that is lent for it.
+
+    `spares` are those after the first; None leaves them as they are, unless another first one is chosen.
+    """
 
     credential_id: str
     element: Element
+    spares: tuple[str, ...] | None = None
 
 
 async def create_grant(
@@ -50,13 +54,17 @@ async def add_access(tx: AsyncSession, grant_id: str, given: Given, now: int) ->
     row = Access(**own | _columns(given))
     tx.add(row)
     await tx.flush()
+    if given.spares:
+        await spare_keys.lend(tx, row, [given.credential_id, *given.spares])
     return row
 
 
 async def change_access(tx: AsyncSession, row: Access, given: Given) -> None:
     """The same access under other terms; `ledger.limits.change_limits` makes its counters follow."""
-    if row.strategy and given.credential_id != row.credential_id:
-        await spare_keys.lend(tx, row, [given.credential_id])  # another key was chosen, and no others beside it
+    is_another = given.credential_id != row.credential_id
+    if given.spares or (row.strategy and (is_another or given.spares is not None)):
+        # Where another one was chosen and nothing was said of others, there are none beside it.
+        await spare_keys.lend(tx, row, [given.credential_id, *(given.spares or ())], row.strategy or "priority")
     for name, value in _columns(given).items():
         setattr(row, name, value)
     if given.element.purpose:

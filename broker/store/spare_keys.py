@@ -26,14 +26,6 @@ async def lend(tx: AsyncSession, access: Access, credential_ids: Sequence[str], 
         await changes.bump(tx)
 
 
-async def keep_only(tx: AsyncSession, access: Access, credential_ids: Iterable[str]) -> None:
-    """Takes away the spare ones that are not among these."""
-    if access.strategy:
-        first, *others = await ids_of(tx, access)
-        allowed = set(credential_ids)
-        await lend(tx, access, [first, *(each for each in others if each in allowed)], access.strategy)
-
-
 async def ids_of(tx: AsyncSession, access: Access) -> list[str]:
     """Of all its credentials, removed ones among them, by priority."""
     return [access.credential_id, *(row.credential_id for row in await _rows(tx, [access.id]))]

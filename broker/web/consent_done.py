@@ -13,7 +13,7 @@ from broker.core.secret import Secret
 from broker.oauth.code import kept_code, redirect_back
 from broker.oauth.consent import is_open
 from broker.oauth.request import is_registered
-from broker.store import credentials, grant_requests, grants
+from broker.store import credentials, grant_requests, grants, spare_keys
 from broker.store.grant_tables import Access, GrantRequest
 from broker.store.tables import Client, Credential, User
 from broker.web.consent_outcome import lowered_words, outcome_words
@@ -22,7 +22,8 @@ from broker.web.lent import app_name
 from broker.web.session import SignedIn
 from broker.web.words import clock_time, day
 
-Part = tuple[Access, Credential | None]
+Part = tuple[Access, list[Credential]]
+"""An access, and the keys that it has: the first one first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ class Closed:
     client: Client
     code: Secret | None = None
     parts: tuple[Part, ...] = ()
+
+
+async def _keys(tx: AsyncSession, access: Access) -> list[Credential]:
+    found = [await credentials.load(tx, key) for key in await spare_keys.ids_of(tx, access)]
+    return [key for key in found if key is not None]
 
 
 async def find_request(tx: AsyncSession, request_id: str, user: User, now: int) -> tuple[GrantRequest, Client]:
@@ -116,7 +122,7 @@ class ClosedRequest:
         if row.grant_id is None:
             return Closed(row, client)
         accesses = await grants.load_accesses(tx, row.grant_id)
-        parts = [(access, await credentials.load(tx, access.credential_id)) for access in accesses]
+        parts = [(access, await _keys(tx, access)) for access in accesses]
         return Closed(row, client, await kept_code(tx, self._web.vault, row, now), tuple(parts))
 
     def _approved(self, request: Request, signed_in: SignedIn, closed: Closed) -> Response:

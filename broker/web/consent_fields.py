@@ -60,12 +60,26 @@ class Fields:
 
     label: str
     keys: Picks
+    also: Picks
+    """Keys that calls go on with; nothing where there is one key alone."""
+    also_hint: str
     budget: Text
     ends: Choice
     models: Picks
     actions: Picks
     counts: list[Text]
     drop: Pick | None
+
+
+_ONE_ALONE = "Tick none to use that key alone."
+_CHANGE = "You can change how on the page of the app."
+_ALSO = {
+    "priority": f"Used when the key above is limited, refused or out of credit. {_ONE_ALONE}",
+    "round_robin": f"Used in turn with the key above. {_ONE_ALONE} {_CHANGE}",
+    "least_used": f"Whichever was used least in the last minute is used. {_ONE_ALONE} {_CHANGE}",
+    "affinity": f"Each conversation keeps its own. {_ONE_ALONE} {_CHANGE}",
+}
+"""By strategy."""
 
 
 def fields_of(
@@ -91,6 +105,8 @@ def fields_of(
     return Fields(
         label=label(offer.asked.provider),
         keys=picks("key", [_key(key, typed, reader) for key in keys]),
+        also=picks("also", [_also(key, typed, reader) for key in keys] if len(keys) > 1 else []),
+        also_hint=_ALSO[offer.strategy],
         budget=_budget(field_id(position, "budget"), offer, typed, error("budget"), reader),
         ends=_ends(field_id(position, "ends"), offer, typed, error("ends"), reader),
         models=picks("model", _models(offer, typed, prices, reader.now)),
@@ -103,6 +119,11 @@ def fields_of(
 def _key(key: Credential, typed: Typed, reader: Reader) -> tuple[str, str, bool, str]:
     hint = f"{called(key)} refuses it" if key.state == "refused" else ""
     return key.id, key_name(key, reader.instance), key.id == typed.key, hint
+
+
+def _also(key: Credential, typed: Typed, reader: Reader) -> tuple[str, str, bool, str]:
+    name, label, _, hint = _key(key, typed, reader)
+    return name, label, key.id in typed.also and key.id != typed.key, hint
 
 
 def _budget(name: str, offer: Offer, typed: Typed, error: str, reader: Reader) -> Text:

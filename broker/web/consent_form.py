@@ -29,6 +29,7 @@ class Typed:
     """One access of the form, as the person left it; `ends` in seconds since 1970."""
 
     key: str
+    also: tuple[str, ...]
     budget: str
     ends: str
     models: tuple[str, ...]
@@ -93,6 +94,7 @@ def _read(form: Form, position: int) -> Typed:
 
     return Typed(
         key=one("key"),
+        also=tuple(form.all(field_id(position, "also"))),
         budget=one("budget"),
         ends=one("ends"),
         models=tuple(form.all(field_id(position, "model"))),
@@ -105,6 +107,7 @@ def _read(form: Form, position: int) -> Typed:
 def _typed(terms: Terms) -> Typed:
     return Typed(
         key=terms.credential_id,
+        also=terms.spares,
         budget="" if terms.budget is None else to_decimal(terms.budget),
         ends="" if terms.ends_at is None else str(terms.ends_at),
         models=terms.models,
@@ -125,6 +128,7 @@ def _terms(typed: Typed, offer: Offer, now: int) -> Terms:
     key = typed.key or (offer.keys[0] if len(offer.keys) == 1 else "")
     return Terms(
         credential_id=key,
+        spares=offer.in_order(other for other in typed.also if other != key),
         budget=budget,
         ends_at=_seconds(typed.ends),
         models=typed.models,

@@ -16,16 +16,16 @@ from broker.store.tables import Credential
 from broker.web import consent_words
 from broker.web.lent import key_place
 from broker.web.terms import ACTIONS, model_words
-from broker.web.words import count, instant, money, shortlist
+from broker.web.words import count, instant, listed, money, shortlist
 
 
 def outcome_words(
-    request: GrantRequest, parts: Sequence[tuple[Access, Credential | None]], app: str, zone: str
+    request: GrantRequest, parts: Sequence[tuple[Access, list[Credential]]], app: str, zone: str
 ) -> list[str]:
     """One sentence for each access that the grant now has."""
     _, effect = read_granted(request)
     first = [f"Nothing was added. {app} keeps its current limits."] if effect is Effect.SAME else []
-    return first + [_can_spend(access, key, app, zone) for access, key in parts]
+    return first + [_can_spend(access, keys, app, zone) for access, keys in parts]
 
 
 def lowered_words(request: GrantRequest, app: str, zone: str) -> str:
@@ -45,10 +45,10 @@ def lowered_words(request: GrantRequest, app: str, zone: str) -> str:
     return f"{first}: {', '.join(said)}. We tell {app} what it got."
 
 
-def _can_spend(access: Access, key: Credential | None, app: str, zone: str) -> str:
+def _can_spend(access: Access, keys: list[Credential], app: str, zone: str) -> str:
     budget = as_granted(access, "").budget
     amount = "" if budget is None else consent_words.per(budget).removesuffix(" in total")
-    source = f"your {label(access.provider)} key" if key is None else f"{key.name} ({key_place(key)})"
+    source = listed([f"{key.name} ({key_place(key)})" for key in keys]) or f"your {label(access.provider)} key"
     return f"{app} can spend up to {amount} from {source} until {instant(access.ends_at, zone)}."
 
 

@@ -1,5 +1,6 @@
 """The summary: what an approval would mean, in six lines; and what a returning app has now and asks for."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from broker.core.access import Access, Budget
@@ -21,6 +22,14 @@ from broker.web import consent_words
 from broker.web.lent import called, key_name
 from broker.web.terms import ACTIONS, model_words
 from broker.web.words import HOUR, about, count, instant, listed, money, shortlist
+
+_GOING_ON = {
+    "priority": ("goes on with ", " when that key is limited, refused or out of credit"),
+    "round_robin": ("uses ", " in turn with that key"),
+    "least_used": ("uses ", " too, whichever was used least in the last minute"),
+    "affinity": ("uses ", " too: each conversation keeps its own key"),
+}
+"""By strategy, what stands before and after the other keys."""
 
 _OFTEN_ASKED = ("chat", "embeddings", "images", "audio", "files")
 
@@ -56,11 +65,13 @@ class Row:
     tag: str
 
 
-def lines(element: Access, key: Credential | None, offer: Offer, label: str, reader: Reader) -> list[Line]:
-    """All but the last line, which is the same for each access."""
+def lines(element: Access, keys: Sequence[Credential], offer: Offer, label: str, reader: Reader) -> list[Line]:
+    """All but the last line, which is the same for each access; `keys` are those that are lent, the first one first."""
+    key = keys[0] if keys else None
     return [
         _spending(element, key, offer, label, reader),
-        *([] if key is None or not key.base_url else [_sending(key)]),
+        *([_going_on(keys[1:], offer, reader)] if keys[1:] else []),
+        *([_sending(keys)] if key is not None and key.base_url else []),
         _models(element.models, label),
         _actions(element.actions),
         _requests(element),
@@ -102,8 +113,20 @@ def _spending(element: Access, key: Credential | None, offer: Offer, label: str,
     return (Piece("can spend "), *said, *source, *((Piece(after),) if after else ()))
 
 
-def _sending(key: Credential) -> Line:
-    return (Piece("sends its requests to "), Piece(called(key), strong=True), Piece(", your own server"))
+def _going_on(spares: Sequence[Credential], offer: Offer, reader: Reader) -> Line:
+    """With which keys beside the first, and when."""
+    before, after = _GOING_ON[offer.strategy]
+    said = []
+    for key in spares:
+        name, _, rest = key_name(key, reader.instance).partition(" (")
+        said += [Piece(name, strong=True), Piece(f" ({rest}, ")]
+    return (Piece(before), *said[:-1], Piece(f"{said[-1].text.removesuffix(', ')}{after}"))
+
+
+def _sending(keys: Sequence[Credential]) -> Line:
+    hosts = list(dict.fromkeys(called(key) for key in keys))
+    owned = "your own server" if len(hosts) == 1 else "your own servers"
+    return (Piece("sends its requests to "), Piece(listed(hosts), strong=True), Piece(f", {owned}"))
 
 
 def _models(patterns: tuple[str, ...], label: str) -> Line:

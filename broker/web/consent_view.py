@@ -168,8 +168,8 @@ class Builder:
             name = label(offer.asked.provider)
             if terms.dropped and offer.optional:
                 continue
-            key = case.keys.get(terms.credential_id)
-            blocks.append(Block(name, consent_summary.lines(element_of(offer, terms), key, offer, name, self.reader)))
+            keys = [case.keys[key] for key in (terms.credential_id, *terms.spares) if key in case.keys]
+            blocks.append(Block(name, consent_summary.lines(element_of(offer, terms), keys, offer, name, self.reader)))
         if blocks and shown.key_wanted:
             blocks[-1].lines.append(consent_summary.key_line())
         return blocks

@@ -80,6 +80,8 @@ def problem_words(problem: Problem, offer: Offer, app: str, zone: str) -> str:
     match problem.field:
         case "key":
             return "Choose which key to use"
+        case "also":
+            return "Choose from your keys that are shown here: another one was removed"
         case "budget":
             return _budget(problem, offer, app)
         case "ends":

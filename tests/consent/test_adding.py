@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from broker.core.access import Access, first_excess
 from broker.core.money import MAX_MONEY, MicroUSD
 from broker.oauth.consent_changes import changes_of
+from broker.oauth.consent_judge import judge
 from broker.oauth.consent_target import added_to
-from broker.oauth.consent_terms import CENT, Offer, Policy, Present, ceiling, element_of, judge, prefill
+from broker.oauth.consent_terms import CENT, Offer, Policy, Present, ceiling, element_of, prefill
 from tests.consent.test_terms import START, elements, used, wishes
 from tests.turned_clock import NOON
 

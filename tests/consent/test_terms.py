@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from broker.core.access import ACTIONS, Access, Budget, Period, RateLimit, first_excess
 from broker.core.clock import to_seconds
 from broker.core.money import MicroUSD
+from broker.oauth.consent_judge import judge
 from broker.oauth.consent_terms import (
     CAUTIOUS_BUDGET,
     CAUTIOUS_SECONDS,
@@ -20,7 +21,6 @@ from broker.oauth.consent_terms import (
     ceiling,
     count_of,
     element_of,
-    judge,
     prefill,
 )
 from tests.turned_clock import NOON
@@ -97,6 +97,7 @@ def choices(offer: Offer) -> st.SearchStrategy[Terms]:
     return st.builds(
         Terms,
         credential_id=st.sampled_from(["crd_a", "crd_b", "crd_theirs", ""]),
+        spares=st.lists(st.sampled_from(["crd_b", "crd_a", "crd_theirs"]), unique=True, max_size=2).map(tuple),
         budget=st.none() | near.map(lambda more: MicroUSD(limit + more)) | amounts,
         ends_at=st.none()
         | near.map(lambda more: (most.expires_at or 0) + more)
@@ -116,7 +117,7 @@ def test_what_passes_the_judge_is_within_the_ceiling(data: st.DataObject) -> Non
         assert first_excess(granted, ceiling(offer, NOON)) is None
         assert granted.models
         assert granted.actions
-        assert terms.credential_id in offer.keys
+        assert {terms.credential_id, *terms.spares} <= set(offer.keys)
 
 
 @given(st.data())
