@@ -1,4 +1,4 @@
-"""What ended long ago and serves nobody any more: sign-ins, tries, requests with their codes, idempotency keys, tokens."""
+"""What ended long ago and serves nobody any more: sign-ins, tries, requests with their codes, idempotency keys, tokens, notes."""
 
 import asyncio
 from collections.abc import Callable
@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table, and_, delete, func, or_, select
+from sqlalchemy import ColumnElement, Table, and_, delete, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
 
-from broker.store import grant_tables, ledger_tables, object_tables, tables
+from broker.core.clock import DAY
+from broker.core.handle import new_id
+from broker.store import grant_tables, ledger_tables, limit_tables, object_tables, tables
 from broker.store.database import Database
 
-TABLE_MODULES = (grant_tables, ledger_tables, object_tables, tables)
+TABLE_MODULES = (grant_tables, ledger_tables, limit_tables, object_tables, tables)
 """Named so that importing this module is importing the tables."""
 
 _TABLES = SQLModel.metadata.tables
@@ -23,6 +25,12 @@ _DEVICE, _RECEIPT = _TABLES["device"], _TABLES["consent_receipt"]
 _KEY = _TABLES["idempotency_key"]
 _OBJECT = _TABLES["provider_object"]
 _TOKEN, _CALL, _ACCESS = _TABLES["access_token"], _TABLES["reservation"], _TABLES["access"]
+
+_NEAR = _TABLES["threshold"]
+_LONGEST = {"day": 1, "week": 7, "month": 31, "tier": 31}
+"""Days that a period has at most, by its kind."""
+_JTI = len(new_id("tok"))
+"""With which the id of a token's counters begins."""
 
 READ = 1_000
 WRITE = 200
@@ -38,7 +46,9 @@ class Kind:
 
     @property
     def key(self) -> Any:
-        return next(iter(self.table.primary_key))
+        """The column, or the row of columns, that names one."""
+        columns = list(self.table.primary_key)
+        return tuple_(*columns) if columns[1:] else columns[0]
 
 
 def _is_wanted_after(until: int) -> ColumnElement[bool]:
@@ -62,12 +72,24 @@ def _has_child() -> ColumnElement[bool]:
     return select(child.c.jti).where(child.c.parent_jti == _TOKEN.c.jti).exists()
 
 
+def _is_over(until: int) -> ColumnElement[bool]:
+    """Whether nobody comes near to that limit any more: its period has passed, or what it limits has ended."""
+    scope, period = _NEAR.c.scope_kind, _NEAR.c.period_kind
+    rolled = [and_(period == kind, _NEAR.c.period_start <= until - days * DAY) for kind, days in _LONGEST.items()]
+    access = select(_ACCESS.c.id).where(_ACCESS.c.id == _NEAR.c.scope_id)
+    lives = access.where(or_(_ACCESS.c.ended_at.is_(None), _ACCESS.c.ended_at > until), _ACCESS.c.ends_at > until)
+    token = select(_TOKEN.c.jti).where(_TOKEN.c.jti == func.substr(_NEAR.c.scope_id, 1, _JTI), _TOKEN.c.ends_at > until)
+    ended = or_(and_(scope == "access", ~lives.exists()), and_(scope == "token", ~token.exists()))
+    return or_(*rolled, and_(period == "grant", ended))
+
+
 KINDS = (
     Kind("tries to sign in", _ATTEMPT, lambda until: _ATTEMPT.c.at <= until),
     Kind("sessions", _SESSION, lambda until: _SESSION.c.ends_at <= until),
     Kind("proofs and assertions", _SEEN, lambda until: _SEEN.c.ends_at <= until),
     Kind("idempotency keys", _KEY, lambda until: _KEY.c.taken_at <= until),
     Kind("names of what providers kept", _OBJECT, lambda until: _OBJECT.c.ends_at <= until),
+    Kind("notes of limits that were nearly reached", _NEAR, lambda until: and_(_NEAR.c.at <= until, _is_over(until))),
     Kind("refresh tokens", _REFRESH, lambda until: _REFRESH.c.ends_at <= until),
     Kind("access tokens", _TOKEN, lambda until: and_(_TOKEN.c.ends_at <= until, ~_is_named(until), ~_has_child())),
     Kind("codes", _CODE, lambda until: _CODE.c.ends_at <= until),
@@ -79,14 +101,15 @@ KINDS = (
 
 async def count(db: Database, kind: Kind, until: int) -> int:
     async def work(connection: AsyncConnection) -> int:
-        return int((await connection.execute(select(func.count(kind.key)).where(kind.old(until)))).scalar_one())
+        query = select(func.count()).select_from(kind.table).where(kind.old(until))
+        return int((await connection.execute(query)).scalar_one())
 
     return await db.read_core(work)
 
 
 async def remove(db: Database, kind: Kind, until: int, pause: float = PAUSE) -> int:
     """Deletes what ended up to an instant, in short transactions; gives the number of rows."""
-    removed, last = 0, ""
+    removed, last = 0, None
     while keys := await db.read_core(partial(_keys, kind=kind, until=until, last=last)):
         for start in range(0, len(keys), WRITE):
             removed += await db.write_core(partial(_delete, kind=kind, until=until, keys=keys[start : start + WRITE]))
@@ -95,10 +118,12 @@ async def remove(db: Database, kind: Kind, until: int, pause: float = PAUSE) -> 
     return removed
 
 
-async def _keys(connection: AsyncConnection, kind: Kind, until: int, last: str) -> list[str]:
-    query = select(kind.key).where(kind.key > last, kind.old(until)).order_by(kind.key).limit(READ)
-    return list((await connection.execute(query)).scalars())
+async def _keys(connection: AsyncConnection, kind: Kind, until: int, last: Any) -> list[Any]:
+    columns = list(kind.table.primary_key)
+    query = select(*columns).where(kind.old(until)).order_by(*columns).limit(READ)
+    rows = (await connection.execute(query if last is None else query.where(kind.key > last))).all()
+    return [tuple(row) if columns[1:] else row[0] for row in rows]
 
 
-async def _delete(connection: AsyncConnection, kind: Kind, until: int, keys: list[str]) -> int:
+async def _delete(connection: AsyncConnection, kind: Kind, until: int, keys: list[Any]) -> int:
     return (await connection.execute(delete(kind.table).where(kind.key.in_(keys), kind.old(until)))).rowcount

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -125,6 +126,39 @@ def test_an_access_token_goes_once_no_call_and_no_other_token_names_it(broker: B
     assert "1 access tokens were deleted." in broker("cleanup", "--older-than", "30d").out
     left = {jti for (jti,) in rows(data, "SELECT jti FROM access_token")}
     assert left == {live, "running", "parent", "child"}
+
+
+def test_a_note_of_a_limit_goes_once_its_period_is_over_and_what_it_limits_has_ended(
+    broker: Broker, data: Path, used: str
+) -> None:
+    [(access,)], [(token,)] = rows(data, "SELECT id FROM access"), rows(data, "SELECT jti FROM access_token")
+    now, day = time.time_ns() // 1_000, 86_400_000_000
+    over, lasting = now - 40 * day, now - 5 * day
+    for scope_kind, scope_id, kind, start, at in (
+        # The first eight are to stay: of a young note, of a month that lasts, of what lives.
+        ("access", "acc_gone", "day", over, lasting),
+        ("credential", "crd_1", "month", lasting, over),
+        ("credential", "crd_1", "tier", lasting, over),
+        ("credential", "crd_1", "week", lasting, over),
+        ("provider", "openai", "grant", 0, over),
+        ("access", access, "grant", 0, over),
+        ("token", f"{token}/{access}", "grant", 0, over),
+        ("access", "acc_gone", "grant", 0, lasting),
+        ("credential", "crd_1", "day", over, over),
+        ("credential", "crd_1", "month", over, over),
+        ("user_tier", "usr_1", "tier", over, over),
+        ("access", "acc_long_gone", "grant", 0, over),
+        ("token", f"tok_gone/{access}", "grant", 0, over),
+    ):
+        rows(
+            data,
+            f"INSERT INTO threshold VALUES ('{scope_kind}', '{scope_id}', 'money', '{kind}', {start}, 100, 50, 60, {at})",
+        )
+    words = "notes of limits that were nearly reached"
+    assert f"5 {words} would be deleted." in broker("cleanup", "--older-than", "7d", "--dry-run").out
+    assert f"5 {words} were deleted." in broker("cleanup", "--older-than", "7d").out
+    assert rows(data, "SELECT count(*) FROM threshold") == [(8,)]
+    assert words not in broker("cleanup", "--older-than", "7d").out
 
 
 def _token(data: Path, jti: str, parent: str | None, ends_at: int) -> None:
