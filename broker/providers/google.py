@@ -201,6 +201,9 @@ class GroundedMeter(ChunkMeter):
         super().__init__(apart)
         self._is_searched = False
 
+    def concerns(self, events: bytes) -> bool:
+        return b'"groundingMetadata"' in events or super().concerns(events)
+
     def read(self, event: bytes) -> bool:
         if not self._is_searched and b'"groundingMetadata"' in event:
             try:

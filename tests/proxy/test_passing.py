@@ -10,7 +10,9 @@ from broker.core.usage import Usage
 from broker.providers.anthropic import MessageMeter
 from broker.providers.cohere import EventMeter
 from broker.providers.dialect import Meter
-from broker.providers.google import ChunkMeter
+from broker.providers.google import ChunkMeter, GroundedMeter
+from broker.providers.google_usage import Apart
+from broker.providers.mistral import ErrorMeter
 from broker.providers.openai import ChatMeter, ResponseMeter, Responses
 from broker.providers.sse import EventSplitter, TooLong
 from broker.proxy.answer import KeyGuard, scrub_event
@@ -36,6 +38,14 @@ KINDS: dict[str, list[bytes]] = {
         event({"candidates": [{"finishReason": "STOP"}], "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 1}}),
         event({"usageMetadata": {"promptTokenCount": 4, "candidatesTokenCount": 9}}),
     ],
+    "grounded": [
+        event({"candidates": [{"content": "a", "groundingMetadata": {"webSearchQueries": ["b"]}}]}), event({"candidates": [{"content": "a"}]}),
+        event({"candidates": [{"finishReason": "STOP"}], "usageMetadata": {"promptTokenCount": 3, "candidatesTokenCount": 1}}),
+    ],
+    "mistral": [
+        event(delta("Hello")), event({"object": "error", "message": "org-abcdef", "type": "a"}), event(usage_event()), DONE,
+        event(delta('"object": "error"')),
+    ],
     "cohere": [
         event({"type": "content-delta"}), event({"type": "content-delta", "delta": "message-end"}),
         event({"type": "message-end", "delta": {"usage": {"billed_units": {"input_tokens": 1, "output_tokens": 2}}}}),
@@ -50,6 +60,7 @@ KINDS: dict[str, list[bytes]] = {
 def meter_of(kind: str, *, wants_usage: bool = False) -> Meter:
     meters: dict[str, Meter] = {
         "chat": ChatMeter(wants_usage=wants_usage), "messages": MessageMeter(), "google": ChunkMeter(),
+        "grounded": GroundedMeter(Apart(searches=True)), "mistral": ErrorMeter(wants_usage=wants_usage),
         "cohere": EventMeter(), "responses": ResponseMeter(Responses().usage),
     }  # fmt: skip
     return meters[kind]
