@@ -27,6 +27,7 @@ class KeepingOpenAI:
     responses: dict[str, dict[str, Any]] = field(default_factory=dict)
     files: dict[str, bytes] = field(default_factory=dict)
     batches: dict[str, dict[str, Any]] = field(default_factory=dict)
+    conversations: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     made: int = 0
 
     async def __call__(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
@@ -37,9 +38,31 @@ class KeepingOpenAI:
             self._file(asked, path.removeprefix("/v1/files").strip("/"), writer)
         elif path.startswith("/v1/batches"):
             self._batch(asked, path.removeprefix("/v1/batches").strip("/"), writer)
+        elif path.startswith("/v1/conversations"):
+            self._conversation(asked, path.removeprefix("/v1/conversations").strip("/"), writer)
         else:
             writer.write(absent(path))
         await writer.drain()
+
+    def _conversation(self, asked: Asked, path: str, writer: asyncio.StreamWriter) -> None:
+        conversation_id, _, what = path.partition("/")
+        added = asked.json().get("items") or [] if asked.method == "POST" else []
+        if not conversation_id:
+            self.made += 1
+            conversation_id = f"conv_{self.made:04}"
+            self.conversations[conversation_id] = []
+        items = self.conversations.get(conversation_id)
+        if items is None:
+            writer.write(absent("Conversation"))
+            return
+        items += [{"id": f"msg_{len(items) + n}", "type": "message", "status": "completed"} | each for n, each in enumerate(added)]  # fmt: skip
+        told: dict[str, Any] = {"id": conversation_id, "object": "conversation", "created_at": 1, "metadata": {}}
+        if what == "items":
+            told = _listed(items)
+        elif asked.method == "DELETE" and not what:
+            del self.conversations[conversation_id]
+            told = {"id": conversation_id, "object": "conversation.deleted", "deleted": True}
+        writer.write(whole(told))
 
     def _response(self, asked: Asked, path: str, writer: asyncio.StreamWriter) -> None:
         if path == "/v1/responses":

@@ -48,6 +48,19 @@ class Listed(NamedTuple):
     """The member of each that has its id, perhaps after a folder."""
 
 
+class GoesInto(NamedTuple):
+    """What a call adds to a conversation that its provider keeps, by the side of what it gives."""
+
+    added: int
+    """The most tokens of its own input."""
+    comes_to: Callable[[JSONValue, Usage | None], int | None] | None = None
+    """What the conversation is by an answer and its usage, where these say it."""
+    digest: str = ""
+    facts: str = ""
+    before: int | None = None
+    """What it is without this call, and what was written of it: looked up when the call came."""
+
+
 class Reading(NamedTuple):
     """A request as its dialect understands it: what it needs, and the most that it can use."""
 
@@ -98,6 +111,8 @@ class Reading(NamedTuple):
     """What it names of what is kept at the provider; all of it must be of the grant's own making."""
     follows: bool = False
     """Whether the context of the response that it names is input of this call, too."""
+    goes_into: GoesInto | None = None
+    """Whether all of the conversation that it names is input of this call, which is then added to it."""
     kept: Callable[[JSONValue, Usage | None], tuple[Kept, ...]] | None = None
     """What an answer and its usage say is kept at the provider; None of a call that leaves nothing there."""
     wish: str = ""

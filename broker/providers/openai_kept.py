@@ -8,7 +8,7 @@ from broker.core.strict_json import JSONValue
 from broker.core.usage import Usage
 from broker.providers.body import flag_of, text_of
 from broker.providers.client import Headers
-from broker.providers.dialect import Body, Kept, Name, refuse_request
+from broker.providers.dialect import Body, GoesInto, Kept, Name, refuse_request
 from broker.providers.openai_request import MESSAGE_TOKENS
 from broker.providers.openai_search import CONTEXT, has_searched
 from broker.providers.pursuit import Ended
@@ -17,7 +17,7 @@ from broker.providers.registry import Provider
 KEPT_FOR = 30 * 86_400
 """Seconds: "Response objects are saved for 30 days by default", OpenAI, "Data controls", as of November 2026."""
 
-STORED = ("store", "previous_response_id", "background")
+STORED = ("store", "previous_response_id", "background", "conversation")
 RESPONSE_ID = re.compile(r"resp_[A-Za-z0-9_-]{1,128}", re.ASCII)
 
 _NOTHING: frozenset[str] = frozenset()
@@ -36,6 +36,19 @@ class Stored(NamedTuple):
     kept: ReadKept | None = None
     goes_on: bool = False
     """Whether it is worked on after it was answered, which OpenAI does only for what it keeps."""
+    is_cut: bool = False
+    """Whether its context may be more than it was itself asked with."""
+
+    @property
+    def is_in_conversation(self) -> bool:
+        return any(name.kind == "conversation" for name in self.follows)
+
+    @property
+    def is_chain(self) -> bool:
+        return any(name.kind == "response" for name in self.follows)
+
+    def goes_into(self, added: int) -> GoesInto:
+        return GoesInto(added, lambda answer, usage: _context_after(answer, usage, is_cut=self.is_cut))
 
     @property
     def actions(self) -> frozenset[str]:
@@ -54,13 +67,18 @@ def read_stored(body: Body, provider: Provider) -> Stored:
     goes_on = flag_of(body, "background")
     if goes_on and store is False:
         raise refuse_request("What goes on in the background is kept: background goes with store.")
-    follows = () if previous is None else (Name("response", text_of(body, "previous_response_id", 200)),)
-    if store is False:
-        return Stored(follows=follows)
+    follows: tuple[Name, ...] = (
+        () if previous is None else (Name("response", text_of(body, "previous_response_id", 200)),)
+    )
+    follows += _conversation(body)
+    if len(follows) > 1 or (goes_on and follows and follows[0].kind == "conversation"):
+        raise refuse_request("conversation goes neither with previous_response_id nor, here, with background.")
     # What was cut from a context that was too long comes back in the next.
     is_cut = body.get("truncation") not in (None, "disabled")
+    if store is False:
+        return Stored(follows=follows, is_cut=is_cut)
     kept = kept_response(is_cut=is_cut, goes_on=goes_on and not flag_of(body, "stream"))
-    return Stored(store is True or goes_on, "" if store or goes_on else "files", follows, kept, goes_on)
+    return Stored(store is True or goes_on, "" if store or goes_on else "files", follows, kept, goes_on, is_cut)
 
 
 def kept_response(*, is_cut: bool, goes_on: bool = False) -> ReadKept:
@@ -69,17 +87,33 @@ def kept_response(*, is_cut: bool, goes_on: bool = False) -> ReadKept:
     def read(answer: JSONValue, usage: Usage | None) -> tuple[Kept, ...]:
         if not isinstance(answer, dict):
             return ()
-        response_id, output = answer.get("id"), answer.get("output")
+        response_id = answer.get("id")
         if not isinstance(response_id, str) or not RESPONSE_ID.fullmatch(response_id):
             return ()
-        tokens = None
-        if usage is not None and isinstance(output, list) and not is_cut:
-            tokens = usage.input_tokens + usage.output_tokens + MESSAGE_TOKENS * len(output)
-            # Of some models what they find is billed by other figures than what is read again.
-            tokens = max(tokens, CONTEXT + usage.output_tokens) if has_searched(output) else tokens
+        tokens = _context_after(answer, usage, is_cut=is_cut)
         return (Kept(Name("response", response_id), tokens, KEPT_FOR, work=int(goes_on and is_running(answer))),)
 
     return read
+
+
+def _conversation(body: Body) -> tuple[Name, ...]:
+    told = body.get("conversation")
+    if told is None:
+        return ()
+    found = told.get("id") if isinstance(told, dict) and told.keys() == {"id"} else told
+    if not isinstance(found, str) or not found:
+        raise refuse_request("conversation must be an id, or an object with one.")
+    return (Name("conversation", found),)
+
+
+def _context_after(answer: JSONValue, usage: Usage | None, *, is_cut: bool) -> int | None:
+    """The most that a response and all before it are as input; None where that is not told."""
+    output = answer.get("output") if isinstance(answer, dict) else None
+    if usage is None or not isinstance(output, list) or is_cut:
+        return None
+    tokens = usage.input_tokens + usage.output_tokens + MESSAGE_TOKENS * len(output)
+    # Of some models what they find is billed by other figures than what is read again.
+    return max(tokens, CONTEXT + usage.output_tokens) if has_searched(output) else tokens
 
 
 class Pursued:

@@ -118,13 +118,20 @@ def read_response(body: Body, size: int, provider: Provider, path: str) -> Readi
         most=searching.most,
         at_once=searching.context if searching else None,
         names=stored.follows + pictures.names,
-        follows=bool(stored.follows),
+        follows=stored.is_chain,
+        goes_into=stored.goes_into(_own_tokens(body, items, pictures)) if stored.is_in_conversation else None,
         kept=stored.kept,
         wish=stored.wish,
         render_kept=(lambda output_max: _with_maximum(rendered(own | {"store": True}), output_max))
         if stored.wish
         else None,
     )
+
+
+def _own_tokens(body: Body, items: list[Body], pictures: Pictures) -> int:
+    """The most that what stands in `input` is, which alone is added to a conversation."""
+    text = len(rendered({"input": body.get("input")})) - pictures.data
+    return text + pictures.tokens + MESSAGE_TOKENS * max(len(items), 1)
 
 
 def _with_maximum(sent: bytes, output_max: int) -> bytes:
@@ -134,6 +141,15 @@ def _with_maximum(sent: bytes, output_max: int) -> bytes:
 def _tier(body: Body, provider: Provider) -> Body:
     # Left out, a project's own setting would choose the tier, and with it the price.
     return {"service_tier": own_tier(body, provider) or "default"} if provider.name == "openai" else {}
+
+
+def needs_of_items(items: list[Body], provider: Provider) -> Found:
+    """(what, the action it needs or nothing) for all items that have no bound but in the request of a model."""
+    nowhere = Pictures(provider, "")
+    for item in items:
+        yield from _item(item, nowhere)
+        if item.get("type") == CALL:
+            yield f"input.{CALL}", "web_search"
 
 
 def _items(body: Body) -> list[Body]:

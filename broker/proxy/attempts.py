@@ -119,8 +119,12 @@ class Attempts:
         render = reading.render_kept if reading.render_kept and held.has_wish else reading.render
         try:
             body = render(held.output_max)
+            if (turn := self._means.kept.turn(held, reading)) is not None:
+                await turn.begin()
         except CallRefused as refusal:
             return Reply(Ending("not_run", refusal.code, reached=False), refusal=refusal)
+        except Unavailable as error:
+            return no_vault(error)
         return await self._forwarding.run(key, body)
 
     async def _go_on(self, reply: Reply) -> Reply | None:

@@ -157,6 +157,8 @@ class Exchange:
         if self.channel.left and ending.outcome == "ok":
             ending = Ending(ending.mark, "client_left", ending.usage, ending.status)
         settling = self._means.books.submit(Close(reservation.id, ending))
+        if (turn := self._means.kept.turn(reservation, self._work.reading)) is not None:
+            await turn.leave(ending)
         settled = price_of(ending, reservation.price, reservation.hold)
         limits = [budget_header(reservation, settled), *rate_headers(reservation)]
         if reply.refusal is not None:

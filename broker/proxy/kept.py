@@ -14,6 +14,7 @@ from broker.ops.log import logger
 from broker.providers.dialect import Kept, Listed, Reading
 from broker.providers.images import PICTURE
 from broker.proxy.authenticate import Principal
+from broker.proxy.conversations import Turn, going_on
 from broker.store import jobs, objects
 from broker.store.database import Database
 from broker.store.object_tables import ProviderJob, ProviderObject
@@ -65,6 +66,9 @@ class KeptObjects:
             reading = reading._replace(unbounded=reading.unbounded or _NO_PICTURE)
         if reading.follows:
             reading = _following(reading, next(row for row in rows if row.kind == "response"))
+        if reading.goes_into is not None:
+            row = next(row for row in rows if row.kind == "conversation")
+            reading = going_on(reading, reading.goes_into, row, now)
         return reading._replace(model=reading.model or rows[0].model), credentials.pop()
 
     def base_of(self, provider: str) -> str:
@@ -73,10 +77,15 @@ class KeptObjects:
     def keeper(self, reservation: Reservation, provider: str, reading: Reading) -> "Keeper | None":
         """Of a call that may leave something at the provider, or take something away there."""
         keeps = reading.kept is not None and (not reading.wish or reservation.has_wish)
+        keeps = keeps or reading.goes_into is not None
         changes = reading.lists is not None or reading.shown is not None
         if keeps or changes or reading.deletes or reading.ended is not None:
             return Keeper(self, reservation, provider, reading)
         return None
+
+    def turn(self, reservation: Reservation, reading: Reading) -> Turn | None:
+        into = reading.goes_into
+        return None if into is None else Turn(self._db, reservation, reading, into)
 
     async def hurry(self, digests: list[str]) -> bool:
         """Has work looked at that somebody asks about; whether there is any that is not settled. Raises Unavailable."""
@@ -145,6 +154,7 @@ class Keeper:
         self._reservation = reservation
         self._provider = provider
         self._reading = reading
+        self._turn = kept.turn(reservation, reading)
         self.goes_on = False
         """Whether the hold stays for work that goes on after this answer."""
 
@@ -153,7 +163,9 @@ class Keeper:
         try:
             if self._reading.deletes:
                 await self._kept.forget(self._reservation, self._provider, self._reading)
-            for made in self._reading.kept(answer, usage) if self._reading.kept else ():
+            if self._turn is not None and usage is not None:
+                await self._turn.end(answer, usage)
+            for made in self._made(answer, usage):
                 self.goes_on = await self._kept.keep(self._reservation, self._provider, self._reading.model, made)
             if self._reading.ended is not None and self._reading.ended(answer):
                 await self._kept.hurry([objects.digest_of(self._provider, *name) for name in self._reading.names])
@@ -161,6 +173,11 @@ class Keeper:
             log.warning("kept.not_noted", reservation=self._reservation.id, detail=error.detail)
             return False
         return True
+
+    def _made(self, answer: JSONValue, usage: Usage | None) -> tuple[Kept, ...]:
+        kept = self._reading.kept
+        wants = not self._reading.wish or self._reservation.has_wish
+        return kept(answer, usage) if kept is not None and wants else ()
 
     async def shown(self, answer: JSONValue) -> bytes | None:
         """The answer as the app may see it, where that is not as it came; raises Unavailable."""

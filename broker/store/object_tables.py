@@ -5,11 +5,12 @@ from sqlmodel import SQLModel
 
 from broker.store.columns import STRICT, number, one_of, text
 
-OBJECT_KINDS = ("response", "file", "batch")
+OBJECT_KINDS = ("response", "file", "batch", "conversation")
+JOB_KINDS = ("response", "file", "batch")
 
 
 class ProviderObject(SQLModel, table=True):
-    """A response, a file or a batch that is kept at a provider, by the digest of its id there."""
+    """A response, a file, a batch or a conversation that is kept at a provider, by the digest of its id there."""
 
     __tablename__ = "provider_object"
     __table_args__ = (
@@ -28,7 +29,7 @@ class ProviderObject(SQLModel, table=True):
     model: str = text()
     """Empty where none had to do with it."""
     tokens: int | None = number(default=None, nullable=True)
-    """Of a response: the most input that it is for the one that follows it; null while that is not known."""
+    """Of a response or a conversation: the most input that it is for what follows; null while that is not known."""
     facts: str = text(default="{}")
     """JSON: what was learnt of it when it was made, by its kind."""
     created_at: int = number()
@@ -40,7 +41,7 @@ class ProviderJob(SQLModel, table=True):
     """Work that goes on at a provider after its call was answered: its hold stays until this ends."""
 
     __tablename__ = "provider_job"
-    __table_args__ = (one_of("kind", OBJECT_KINDS), STRICT)
+    __table_args__ = (one_of("kind", JOB_KINDS), STRICT)
 
     reservation_id: str = text(primary_key=True, foreign_key="reservation.id")
     digest: str = text(index=True)

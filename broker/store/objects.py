@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -36,3 +36,18 @@ async def keep(tx: AsyncSession, made: ProviderObject) -> bool:
 async def forget(tx: AsyncSession, digests: Iterable[str], grant_id: str) -> None:
     gone = delete(ProviderObject).where(col(ProviderObject.digest).in_(list(digests)))
     await (await tx.connection()).execute(gone.where(col(ProviderObject.grant_id) == grant_id))
+
+
+async def begin(tx: AsyncSession, digest: str, grant_id: str, facts: str, mine: str) -> bool:
+    """Has the next call wait for this one's end; False where what is written of it is not `facts` any more."""
+    row = update(ProviderObject).where(col(ProviderObject.digest) == digest, col(ProviderObject.grant_id) == grant_id)
+    taken = row.where(col(ProviderObject.facts).in_((facts, mine))).values(facts=mine, tokens=None)
+    return bool((await (await tx.connection()).execute(taken)).rowcount)
+
+
+async def end(tx: AsyncSession, digest: str, mine: str, facts: str, tokens: int | None, model: str) -> None:
+    """Of the call that began it, once."""
+    row = update(ProviderObject).where(col(ProviderObject.digest) == digest, col(ProviderObject.facts) == mine)
+    model_too = {"model": model} if model else {}
+    ended = row.where(col(ProviderObject.tokens).is_(None)).values(facts=facts, tokens=tokens, **model_too)
+    await (await tx.connection()).execute(ended)

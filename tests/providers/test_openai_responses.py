@@ -95,7 +95,6 @@ def test_what_its_bytes_bound_is_forwarded(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("changes", "named_so", "action"),
     [
-        ({"conversation": "conv_1"}, "conversation", ""),
         ({"prompt": {"id": "p"}}, "prompt", ""),
         ({"service_tier": "auto"}, "service_tier", ""),
         ({"prompt_cache_retention": "24h"}, "prompt_cache_retention", ""),

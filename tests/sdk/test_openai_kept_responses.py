@@ -113,3 +113,22 @@ def test_a_response_of_another_model_has_no_bound_as_input(place: Place) -> None
         with pytest.raises(openai.PermissionDeniedError) as refused:
             client.responses.create(model="gpt-4o", input="And?", previous_response_id=made.id)
     assert refused.value.code == "not_boundable"
+
+
+def test_a_conversation_is_made_talked_in_and_deleted(place: Place, granted: Granted) -> None:
+    before = place.settled(granted)
+    with place.client(granted) as client:
+        talk = client.conversations.create(items=[{"type": "message", "role": "user", "content": "Hello"}])
+        client.conversations.items.create(talk.id, items=[{"type": "message", "role": "user", "content": "There"}])
+        first = client.responses.create(model="gpt-4o-mini", input="And?", conversation=talk.id)
+        with client.responses.stream(model="gpt-4o-mini", input="So?", conversation=talk.id) as stream:
+            second = stream.get_final_response()
+        items = list(client.conversations.items.list(talk.id))
+        assert client.conversations.retrieve(talk.id).id == talk.id
+        assert client.conversations.delete(talk.id).deleted
+        with pytest.raises(openai.NotFoundError):
+            client.conversations.retrieve(talk.id)
+    assert first.output_text == second.output_text == "Hello there."
+    assert len(items) == 2
+    # Twice 10 tokens at $0.15 and 5 at $0.60 a million, each rounded up.
+    assert place.settled(granted) - before == 10
