@@ -27,6 +27,7 @@ from broker.prices.book import PriceBook
 from broker.providers.check import KeyCheck
 from broker.providers.client import ProviderClient
 from broker.providers.fetch import Fetch
+from broker.providers.known import BROUGHT
 from broker.providers.registry import Registry
 from broker.proxy.pipeline import DIALECTS
 from broker.settings import Settings, is_loopback
@@ -95,7 +96,7 @@ def _for_programs(parts: Parts, addresses: Addresses) -> list[Route]:
         parts.db, parts.clock, parts.settings, parts.signer,
         catalogue=Catalogue(
             knows=lambda name: parts.registry.get(name) is not None,
-            sellers=lambda model: _sellers(parts, model),
+            sellers=lambda model: sellers(parts.registry, parts.prices, model, parts.clock()),
         ),
         user_codes=_user_codes(parts),
         is_signed_in=lambda request: _is_signed_in(parts.web, request),
@@ -204,9 +205,10 @@ def _for_keys(web: Web, check: KeyCheck, client: ProviderClient) -> list[Route]:
 # fmt: on
 
 
-def _sellers(parts: Parts, model: str) -> tuple[str, ...]:
-    now = parts.clock()
-    return tuple(name for name in parts.registry.names() if parts.prices.find(name, model, now) is not None)
+def sellers(registry: Registry, prices: PriceBook, model: str, now: int) -> tuple[str, ...]:
+    """The providers that have a price for a model; people's own servers where there is no other, since theirs may be for any."""
+    selling = [name for name in registry.names() if prices.find(name, model, now) is not None]
+    return tuple(name for name in selling if name != BROUGHT) or tuple(selling)
 
 
 def _registrations(parts: Parts) -> Throttle:

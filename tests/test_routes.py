@@ -7,8 +7,15 @@ import httpx
 import pytest
 
 from broker.app import App, create_app
+from broker.core.usage import Price
+from broker.prices.book import FREE, PriceBook
+from broker.prices.packaged import Kind
+from broker.providers.known import BROUGHT
+from broker.providers.reach import Reach
+from broker.providers.registry import Registry
+from broker.routes import sellers
 from broker.settings import Settings
-from tests.turned_clock import TurnedClock
+from tests.turned_clock import NOON, TurnedClock
 
 ISSUER = "http://127.0.0.1:8080"
 SOME_ID = "grt_AAAAAAAAAAAAAAAAAAAAAA"
@@ -70,3 +77,18 @@ async def test_the_proxy_answers_for_itself(http: httpx.AsyncClient) -> None:
     assert answer.status_code == 401
     assert "error=" not in answer.headers["www-authenticate"]
     assert answer.json()["error"]["code"] == "invalid_token"
+
+
+class _PricesOfAll(PriceBook):
+    """The operator prices all models of people's own servers, besides what is packaged."""
+
+    def find(self, provider: str, model: str, now: int, kind: Kind = "output", tier: str = "") -> Price | None:
+        return FREE if provider == BROUGHT else super().find(provider, model, now, kind, tier)
+
+
+def test_a_model_with_a_provider_of_its_own_is_not_found_at_peoples_servers_too() -> None:
+    """Else every model of everybody would be sold by two, once one price is set for all of theirs."""
+    registry, prices = Registry({}, reach=Reach()), _PricesOfAll()
+    assert sellers(registry, prices, "gpt-4o-mini", NOON) == ("openai",)
+    assert sellers(registry, prices, "llama3.2:1b", NOON) == (BROUGHT,)
+    assert sellers(Registry({}), prices, "llama3.2:1b", NOON) == ()

@@ -8,12 +8,15 @@ from typing import Protocol
 from broker.providers.asking import NotReached
 from broker.providers.fetch import MOST_TRIED, Resolve
 from broker.providers.http1 import Connection
-from broker.providers.names import Unresolved, resolve
+from broker.providers.names import Resolver, Unresolved
 from broker.providers.origin import Origin
 from broker.providers.reach import Reach, is_literal
 
 SECONDS = 5.0
 """For one of several addresses."""
+
+NAMES_AT_ONCE = 32
+"""Of people's own servers that are looked up."""
 
 Make = Callable[[], Connection]
 
@@ -38,9 +41,9 @@ class GuardedDial:
     it was not is for the log alone: nobody may look around in our network by it.
     """
 
-    def __init__(self, reach: Reach, find: Resolve = resolve) -> None:
+    def __init__(self, reach: Reach, find: Resolve | None = None) -> None:
         self._reach = reach
-        self._find = find
+        self._find = find or Resolver(NAMES_AT_ONCE)
 
     async def __call__(self, origin: Origin, tls: ssl.SSLContext | None, make: Make) -> Connection:
         problem: Exception | None = None

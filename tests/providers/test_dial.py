@@ -1,6 +1,7 @@
 """Connections to servers that people brought: to the address that was judged, and to no other."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ import pytest
 
 from broker.core.inside import read_inside
 from broker.providers import client as clients
+from broker.providers import names as lookups
 from broker.providers.client import NotReached, ProviderClient, Waits
 from broker.providers.dial import GuardedDial
 from broker.providers.names import Unresolved
@@ -145,6 +147,25 @@ async def test_a_name_without_an_address_is_not_reached() -> None:
     with pytest.raises(NotReached):
         await get(client, "http://llm.example.com:8000/")
     await client.close()
+
+
+async def test_names_of_other_strangers_are_looked_up_however_many_of_theirs_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gate = threading.Event()
+
+    def slow(_host: str) -> list[str]:
+        gate.wait(10)
+        return ["8.8.8.8"]
+
+    monkeypatch.setattr(lookups, "_ask", slow)
+    one, other = lookups.Resolver(1), lookups.Resolver(1)
+    waiting = [asyncio.ensure_future(each("llm.example.com")) for each in (one, other)]
+    await asyncio.sleep(0)
+    with pytest.raises(Unresolved, match="too many"):
+        await one("llm.example.com")
+    gate.set()
+    assert await asyncio.gather(*waiting) == [["8.8.8.8"]] * 2
 
 
 async def test_hosts_that_nobody_is_connected_to_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,7 +77,7 @@ async def furnish(db: Database, vault: Vault) -> None:
         for row in rows:
             tx.add(row)
             await tx.flush()
-        at: dict[str, Any] = {"now": NOW, "by": "operator"}
+        at: dict[str, Any] = {"now": NOW, "by": "operator", "base_url": "https://llm.example.com"}
         await add_credential(tx, vault, provider="openai", key=Secret("sk-of-ana"), name="-", user_id="usr_1", **at)
 
     await db.write(write)
@@ -145,7 +145,7 @@ async def values(db: Database, vault: Vault) -> dict[str, str]:
 
 async def replace_key(tx: AsyncSession, vault: Vault, key: str) -> None:
     row = (await tx.exec(select(Credential))).one()
-    await replace_credential(tx, vault, row, Secret(key), now=NOW, by="operator")
+    await replace_credential(tx, vault, row, Secret(key), now=NOW, by="operator", base_url=row.base_url)
 
 
 async def key_now(tx: AsyncSession, vault: Vault) -> str:
