@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import sys
 from collections.abc import Iterator
 
@@ -32,6 +33,9 @@ __all__ = [
 gc.disable()
 
 compiled_once.share()
+
+# A test starts the program a hundred times: it is compiled once.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A busy machine is no fault of the code, so nothing here has a time limit.
 settings.register_profile("broker", deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])

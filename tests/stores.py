@@ -1,5 +1,6 @@
 """The two stores, for tests that hold on each of them: a fresh database of the newest schema for every test."""
 
+import asyncio
 import fcntl
 import os
 import shutil
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,6 +40,7 @@ _EMPTY = "; ".join(
 )
 
 PAGES = "TEST_PAGES_ON"
+PATIENCE_MS = 60_000
 
 
 @asynccontextmanager
@@ -52,11 +55,39 @@ async def beside(db: Database) -> AsyncIterator[postgresql.Connection]:
             await connection.close(timeout=5)
 
 
+class Broom:
+    """A connection that is kept from test to test, in a loop of its own: a new one would have to look up every table."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._runner = asyncio.Runner()
+        self._connection: postgresql.Connection | None = None
+
+    def sweep(self) -> None:
+        with ThreadPoolExecutor(1) as apart:  # the test may have a loop of its own here
+            apart.submit(self._runner.run, self._told(_EMPTY)).result()
+
+    def put_away(self) -> None:
+        with ThreadPoolExecutor(1) as apart:
+            apart.submit(self._end).result()
+
+    async def _told(self, statement: str) -> None:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await postgresql.connect(self._url, busy_ms=PATIENCE_MS, statement_ms=0)
+        await self._connection.execute(statement)
+
+    def _end(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+        self._runner.close()
+
+
 @dataclass(slots=True)
 class Store:
     url: str
     server: str = ""
     template: Path | None = None
+    broom: Broom | None = None
     is_spoiled: bool = False
     """Set by a test that leaves more behind than rows."""
 
@@ -73,7 +104,13 @@ class Store:
         if self.template is not None:
             shutil.copy(self.template, self._file)
             return
-        asked(_told(self.url, _EMPTY))
+        self.broom = self.broom or Broom(self.url)
+        self.broom.sweep()
+
+    def drop(self) -> None:
+        if self.broom is not None:
+            self.broom.put_away()
+        asked(_told(self.server, f"DROP DATABASE {_name(self.url)} WITH (FORCE)"))
 
     def take_down(self) -> None:
         """From now on it answers nobody."""
@@ -117,7 +154,7 @@ def kept(server: str) -> Iterator[list[Store]]:
     stores: list[Store] = []
     yield stores
     for store in stores:
-        asked(_told(server, f"DROP DATABASE {_name(store.url)} WITH (FORCE)"))
+        store.drop()
 
 
 @pytest.fixture
@@ -136,7 +173,7 @@ def fresh_postgresql(server: str, kept: list[Store]) -> Iterator[Store]:
         kept.append(store)
     yield kept[0]
     if kept[0].is_spoiled:
-        asked(_told(server, f"DROP DATABASE {_name(kept.pop().url)} WITH (FORCE)"))
+        kept.pop().drop()
     else:
         kept[0].clear()
 
