@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from tests import compiled_once
 from tests.canary import pytest_runtest_logreport, pytest_sessionfinish
-from tests.sharing import pytest_xdist_make_scheduler
+from tests.sharing import pytest_collection_modifyitems, pytest_xdist_make_scheduler
 from tests.stores import empty_postgresql, fresh_postgresql, fresh_sqlite, kept, migrated, page_store, server, store
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "kept",
     "migrated",
     "page_store",
+    "pytest_collection_modifyitems",
     "pytest_runtest_logreport",
     "pytest_sessionfinish",
     "pytest_xdist_make_scheduler",
