@@ -22,6 +22,10 @@ class Ending(NamedTuple):
     usage: Usage | None = None
     status: int = 0
     reached: bool = True
+    price: Price | None = None
+    """Of the model that has answered, where that was a dearer one than the call was admitted for."""
+    model: str = ""
+    """What the provider says has answered, where it does; not for the books."""
 
 
 class Settled(NamedTuple):
@@ -43,9 +47,9 @@ def price_of(ending: Ending, price: Price, hold: int) -> Settled:
 def _cost(ending: Ending, price: Price, hold: int) -> Settled:
     if ending.mark == "not_run":
         return FREE
-    if ending.usage is None or not price.can_price(ending.usage):
+    if ending.usage is None or not (ending.price or price).can_price(ending.usage):
         return Settled(MicroUSD(hold), _NOTHING)
-    true_cost = price.cost(ending.usage)
+    true_cost = (ending.price or price).cost(ending.usage)
     return Settled(true_cost, _NOTHING) if true_cost <= hold else Settled(MicroUSD(hold), MicroUSD(true_cost - hold))
 
 
@@ -76,7 +80,7 @@ class Held(NamedTuple):
 
     def end(self, close: Close, now: int) -> "Ended":
         ending = believed(close.ending)
-        mark, outcome, usage, status, reached = ending
+        mark, outcome, usage, status, reached, price, _ = ending
         settled = _cost(ending, self.price, self.hold)
         ran = mark != "not_run"
         read, written, cached, kept, kept_long, extras = usage or NO_USAGE
@@ -86,7 +90,7 @@ class Held(NamedTuple):
             state, mark, now, settled.cost, settled.overrun, read, written, cached, kept, kept_long,
             written_extras(extras), tokens, status, outcome, int(reached), close.reservation_id,
         )  # fmt: skip
-        return Ended(settled, ran, ran or reached, tokens, row)
+        return Ended(settled, ran, ran or reached, tokens, row, None if price is None or usage is None else price.text)
 
 
 class Ended(NamedTuple):
@@ -100,6 +104,8 @@ class Ended(NamedTuple):
     """What tokens a minute count from now on."""
     row: tuple[object, ...]
     """The parameters of the statement that says so."""
+    price: str | None = None
+    """What its row then says instead of the price that it was admitted at."""
 
 
 def written_extras(extras: Extras) -> str:

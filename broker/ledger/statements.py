@@ -161,6 +161,8 @@ END = updating(
     "ttnnnnnnnntnntnt",
     echo=15,
 )
+REPRICE = updating("reservation", "price = ?", "id = ?", "tt", echo=1)
+"""What a call is paid for at, where a dearer model has answered than was asked for."""
 TRUTH = updating("reservation", "mark = ?, overrun = ?, outcome = ?", "id = ? AND mark = 'unresolved'", "tntt", echo=3)
 """What is learnt of a call that the sweep has ended."""
 

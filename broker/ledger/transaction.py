@@ -21,7 +21,7 @@ from broker.ledger.rates import Rates, limited
 from broker.ledger.ready import Ready, make_ready, use_of
 from broker.ledger.settle import Close, Ended, Held, Settled
 from broker.ledger.standing import Allowance, Standing
-from broker.ledger.statements import END, HOLD, RESERVATIONS
+from broker.ledger.statements import END, HOLD, REPRICE, RESERVATIONS
 from broker.store.steps import Steps
 
 Operation = Ask | Close | GoOn
@@ -129,6 +129,8 @@ class Transaction:
         return late
 
     def _book(self) -> Steps[None]:
+        if repriced := [(ended.price, close.reservation_id) for _, close, _, ended in self._ended if ended.price]:
+            yield REPRICE, repriced
         for place, close, each, ended in self._ended:
             settled = ended.settled
             self._tallies.book(each.charged, each.hold, settled, ran=ended.ran)

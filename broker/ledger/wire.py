@@ -35,8 +35,9 @@ def ask_of(plain: Plain) -> Ask:
 
 
 def close_to_plain(close: Close) -> Plain:
-    mark, outcome, usage, status, reached = close.ending
-    return close.reservation_id, mark, outcome, None if usage is None else _plain_usage(usage), status, reached
+    mark, outcome, usage, status, reached, price, _ = close.ending
+    told = None if usage is None else _plain_usage(usage)
+    return close.reservation_id, mark, outcome, told, status, reached, None if price is None else price.text
 
 
 def _plain_usage(usage: Usage) -> Plain:
@@ -50,8 +51,11 @@ def _usage_of(plain: Plain) -> Usage:
 
 
 def close_of(plain: Plain) -> Close:
-    reservation_id, mark, outcome, usage, status, reached = plain
-    return Close(reservation_id, Ending(mark, outcome, None if usage is None else _usage_of(usage), status, reached))
+    reservation_id, mark, outcome, usage, status, reached, price = plain
+    told = None if usage is None else _usage_of(usage)
+    return Close(
+        reservation_id, Ending(mark, outcome, told, status, reached, None if price is None else read_price(price))
+    )
 
 
 def go_on_to_plain(operation: GoOn) -> Plain:

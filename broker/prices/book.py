@@ -15,6 +15,8 @@ from broker.store import own_prices
 from broker.store.database import Database
 from broker.store.tables import OwnPrice
 
+OPERATOR = "operator"
+"""The source of prices that the operator has set."""
 EVERY = "*"
 """In the place of a model: what those of a provider cost that have no other price."""
 _Limit = Callable[[str, str], int | None]
@@ -116,7 +118,7 @@ def own_price(row: OwnPrice) -> Price:
     cached, written, written_long = row.cached_input, row.cache_write, row.cache_write_long
     extras = NO_EXTRA_RATES if row.searches is None else ExtraRates(searches=row.searches)
     rates = Rates.of(row.input, row.output, cached=cached, written=written, written_long=written_long, extras=extras)
-    return Price("operator", str(row.created_at), (Tier(-1, rates),))
+    return Price(OPERATOR, str(row.created_at), (Tier(-1, rates),))
 
 
 @lru_cache(maxsize=1024)

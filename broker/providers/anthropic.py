@@ -9,7 +9,7 @@ from broker.core.usage import NO_USAGE, Usage
 from broker.providers import anthropic_batches, anthropic_files
 from broker.providers.anthropic_request import read_count, read_messages
 from broker.providers.client import Headers
-from broker.providers.dialect import Body, Endpoint, Meter, Reading, Seen, counted
+from broker.providers.dialect import Body, Endpoint, Meter, Reading, Seen, counted, model_of
 from broker.providers.pursuit import Pursuit
 from broker.providers.registry import Provider
 from broker.providers.sse import data_of
@@ -147,6 +147,7 @@ class MessageMeter:
             case "message_start":
                 message = said.get("message")
                 self._merge(message.get("usage") if isinstance(message, dict) else None)
+                self.seen.model = model_of(message)
             case "message_delta":
                 self._merge(said.get("usage"))
                 delta = said.get("delta")

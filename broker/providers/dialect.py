@@ -1,5 +1,6 @@
 """What differs between the APIs of providers: where model, bounds and usage are, and how an error looks."""
 
+import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
@@ -14,6 +15,8 @@ from broker.providers.form import Form, FormRule
 from broker.providers.registry import Provider
 
 Body = dict[str, JSONValue]
+
+_MODEL = re.compile(r"[!-~]{1,200}", re.ASCII)
 
 
 class Name(NamedTuple):
@@ -142,6 +145,8 @@ class Seen:
     """The provider itself ended the stream with an error event."""
     made: JSONValue = None
     """What the stream is the making of, as it was told of it last."""
+    model: str = ""
+    """The model that answers, where the provider says so."""
 
 
 class Meter(Protocol):
@@ -242,6 +247,12 @@ class Dialect(Protocol):
 
     def error(self, refusal: CallRefused, status: int) -> bytes:
         """A refusal of ours as a body of this dialect."""
+
+
+def model_of(answer: JSONValue) -> str:
+    """Which model an answer, or the event of it that has the usage, says that it is from; empty where it says nothing."""
+    told = (answer.get("model") or answer.get("modelVersion")) if isinstance(answer, dict) else None
+    return told.removeprefix("models/") if isinstance(told, str) and _MODEL.fullmatch(told) else ""
 
 
 def counted(value: JSONValue) -> int:

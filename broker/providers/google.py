@@ -9,7 +9,7 @@ from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
 from broker.core.usage import NO_USAGE, Usage
 from broker.providers import google_batches
 from broker.providers.client import Headers
-from broker.providers.dialect import Body, Endpoint, Meter, Reading, Seen, refuse_request
+from broker.providers.dialect import Body, Endpoint, Meter, Reading, Seen, model_of, refuse_request
 from broker.providers.google_batches import MakeBatch
 from broker.providers.google_embeddings import read_batch, read_embedding
 from broker.providers.google_request import SSE, read_count, read_generate
@@ -192,6 +192,7 @@ class ChunkMeter:
         self.seen.is_complete = self.seen.is_complete or _has_stopped(said)
         if self.seen.is_complete and said.get("usageMetadata") is not None:
             self.seen.usage, self.seen.is_absurd = read_usage(said["usageMetadata"], self._apart)
+            self.seen.model = model_of(said)
 
 
 class GroundedMeter(ChunkMeter):

@@ -8,7 +8,7 @@ from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
 from broker.core.usage import Usage
 from broker.providers import openai_batches, openai_kept, openai_state
 from broker.providers.client import Headers
-from broker.providers.dialect import Body, Endpoint, Meter, Reading, Seen
+from broker.providers.dialect import Body, Endpoint, Meter, Reading, Seen, model_of
 from broker.providers.openai_batches import ReadUsage
 from broker.providers.openai_media import ImageEdits, ImageGenerations, Recordings, Speech
 from broker.providers.openai_request import read_chat
@@ -206,6 +206,7 @@ class ChatMeter:
             return True
         if _is_final(chunk):
             self.seen.usage, self.seen.is_absurd = self._told(chunk["usage"])
+            self.seen.model = model_of(chunk)
         return self._wants_usage or chunk.get("choices") != []
 
     def ending(self, error: bytes) -> bytes:
@@ -259,6 +260,7 @@ class ResponseMeter:
             self.seen.failed = True
         elif kind in _ENDINGS and isinstance(response, dict):
             self.seen.usage, self.seen.is_absurd = self._told(response)
+            self.seen.model = model_of(response)
             self.seen.is_complete, self.seen.failed = kind != "response.failed", kind == "response.failed"
 
 

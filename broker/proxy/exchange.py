@@ -22,6 +22,7 @@ from broker.proxy.channel import Channel, Head
 from broker.proxy.forward import Sent, Work
 from broker.proxy.kept import KeptObjects
 from broker.proxy.left import budget_header, left_headers, rate_headers
+from broker.proxy.other_model import OtherModels
 from broker.proxy.refuse import Refuser, refused
 from broker.proxy.renewal import Renewal
 from broker.proxy.reply import Reply
@@ -51,6 +52,7 @@ class Means:
     kept: KeptObjects
     renewal: Renewal
     clock: Clock
+    other_models: OtherModels
     silence: float
 
 
@@ -155,7 +157,8 @@ class Exchange:
             return
         ending = reply.ending
         if self.channel.left and ending.outcome == "ok":
-            ending = Ending(ending.mark, "client_left", ending.usage, ending.status)
+            ending = ending._replace(outcome="client_left", reached=True)
+        ending = self._means.other_models.judged(self._work, reservation.price, ending)
         settling = self._means.books.submit(Close(reservation.id, ending))
         if (turn := self._means.kept.turn(reservation, self._work.reading)) is not None:
             await turn.leave(ending)

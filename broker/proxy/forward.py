@@ -103,7 +103,7 @@ class Forwarding:
     def ending_if_cut(self, outcome: str) -> Ending:
         if not self._progress.wrote:
             return Ending("not_run", outcome, reached=False)
-        return self._by_usage(self._meter.seen.usage, outcome)
+        return by_usage(self._meter.seen.usage, outcome, self._status, self._meter.seen.model)
 
     async def run(self, key: Secret, body: bytes) -> Reply:
         """Never raises for what the provider does; cancelled, it closes the provider's connection."""

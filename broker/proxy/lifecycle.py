@@ -27,6 +27,7 @@ from broker.proxy.kept import KeptObjects
 from broker.proxy.listing import Listing
 from broker.proxy.noted import Noted
 from broker.proxy.opened import OpenedKeys
+from broker.proxy.other_model import OtherModels
 from broker.proxy.pipeline import Proxy
 from broker.proxy.proven import Prover
 from broker.proxy.refuse import Refuser
@@ -84,6 +85,7 @@ class ProxyService:
             renewal=self._renewal,
             kept=KeptObjects(db, clock, settings.public_url, self.jobs.hastened.set),
             clock=clock,
+            other_models=OtherModels(prices, clock),
             silence=settings.upstream_silence_seconds,
         )
         self.app = Proxy(

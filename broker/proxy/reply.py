@@ -9,7 +9,7 @@ from broker.core.usage import Usage
 from broker.ledger.reserve import Reservation
 from broker.ledger.settle import Ending
 from broker.providers.client import Answer, Headers
-from broker.providers.dialect import Endpoint, Meter
+from broker.providers.dialect import Endpoint, Meter, model_of
 from broker.providers.fault import MISSING, Fault
 from broker.proxy.answer import is_media_type, passed_headers
 from broker.proxy.channel import Head
@@ -34,15 +34,15 @@ class Reply(NamedTuple):
 def read_whole(endpoint: Endpoint, answer: Answer, raw: bytes, parsed: JSONValue, key: Secret) -> Reply:
     """Of a whole answer with status 200: what it cost, and what of it passes."""
     usage, _ = endpoint.usage(parsed)
-    ending = by_usage(usage, "ok", answer.status)
+    ending = by_usage(usage, "ok", answer.status, model_of(parsed))
     if key.reveal().encode() in raw or not is_media_type(answer.headers, JSON):
         return failed(ending, "provider_error")
     headers = [(b"content-type", JSON), *passed_headers(answer.headers, key)]
     return Reply(ending, Head(200, headers, raw))
 
 
-def by_usage(usage: Usage | None, outcome: str, status: int) -> Ending:
-    return Ending("estimated" if usage is None else "reported", outcome, usage, status)
+def by_usage(usage: Usage | None, outcome: str, status: int, model: str = "") -> Ending:
+    return Ending("estimated" if usage is None else "reported", outcome, usage, status, model=model)
 
 
 def is_plain(answer: Answer) -> bool:
@@ -63,7 +63,7 @@ def stream_ending(meter: Meter, status: int) -> Ending:
     """Of a stream whose provider is done."""
     seen = meter.seen
     outcome = "ok" if seen.is_complete else "provider_failed" if seen.failed else "broken"
-    return by_usage(seen.usage, outcome, status)
+    return by_usage(seen.usage, outcome, status, seen.model)
 
 
 def failed(ending: Ending, code: str, error: Exception | None = None) -> Reply:

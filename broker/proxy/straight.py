@@ -192,11 +192,11 @@ class Straight:
 
     def _finish(self, reply: Reply) -> None:
         """As `Exchange._finish`: the books are told first."""
-        reservation, head, ending = self._reservation, reply.head, reply.ending
-        if not self._is_booked(ending):
+        reservation, head = self._reservation, reply.head
+        if not self._is_booked(reply.ending):
             self._go_on()
             return
-        settled = price_of(ending, reservation.price, reservation.hold)
+        settled = price_of(self._ending, reservation.price, reservation.hold)
         limits = [budget_header(reservation, settled), *rate_headers(reservation)]
         if head is not None:
             self._request.answer(head.status, dressed([*head.headers, *limits], new_id("req")), head.body or b"")
@@ -258,6 +258,7 @@ class Straight:
         if ending.outcome == "broken":
             return False
         try:
+            ending = self._means.other_models.judged(self._work, self._reservation.price, ending)
             self._means.books.ask(Close(self._reservation.id, ending), self._settled)
         except Unavailable:
             return False
