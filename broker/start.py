@@ -9,14 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
-from broker.core.errors import CannotStart, Unavailable
+from broker.core.errors import NEWER, CannotStart, Unavailable
 from broker.ops.folder import Lock, make_private, parent_lock
 from broker.settings import Settings
 from broker.store import schema
 from broker.store.database import Database, Turn, sqlite_url
 from broker.vault.master_key import read_master_key
 
-NEWER = "The database was written by a newer version of Broker. Install that version, or a newer one."
 OLDER = "The database is older than this command and a server is running. Stop it, then run broker migrate."
 
 UNREACHABLE = "The database of BROKER_DATABASE_URL cannot be reached."

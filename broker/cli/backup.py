@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from broker.cli.command import say, settings, wrong
-from broker.core.errors import CannotStart, Unavailable
+from broker.core.errors import NEWER, CannotStart, Unavailable
 
 if TYPE_CHECKING:
     from sqlmodel.ext.asyncio.session import AsyncSession
@@ -116,7 +116,6 @@ def _words_of(ended: "Ended") -> str:
 
 
 def _require_ours(file: Path) -> None:
-    from broker.start import NEWER
     from broker.store import migrate
     from broker.store.schema import revision_of
 

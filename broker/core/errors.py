@@ -85,5 +85,8 @@ class Unavailable(BrokerError):
     retry_after: ClassVar[int] = 1
 
 
+NEWER = "The database was written by a newer version of Broker. Install that version, or a newer one."
+
+
 class CannotStart(BrokerError):
     description = "The broker cannot start."

@@ -7,27 +7,29 @@ import socket
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
-from broker.ledger.host import Hosted
 from broker.ops.folder import Lock, workers_lock
 from broker.serve import control
 from broker.serve.birth import Born
-from broker.serve.scribe import Scribe
-from broker.settings import Settings
+
+if TYPE_CHECKING:
+    from broker.ledger.host import Hosted
+    from broker.serve.scribe import Scribe
 
 
 @dataclass(slots=True)
 class Child:
     born: Born
-    hosted: Hosted | None
+    hosted: "Hosted | None"
     death: asyncio.Future[int]
 
     @classmethod
-    async def adopt(cls, born: Born, settings: Settings, listening: socket.socket, scribe: Scribe | None) -> Self:
+    async def adopt(cls, born: Born, folder: Path, listening: socket.socket, scribe: "Scribe | None") -> Self:
         desk, seat = socket.socketpair()
         # Held through the descriptor that the worker is given, so that there is no moment at which it runs without.
-        lock = Lock.take(workers_lock(settings.data_dir), shared=True)
+        lock = Lock.take(workers_lock(folder), shared=True)
         try:
             born.give([listening.fileno(), lock.descriptor, *([] if scribe is None else [seat.fileno()])])
         finally:
