@@ -112,6 +112,8 @@ class Reading(NamedTuple):
     method: str = "POST"
     names: tuple[Name, ...] = ()
     """What it names of what is kept at the provider; all of it must be of the grant's own making."""
+    is_whole: bool = False
+    """Whether it is held at all that its model reads at once, whatever is in the files that it names."""
     follows: bool = False
     """Whether the context of the response that it names is input of this call, too."""
     goes_into: GoesInto | None = None

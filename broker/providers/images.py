@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from broker.core.strict_json import JSONValue
+from broker.prices.book import context_limit
 from broker.providers.dialect import Name, refuse_request
 from broker.providers.registry import Provider
 
@@ -87,6 +88,7 @@ _KINDS = frozenset(["image/png", "image/jpeg", "image/webp", "image/gif", "image
 _DATA_URL = re.compile(r"data:(image/[a-z]{3,4});base64,", re.ASCII)
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_"
 _LITTLE = ("low", "MEDIA_RESOLUTION_LOW", "MEDIA_RESOLUTION_MEDIUM")
+_DOCUMENT = frozenset(["filename", "file_data", "file_id", "file_url", "detail"])
 _DETAILS = (None, "auto", "low", "high", "original")
 
 
@@ -111,11 +113,17 @@ class Pictures:
     """Bytes of pictures that stand in the body themselves; their tokens have nothing to do with their number."""
     files: list[str] = field(default_factory=list)
     """Ids of those that the provider keeps."""
+    documents: int = 0
+    """Files that are read as what they are."""
 
     @property
     def actions(self) -> frozenset[str]:
         seen = frozenset(["vision"]) if self.count else frozenset()
-        return seen | {"files"} if self.files else seen
+        return seen | {"files"} if self.files or self.documents else seen
+
+    def bound(self, own: int) -> int:
+        """The input of a request that has `own` tokens besides: of documents, all that the model reads at once."""
+        return (context_limit(self.provider.name, self.model) or 0) if self.documents else own
 
     @property
     def names(self) -> tuple[Name, ...]:
@@ -126,6 +134,19 @@ class Pictures:
         if not isinstance(file_id, str) or detail not in _DETAILS or not self._take(detail, 0):
             return False
         self.files.append(file_id)
+        return True
+
+    def take_document(self, told: JSONValue) -> bool:
+        """A file at OpenAI, of which nobody says how many tokens it is: no model reads more than its context, if that is known."""
+        if self.provider.name != "openai" or context_limit(self.provider.name, self.model) is None:
+            return False
+        if not isinstance(told, dict) or not told.keys() <= _DOCUMENT or told.get("detail") not in _DETAILS:
+            return False
+        ways = {name: told[name] for name in ("file_data", "file_id", "file_url") if told.get(name) is not None}
+        if len(ways) != 1 or not all(isinstance(value, str) for value in (*ways.values(), told.get("filename", ""))):
+            return False
+        self.documents += 1
+        self.files += [str(ways["file_id"])] if "file_id" in ways else []
         return True
 
     def take_url(self, url: JSONValue, detail: JSONValue) -> bool:

@@ -1,7 +1,7 @@
 """POST /v1/chat/completions as a request: an allow-list of fields, and the most that they can use."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from broker.core.extras import NO_EXTRAS
@@ -125,6 +125,8 @@ def read_chat(
         constants += media.tokens
     streamed = flag_of(body, "stream")
     sent = _sent(body, provider, streamed=streamed)
+    # What is sent counts, too: 1e15 is four bytes of the app's and eighteen of ours.
+    bound = (max(size, len(sent) + _LONGEST_MAXIMUM) - (media.data if media else 0)) * kind.tokens_a_byte + constants
     return Reading(
         model=model,
         action="chat",
@@ -134,14 +136,14 @@ def read_chat(
         own_output=_own_output(body),
         choices=_choices(body),
         covers_reasoning=kind.covers_reasoning,
-        # What is sent counts, too: 1e15 is four bytes of the app's and eighteen of ours.
-        input_bound=(max(size, len(sent) + _LONGEST_MAXIMUM) - (media.data if media else 0)) * kind.tokens_a_byte
-        + constants,
+        input_bound=media.pictures.bound(bound) if media else bound,
         unbounded=not_bounded(needs) if needs else "",
         render=lambda output_max: b'%b,"%b":%d}' % (sent[:-1], maximum, output_max),
         target=path,
         tier=own_tier(body, provider),
         most=media.sounds.most if media else NO_EXTRAS,
+        names=media.pictures.names if media else (),
+        is_whole=media is not None and media.pictures.documents > 0,
     )
 
 
@@ -208,9 +210,17 @@ def _fields(body: Body, media: Media, lists: Lists) -> Found:
             yield shown(name), kind.field_actions.get(name, "")
 
 
+_TAKEN: dict[str, Callable[[Body, Media], bool]] = {
+    "image_url": lambda part, media: _is_taken(part, media.pictures),
+    "input_audio": lambda part, media: media.sounds.take(part),
+    "file": lambda part, media: part.keys() == {"type", "file"} and media.pictures.take_document(part["file"]),
+}
+"""Parts whose bytes say nothing of their tokens, where something else does."""
+
+
 def _part(part: Body, media: Media, lists: Lists) -> Found:
     kind = part.get("type")
-    if (kind == "image_url" and _is_taken(part, media.pictures)) or (kind == "input_audio" and media.sounds.take(part)):
+    if isinstance(kind, str) and kind in _TAKEN and _TAKEN[kind](part, media):
         return
     members = lists.parts.get(kind) if isinstance(kind, str) else None
     if members is None:

@@ -92,7 +92,7 @@ def read_response(body: Body, size: int, provider: Provider, path: str) -> Readi
     constants = pictures.tokens + REQUEST_TOKENS + MESSAGE_TOKENS * max(len(items), 1) + TOOL_TOKENS * len(tools)
     own = {name: value for name, value in body.items() if name != "max_output_tokens"} | _tier(body, provider)
     sent = rendered(own | {"store": stored.is_asked})
-    bound = (max(size, len(sent) + 60) - pictures.data) * factor + constants
+    bound = pictures.bound((max(size, len(sent) + 60) - pictures.data) * factor + constants)
     searching = read_searching(body, items, tools, provider, bound)
     if searching:
         needs |= searching.unbounded()
@@ -118,6 +118,7 @@ def read_response(body: Body, size: int, provider: Provider, path: str) -> Readi
         most=searching.most,
         at_once=searching.context if searching else None,
         names=stored.follows + pictures.names,
+        is_whole=pictures.documents > 0,
         follows=stored.is_chain,
         goes_into=stored.goes_into(_own_tokens(body, items, pictures)) if stored.is_in_conversation else None,
         kept=stored.kept,
@@ -131,7 +132,7 @@ def read_response(body: Body, size: int, provider: Provider, path: str) -> Readi
 def _own_tokens(body: Body, items: list[Body], pictures: Pictures) -> int:
     """The most that what stands in `input` is, which alone is added to a conversation."""
     text = len(rendered({"input": body.get("input")})) - pictures.data
-    return text + pictures.tokens + MESSAGE_TOKENS * max(len(items), 1)
+    return pictures.bound(text + pictures.tokens + MESSAGE_TOKENS * max(len(items), 1))
 
 
 def _with_maximum(sent: bytes, output_max: int) -> bytes:
@@ -226,11 +227,17 @@ def _parts(content: JSONValue, where: str, pictures: Pictures) -> Found:
         word = shown(kind) if isinstance(kind, str) else "type"
         if isinstance(part, dict) and word == "input_image" and _is_taken(part, pictures):
             continue
+        if isinstance(part, dict) and word == "input_file" and pictures.take_document(_without_type(part)):
+            continue
         if not isinstance(part, dict) or word not in _PARTS:
             yield f"input.{where}.{word}", _PART_ACTIONS.get(word, "")
             continue
         for name in part.keys() - _PART_MEMBERS:
             yield f"input.{where}.{shown(name)}", _PART_ACTIONS.get(f"input_{name.partition('_')[0]}", "")
+
+
+def _without_type(part: Body) -> Body:
+    return {name: value for name, value in part.items() if name != "type"}
 
 
 def _is_taken(part: Body, pictures: Pictures) -> bool:

@@ -62,7 +62,7 @@ class KeptObjects:
             raise CallRefused("in_progress", "What this is about still goes on, or is not booked yet.", retry_after=1)
         if reading.informed is not None:
             reading = reading.informed(loads(rows[0].facts.encode()))._replace(names=reading.names)
-        elif reading.model and not all(map(_has_bound, rows)):
+        elif reading.model and not reading.is_whole and not all(map(_has_bound, rows)):
             reading = reading._replace(unbounded=reading.unbounded or _NO_PICTURE)
         if reading.follows:
             reading = _following(reading, next(row for row in rows if row.kind == "response"))

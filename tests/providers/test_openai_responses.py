@@ -117,7 +117,7 @@ def test_what_its_bytes_bound_is_forwarded(changes: dict[str, Any]) -> None:
         ({"input": [{"type": "web_search_call", "results": []}]}, "input.web_search_call.results", "web_search"),
         ({"input": [HELLO | {"extra": 1}]}, "input.message.extra", ""),
         (with_part({"type": "input_image", "image_url": "x"}), "input.message.input_image", "vision"),
-        (with_part({"type": "input_file", "file_id": "x"}), "input.message.input_file", "files"),
+        (with_part({"type": "input_file", "file_ids": "x"}), "input.message.input_file", "files"),
         (with_part({"type": "input_text", "text": "x", "image_url": "y"}), "input.message.image_url", "vision"),
         (with_part(5), "input.message.type", ""),
         (
