@@ -220,11 +220,11 @@ def _going_on(offer: Offer, present: Present, most: Access) -> Terms:
     element = present.element
     if element.budget is None or most.budget is None:
         raise ValueError("what is granted always has a budget")
-    fallback = offer.keys[0] if offer.keys else ""
-    first = present.credential_id if present.credential_id in offer.keys else fallback
+    # Another key than the app has is lent only where none of those is left.
+    kept = [key for key in (present.credential_id, *present.spares) if key in offer.keys]
     return Terms(
-        credential_id=first,
-        spares=tuple(key for key in present.spares if key in offer.keys and key != first),
+        credential_id=(kept or [*offer.keys, ""])[0],
+        spares=tuple(kept[1:]),
         budget=min(element.budget.amount, most.budget.amount),
         ends_at=lesser(element.expires_at, most.expires_at),
         models=tuple(pattern for pattern in most.models if offer.has_model(pattern)),

@@ -90,5 +90,5 @@ def _tag(web: Web, row: Credential) -> tuple[str, str]:
     if row.state == "refused":
         return f"Refused by {called(row)}", "bad"
     if not has_key(row, web.registry):
-        return "Missing", "bad"
+        return "Servers of your own are not used here now" if row.base_url else "Missing", "bad"
     return _STATES[row.state]

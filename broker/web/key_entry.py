@@ -1,6 +1,7 @@
 """A key on its way in: judged by its form, then by its provider, and only then sealed."""
 
 from collections.abc import Awaitable, Callable
+from typing import Literal
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -20,6 +21,7 @@ from broker.web.foreign import clean
 Check = Callable[[Provider, Secret], Awaitable[Verdict]]
 
 MOST_NAME = 40
+TOO_OFTEN = "Your servers were asked many times in this minute. Try again in the next one"
 MOST_TRIES_A_MINUTE = 10
 """Of one person, to ask servers of their own."""
 
@@ -82,13 +84,13 @@ class KeyEntry:
 
         return await self._web.db.write(work)
 
-    async def verdict(self, user: User, provider: Provider, key: Secret) -> Verdict:
+    async def verdict(self, user: User, provider: Provider, key: Secret) -> Verdict | Literal["not asked"]:
         """What people's own servers are asked is bounded: nobody may feel out other hosts from here."""
         if provider.is_brought:
             try:
                 self._tries.admit(user.id)
             except Throttled:
-                return "unreachable"
+                return "not asked"
         return await self._check(provider, key)
 
     async def _judge(self, user: User, provider: Provider, typed: str) -> Secret | str:
@@ -102,6 +104,8 @@ class KeyEntry:
         match await self.verdict(user, provider, key):
             case "refused":
                 return f"{provider.called} refused this key (401). Check that you copied all of it"
+            case "not asked":
+                return TOO_OFTEN
             case "unreachable":
                 return f"{provider.called} did not answer, so the key was not saved. Try again"
             case "working":

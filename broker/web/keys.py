@@ -22,7 +22,7 @@ from broker.web.connect import CONNECT
 from broker.web.context import Web
 from broker.web.forms import read_form, read_query
 from broker.web.key_cards import KeyCard, card_of, own_card
-from broker.web.key_entry import Check, KeyEntry, key_title
+from broker.web.key_entry import TOO_OFTEN, Check, KeyEntry, key_title
 from broker.web.key_limit import Typed, judge, read
 from broker.web.session import SignedIn
 
@@ -171,6 +171,9 @@ class KeyPages:
         key = open_credential(self._web.vault, card.row, self._web.registry.environment_key)
         verdict = "unreachable" if key is None else await self._entry.verdict(signed_in.user, provider, key)
         response = RedirectResponse("/keys", 303)
+        if verdict == "not asked":
+            self._web.sessions.flash(response, f"{TOO_OFTEN}.", "warn")
+            return response
         if verdict == "unreachable":
             said = f"{provider.called} did not answer, so nothing is known of {card.name}. Try again."
             self._web.sessions.flash(response, said, "warn")

@@ -227,6 +227,8 @@ def app_address(client: Client) -> str:
 def has_key(credential: Credential, registry: Registry) -> bool:
     if credential.removed_at is not None or credential.state == "refused":
         return False
+    if credential.base_url and registry.reach is None:
+        return False
     return credential.source != ENVIRONMENT or registry.environment_key(credential.provider) is not None
 
 

@@ -116,6 +116,20 @@ async def test_a_returning_app_keeps_the_keys_and_how_they_take_turns(
     assert await lent(db, access) == ([keys[2].id], "")
 
 
+async def test_the_next_key_comes_first_where_the_first_was_removed(
+    browser: Browser, ask: Ask, keys: list[Credential], db: Database, clock: TurnedClock
+) -> None:
+    """And not one that the app never had."""
+    first = await ask()
+    await browser.go(f"/consent/{first}")
+    await press(browser, "Approve", {KEY: keys[1].id, ALSO: [keys[2].id]})
+    await db.write(lambda tx: _remove(tx, keys[1].id, clock()))
+    page = await browser.go(f"/consent/{await ask()}")
+    assert f"from {keys[2].name} (OpenAI, {_ends(keys[2])})" in page.text
+    await browser.press("Reconnect")
+    assert await lent(db, (await stored(db, first, clock)).only) == ([keys[2].id], "")
+
+
 async def test_a_key_that_is_taken_away_stops_at_once(
     browser: Browser, ask: Ask, keys: list[Credential], db: Database, clock: TurnedClock
 ) -> None:
