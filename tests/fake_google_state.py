@@ -1,9 +1,11 @@
-"""A provider on loopback that keeps batches as Google does."""
+"""A provider on loopback that keeps batches and files as Google does."""
 
 import asyncio
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.fake_google import answer_generate
 from tests.fake_provider import Asked, whole
 
 
@@ -64,3 +66,48 @@ class BatchingGoogle:
         output = {"inlinedResponses": {"inlinedResponses": lines}}
         self.batches[name]["metadata"] |= {"state": f"BATCH_STATE_{state}", "batchStats": stats, "output": output}
         self.batches[name] |= {"done": True, "response": output}
+
+
+@dataclass
+class KeepingGoogle:
+    """Files that came in two parts, and requests that may name them."""
+
+    files: dict[str, tuple[dict[str, Any], bytes]] = field(default_factory=dict)
+
+    async def __call__(self, asked: Asked, writer: asyncio.StreamWriter) -> None:
+        path, _, query = asked.target.partition("?")
+        if path == "/upload/v1beta/files":
+            assert query == "uploadType=multipart"
+            writer.write(whole({"file": self._made(asked)}))
+            await writer.drain()
+            return
+        if "/files" not in path:
+            await answer_generate(asked, writer)
+            return
+        name = path.removeprefix("/v1beta/").removeprefix("/v1/")
+        if name == "files":
+            told = [self._shown(each) for each in reversed(self.files)]
+            writer.write(whole({"files": told, "nextPageToken": "page_2"}))
+        elif name not in self.files:
+            writer.write(whole({"error": {"code": 404, "message": "Not found.", "status": "NOT_FOUND"}}, 404))
+        elif asked.method == "DELETE":
+            del self.files[name]
+            writer.write(whole({}))
+        else:
+            writer.write(whole(self._shown(name)))
+        await writer.drain()
+
+    def _made(self, asked: Asked) -> dict[str, Any]:
+        kind, _, boundary = asked.header("content-type").partition("; boundary=")
+        assert kind == "multipart/related"
+        _, first, second, end = asked.body.split(b"--" + boundary.encode())
+        assert end == b"--\r\n"
+        name = f"files/f{len(self.files) + 1:04}"
+        told = json.loads(first.split(b"\r\n\r\n", 1)[1])["file"]
+        self.files[name] = told, second.split(b"\r\n\r\n", 1)[1].removesuffix(b"\r\n")
+        return self._shown(name)
+
+    def _shown(self, name: str) -> dict[str, Any]:
+        told, data = self.files[name]
+        uri = f"https://generativelanguage.googleapis.com/v1beta/{name}"
+        return told | {"name": name, "sizeBytes": str(len(data)), "uri": uri, "state": "ACTIVE", "source": "UPLOADED"}

@@ -77,6 +77,11 @@ def not_granted() -> CallRefused:
     return CallRefused("provider_not_granted", "This access does not include this provider.")
 
 
+def action_not_granted(missing: list[str]) -> CallRefused:
+    words = ", ".join(missing)
+    return CallRefused("action_not_granted", f"This access does not include what this request needs: {words}.")
+
+
 def covering(standing: Standing, demand: Demand) -> list[Allowance]:
     """The allowances that cover the call, in order; raises the most telling refusal if there is none."""
     needed = {demand.action} | demand.extra_actions
@@ -91,8 +96,7 @@ def covering(standing: Standing, demand: Demand) -> list[Allowance]:
     able = [a for a in named if needed <= a.actions]
     if not able:
         missing = sorted(needed - frozenset().union(*(a.actions for a in named)))
-        words = ", ".join(missing or sorted(needed))
-        raise CallRefused("action_not_granted", f"This access does not include what this request needs: {words}.")
+        raise action_not_granted(missing or sorted(needed))
     if demand.credential_id:
         able = [only for a in able if (only := a.only(demand.credential_id)) is not None]
         if not able:

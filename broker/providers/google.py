@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 from broker.core.errors import CallRefused
 from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
 from broker.core.usage import NO_USAGE, Usage
-from broker.providers import google_batches
+from broker.providers import google_batches, google_files
 from broker.providers.client import Headers
 from broker.providers.dialect import Body, Endpoint, Meter, Reading, Seen, model_of, refuse_request
 from broker.providers.google_batches import MakeBatch
@@ -109,6 +109,10 @@ def _endpoint(path: str) -> Endpoint | None:
     return None
 
 
+def _kept_endpoint(method: str, path: str) -> Endpoint | None:
+    return google_batches.endpoint(method, path) or google_files.endpoint(method, path)
+
+
 def _methods(model: str) -> list[str]:
     """What may be asked of a model, by its name; Google has none that does both."""
     if "embedding" in model:
@@ -120,15 +124,17 @@ class Google:
     name = "google"
 
     def endpoint(self, method: str, path: str) -> Endpoint | None:
-        return (_endpoint(path) if method == "POST" else None) or google_batches.endpoint(method, path)
+        return (_endpoint(path) if method == "POST" else None) or _kept_endpoint(method, path)
 
     def methods(self, path: str) -> tuple[str, ...]:
-        return google_batches.methods(path) if _endpoint(path) is None else ("POST",)
+        if _endpoint(path) is not None:
+            return ("POST",)
+        return google_batches.methods(path) or google_files.methods(path)
 
     def paths(self) -> tuple[str, ...]:
         calls = ("generateContent", "streamGenerateContent", "countTokens", "batchGenerateContent", *_EMBEDDINGS)
         models = (f"{listing}/{{model}}:{call}" for listing in _LISTINGS for call in calls)
-        return (*models, *google_batches.PATHS)
+        return (*models, *google_batches.PATHS, *google_files.PATHS)
 
     def is_listing(self, path: str) -> bool:
         return path in _LISTINGS

@@ -13,16 +13,15 @@ from broker.core.usage import Usage
 from broker.providers.anthropic_batches import rendered_line, together
 from broker.providers.body import not_bounded, objects_of, rendered, shown
 from broker.providers.client import Headers
-from broker.providers.dialect import Body, Endpoint, Kept, Listed, Meter, Name, Reading, Steps, at_once, refuse_request
+from broker.providers.dialect import Body, Endpoint, Kept, Meter, Name, Reading, Steps, at_once, refuse_request
+from broker.providers.google_listing import ListOwn
 from broker.providers.google_request import read_generate, spelt
 from broker.providers.kept_requests import About, NoMeter, asking
-from broker.providers.paging import SIZE, USUAL_PAGE
 from broker.providers.pursuit import Ended
 from broker.providers.registry import Provider
 
 MOST_REQUESTS = 100_000
 _STEP = 64
-_LONGEST_LIST = 100
 _ENDINGS = ("SUCCEEDED", "FAILED", "CANCELLED", "EXPIRED")
 _NAME = re.compile(r"batches/([A-Za-z0-9_-]{1,128})", re.ASCII)
 _PATH = re.compile(r"/v1(?:beta)?/batches(?:/([A-Za-z0-9_-]{1,128})(:cancel)?)?", re.ASCII)
@@ -56,22 +55,12 @@ class MakeBatch:
         return NoMeter()
 
 
-class ListBatches(About):
-    """GET …/batches: the provider gives as much as it gives at once, and the app gets its own."""
-
-    def read(self, body: Body, size: int, provider: Provider, path: str) -> Reading:
-        place, _, query = path.partition("?")
-        asked = query.removeprefix(f"{SIZE}=")
-        read = super().read(body, size, provider, f"{place}?{SIZE}={_LONGEST_LIST}")
-        return read._replace(lists=Listed("batch", int(asked) if asked.isdigit() else USUAL_PAGE, "operations", "name"))
-
-
 def endpoint(method: str, path: str) -> Endpoint | None:
     if method not in methods(path):
         return None
     match = _PATH.fullmatch(path)
     if match is None or match[1] is None:
-        return ListBatches(asking("GET", "batches"), "google")
+        return ListOwn("batch", "batches", "operations")
     reading = asking(method, "batches", Name("batch", match[1]))
     return About(reading if method == "DELETE" else reading._replace(ended=has_ended), "google")
 

@@ -13,6 +13,9 @@ from broker.providers.images import AROUND, Pictures
 from broker.providers.sound import most_seconds
 
 TOKENS_A_SECOND = 32
+KINDS = frozenset(["image/png", "image/jpeg", "image/webp", "image/gif"])
+"""Of files that are pictures, which can be seen by their first bytes."""
+_KEPT = re.compile(r"https://generativelanguage\.googleapis\.com/v1(?:beta)?/files/([A-Za-z0-9_-]{1,128})", re.ASCII)
 _SOUNDS = frozenset(["audio/wav", "audio/x-wav", "audio/mp3", "audio/mpeg", "audio/ogg"])
 _HEARING = re.compile(r"gemini-(?:2\.[05]|3(?:\.[0-9])?)-(?:pro|flash|flash-lite)(?:-preview)?(?:-\d{3,8})?", re.ASCII)
 _USUAL_ALPHABET = str.maketrans("-_", "+/")
@@ -28,6 +31,14 @@ class Media(Pictures):
     @property
     def all_actions(self) -> frozenset[str]:
         return self.actions | {"audio"} if self.heard else self.actions
+
+    def take_kept(self, uri: JSONValue, kind: JSONValue, resolution: JSONValue) -> bool:
+        """As `take_data`, of one that Google keeps; that it is a picture was seen when it was uploaded."""
+        match = _KEPT.fullmatch(uri) if isinstance(uri, str) else None
+        if match is None or kind not in KINDS or self.provider.name != "google" or not self._take(resolution, 0):
+            return False
+        self.files.append(match[1])
+        return True
 
     def take_sound(self, kind: JSONValue, data: JSONValue) -> bool:
         """Counts a recording in base64; False where it has no bound, so that nothing of it may be sent."""

@@ -97,6 +97,7 @@ def read_generate(body: Body, size: int, provider: Provider, path: str, model: s
         render=lambda output_max: _put_together(sent, rest, output_max),
         target=path,
         most=_most(media, own),
+        names=media.names,
     )
 
 
@@ -108,7 +109,8 @@ def read_count(body: Body, provider: Provider, path: str, model: str) -> Reading
     media = Media(provider, model)
     unbounded, _ = _judged(asked, media)
     actions = _actions(unbounded, media, own_tools(asked, media))
-    return counting(body, model, path, extra_actions=actions, unbounded=not_bounded(unbounded))
+    reading = counting(body, model, path, extra_actions=actions, unbounded=not_bounded(unbounded))
+    return reading._replace(names=media.names)
 
 
 def own_tools(asked: Body, media: Media) -> frozenset[str]:
@@ -247,8 +249,17 @@ def _part(part: Body, media: Media, resolution: JSONValue) -> Found:
                 yield from _part(spelt(inner), media, resolution)
         elif name == "inlineData":
             yield from _inline(spelt(value) if isinstance(value, dict) else {}, media, resolution)
+        elif name == "fileData" and _is_kept(value, media, resolution):
+            continue
         elif name not in _PART:
             yield f"parts.{shown(name)}", _PART_ACTIONS.get(name, "")
+
+
+def _is_kept(value: JSONValue, media: Media, resolution: JSONValue) -> bool:
+    held = spelt(value) if isinstance(value, dict) else {}
+    if not held.keys() <= {"fileUri", "mimeType", "displayName"}:
+        return False
+    return media.take_kept(held.get("fileUri"), held.get("mimeType"), resolution)
 
 
 def _inline(held: Body, media: Media, resolution: JSONValue) -> Found:

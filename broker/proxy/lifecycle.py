@@ -33,6 +33,7 @@ from broker.proxy.proven import Prover
 from broker.proxy.refuse import Refuser
 from broker.proxy.renewal import Renewal
 from broker.proxy.running import LOOK_SECONDS, Running
+from broker.proxy.uploads import Uploads
 from broker.settings import Settings
 from broker.store import changes, credentials, grant_requests, quarantine
 from broker.store.database import Database
@@ -90,6 +91,7 @@ class ProxyService:
         )
         self.app = Proxy(
             means, verify, prover, registry, prices, Listing(db, clock, prices), Noted(db, clock),
+            Uploads(vault.derive("uploads"), clock),
             default_output=settings.default_output_tokens, max_body=settings.max_body_bytes,
             max_header=settings.max_header_bytes,
         )  # fmt: skip

@@ -4,7 +4,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.clock import Clock
 from broker.core.strict_json import dumps
-from broker.ledger.judge import check_state, invalid_token, not_granted
+from broker.ledger.judge import action_not_granted, check_state, invalid_token, not_granted
 from broker.ledger.standing import Standing, read_standings
 from broker.ledger.view import grant_object
 from broker.prices.book import PriceBook
@@ -41,6 +41,15 @@ class Listing:
         standing = check_state(await self._standing(principal))
         if all(allowance.provider != provider.name for allowance in standing.allowances):
             raise not_granted()
+
+    async def require_action(self, principal: Principal, provider: Provider, action: str) -> None:
+        """Of what needs no model."""
+        standing = check_state(await self._standing(principal))
+        here = [allowance for allowance in standing.allowances if allowance.provider == provider.name]
+        if not here:
+            raise not_granted()
+        if all(action not in allowance.actions for allowance in here):
+            raise action_not_granted([action])
 
     async def status(self, principal: Principal) -> Head:
         standing = await self._standing(principal)

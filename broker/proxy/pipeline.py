@@ -10,7 +10,7 @@ from broker.core.errors import BrokerError, CallRefused, Unavailable
 from broker.core.extras import NO_EXTRAS
 from broker.core.usage import Price
 from broker.ledger.ask import IdempotencyKey
-from broker.ledger.judge import NO_PRICE, Demand
+from broker.ledger.judge import NO_PRICE, Demand, nothing_here
 from broker.ops.log import logger
 from broker.prices.book import FREE, PriceBook, output_limit
 from broker.prices.output import usual_output
@@ -21,11 +21,12 @@ from broker.providers.cohere import Cohere
 from broker.providers.conversation import conversation_of
 from broker.providers.dialect import Dialect, Reading
 from broker.providers.google import Google
+from broker.providers.google_files import MakeFile
 from broker.providers.mistral import Mistral
 from broker.providers.openai import OpenAI
 from broker.providers.paging import paging
 from broker.providers.registry import Provider, Registry
-from broker.proxy.authenticate import Principal, Verify, authenticate, read_token
+from broker.proxy.authenticate import NoToken, Principal, Verify, authenticate, read_token
 from broker.proxy.channel import Head
 from broker.proxy.exchange import Exchange, Means
 from broker.proxy.forward import Work
@@ -39,6 +40,7 @@ from broker.proxy.refuse import NotAllowed, refused
 from broker.proxy.repeat import key_in, read_key
 from broker.proxy.respond import relay, send_whole
 from broker.proxy.straight import Rest
+from broker.proxy.uploads import UPLOADED, Uploads, check_whole, telling_status
 from broker.proxy.usual import UsualCalls
 
 log = logger("proxy")
@@ -60,7 +62,7 @@ class Proxy:
 
     def __init__(
         self, means: Means, verify: Verify, prover: Prover, registry: Registry, prices: PriceBook, listing: Listing, noted: Noted,
-        *, default_output: int, max_body: int, max_header: int,
+        uploads: Uploads, *, default_output: int, max_body: int, max_header: int,
     ) -> None:  # fmt: skip
         self._means = means
         self._verify = verify
@@ -69,6 +71,7 @@ class Proxy:
         self._prices = prices
         self._listing = listing
         self._noted = noted
+        self._uploads = uploads
         self._default_output = default_output
         self._max_body = max_body
         self._max_header = max_header
@@ -92,6 +95,8 @@ class Proxy:
             heard = Head(status, more, body)
         if NONCE in scope:
             send = giving(send, scope[NONCE])
+        if UPLOADED in scope:
+            send = telling_status(send)
         if isinstance(heard, Head):
             await send_whole(scope, send, heard)
         else:
@@ -103,10 +108,12 @@ class Proxy:
         """A call that has begun, or an answer of our own; raises BrokerError or ClientLeft."""
         headers: Headers = scope["headers"]
         check_framing(headers, self._max_header)
-        token = read_token(headers)
-        principal = authenticate(token, self._verify)
-        if principal.jkt or token.with_proof:
-            await require_proof(principal, token, self._prover, scope)
+        try:
+            principal = await self._principal(scope)
+        except NoToken:
+            if (sent := await self._sent(scope, receive, route, provider, dialect, None)) is not None:
+                return sent
+            raise
         if scope["raw_path"] == STATUS:
             _require(scope, "GET")
             return await self._listing.status(principal)
@@ -116,6 +123,9 @@ class Proxy:
         endpoint = dialect.endpoint(scope["method"], own_path)
         if endpoint is None:
             return await self._not_forwarded(scope, principal, provider, dialect, own_path)
+        if isinstance(endpoint, MakeFile):
+            sent = await self._sent(scope, receive, route, provider, dialect, principal)
+            return sent or await self._announced(scope, receive, principal, provider, own_path)
         key = read_key(headers)
         fields = dict(headers)
         has_body = scope["method"] == "POST"
@@ -145,6 +155,41 @@ class Proxy:
         )
         self.usual.remember(scope, principal, work, path)
         return self._begin(principal, work, self._demand(work, conversation_of(body, headers)), once)
+
+    async def _principal(self, scope: Scope) -> Principal:
+        token = read_token(scope["headers"])
+        principal = authenticate(token, self._verify)
+        if principal.jkt or token.with_proof:
+            await require_proof(principal, token, self._prover, scope)
+        return principal
+
+    async def _announced(
+        self, scope: Scope, receive: Receive, principal: Principal, provider: Provider, own_path: str
+    ) -> Head:
+        """The first request of two about a file: it is answered here."""
+        await self._listing.require_action(principal, provider, "files")
+        raw = await read_body(dict(scope["headers"]), scope, receive, self._max_body)
+        address = self._means.kept.base_of(provider.name) + own_path
+        return self._uploads.begun(principal, provider.name, address, scope["headers"], raw, self._max_body)
+
+    async def _sent(
+        self, scope: Scope, receive: Receive, route: Route | None, provider: Provider | None, dialect: Dialect, principal: Principal | None,
+    ) -> Exchange | None:  # fmt: skip
+        """The second, which has no token of its own; None where its address does not say what we signed."""
+        if route is None or provider is None or not scope["query_string"]:
+            return None
+        endpoint = dialect.endpoint(scope["method"], provider.own_path(route.path))
+        upload = self._uploads.told(scope, provider.name) if isinstance(endpoint, MakeFile) else None
+        if upload is None or not isinstance(endpoint, MakeFile):
+            return None
+        if principal is not None and principal.jti != upload.jti:
+            raise nothing_here()
+        scope[UPLOADED] = True
+        raw = await read_body(dict(scope["headers"]), scope, receive, upload.size)
+        check_whole(upload, scope["headers"], raw)
+        reading = endpoint.read_file(upload.kind, upload.name, raw, provider)
+        work = Work(provider, dialect, endpoint, reading, [])
+        return self._begin(self._uploads.principal(upload), work, self._demand(work, 0), None)
 
     async def _not_forwarded(
         self, scope: Scope, principal: Principal, provider: Provider, dialect: Dialect, own_path: str

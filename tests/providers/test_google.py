@@ -215,7 +215,7 @@ def test_its_paths_name_the_model(path: str) -> None:
         "/v1beta/models/..:generateContent", "/v1beta/models/a/b:generateContent", "/v2/models/a:generateContent",
         "/v1beta/models/a:asyncBatchEmbedContent", "/v1beta/models/:generateContent", "/v1beta/models/a",
         "/v1beta/batches", "/v1beta/batches/a:delete", "/v1beta/batches/a/b:cancel", "/v1/batches/:cancel",
-        "/v1beta/tunedModels/a:generateContent", "/v1beta/files", "/upload/v1/files", "/v1/models/a:predict",
+        "/v1beta/tunedModels/a:generateContent", "/v1beta/files", "/upload/v2/files", "/upload/v1/files/f", "/v1/files/a:download", "/v1/models/a:predict",
         "/v1beta/models/a:generateContent:generateContent", "/v1/chat/completions",
     ],
 )  # fmt: skip
