@@ -10,6 +10,8 @@ EXAMPLES = {
     "batch_id": "batch_1",
     "message_batch_id": "msgbatch_1",
     "deployment": "d",
+    "conversation_id": "conv_1",
+    "item_id": "msg_1",
 }
 """What stands for a template when a dialect is asked about its path."""
 

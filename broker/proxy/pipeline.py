@@ -19,7 +19,7 @@ from broker.providers.azure import Azure
 from broker.providers.client import Headers
 from broker.providers.cohere import Cohere
 from broker.providers.conversation import conversation_of
-from broker.providers.dialect import Dialect, Reading
+from broker.providers.dialect import Dialect, Endpoint, Reading
 from broker.providers.google import Google
 from broker.providers.google_files import MakeFile
 from broker.providers.mistral import Mistral
@@ -106,8 +106,7 @@ class Proxy:
         self, scope: Scope, receive: Receive, route: Route | None, provider: Provider | None, dialect: Dialect
     ) -> Exchange | Head:
         """A call that has begun, or an answer of our own; raises BrokerError or ClientLeft."""
-        headers: Headers = scope["headers"]
-        check_framing(headers, self._max_header)
+        check_framing(scope["headers"], self._max_header)
         try:
             principal = await self._principal(scope)
         except NoToken:
@@ -126,6 +125,13 @@ class Proxy:
         if isinstance(endpoint, MakeFile):
             sent = await self._sent(scope, receive, route, provider, dialect, principal)
             return sent or await self._announced(scope, receive, principal, provider, own_path)
+        return await self._read(scope, receive, principal, provider, dialect, endpoint, own_path)
+
+    async def _read(
+        self, scope: Scope, receive: Receive, principal: Principal, provider: Provider, dialect: Dialect, endpoint: Endpoint, own_path: str,
+    ) -> Exchange:  # fmt: skip
+        """A call as its dialect understands it, begun."""
+        headers: Headers = scope["headers"]
         key = read_key(headers)
         fields = dict(headers)
         has_body = scope["method"] == "POST"
