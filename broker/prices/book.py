@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from functools import lru_cache
 
 from broker.core.clock import MINUTE, SECOND
-from broker.core.extras import NO_EXTRA_RATES, ExtraRates
+from broker.core.extras import NO_EXTRA_RATES, ExtraRates, Extras
 from broker.core.usage import Price, Rates, Tier
 from broker.prices import packaged, supplement
 from broker.prices.packaged import Kind
@@ -112,6 +112,11 @@ def _limit(listed: _Limit, added: _Limit, provider: str, model: str) -> int | No
     dated = _DATED.fullmatch(model)
     ids = (model, dated["id"]) if dated else (model,)
     return next((most for each in ids for of in (listed, added) if (most := of(provider, each)) is not None), None)
+
+
+def using(provider: str, price: Price, most: Extras) -> Price | None:
+    """The price of a call that can use so much besides plain tokens; None if some of it has none."""
+    return (supplement.with_searches(provider, price) if most.searches else price).using(most)
 
 
 def own_price(row: OwnPrice) -> Price:

@@ -1,9 +1,11 @@
 """What the packaged lists do not have: the sandbox, Cohere's models by the ids that its API takes, and OpenAI's that hear and speak.
 
 Cohere's prices are those that it published in November 2026. A search is a query with up to a hundred documents. OpenAI's: the
-pages of gpt-audio, gpt-audio-1.5 and gpt-audio-mini, November 2026.
+pages of gpt-audio, gpt-audio-1.5 and gpt-audio-mini, November 2026; and "Web search (all models): $10.00 / 1k calls" of its page of
+prices, for the models of which the packaged list says nothing.
 """
 
+from dataclasses import replace
 from datetime import date
 
 from broker.core.extras import ExtraRates
@@ -72,3 +74,21 @@ def output_limit(provider: str, model: str) -> int | None:
 
 def context_limit(provider: str, model: str) -> int | None:
     return _CONTEXTS.get(provider, {}).get(model)
+
+
+_A_SEARCH = {"openai": 10_000_000_000}
+"""Micro-dollars a million, of every model."""
+
+
+def with_searches(provider: str, found: Price) -> Price:
+    """With what a search costs, where a provider has one price of it for all its models; nobody's own price is made up for."""
+    rate = None if found.source == "operator" else _A_SEARCH.get(provider)
+    if rate is None:
+        return found
+    return replace(found, tiers=tuple(_searching(tier, rate) for tier in found.tiers))
+
+
+def _searching(tier: Tier, rate: int) -> Tier:
+    if tier.rates.extras.searches is not None:
+        return tier
+    return Tier(tier.start, replace(tier.rates, extras=tier.rates.extras._replace(searches=rate)))

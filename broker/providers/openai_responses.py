@@ -187,7 +187,7 @@ def _needs(body: Body, items: list[Body], tools: list[Body], pictures: Pictures)
         yield from _item(item, pictures)
     for tool in tools:
         kind = tool.get("type")
-        if kind not in _TOOLS and not is_search(tool, pictures.provider):
+        if kind not in _TOOLS and not is_search(tool, pictures.provider, pictures.model):
             word = shown(kind) if isinstance(kind, str) else "type"
             yield f"tools.{word}", next((action for start, action in _TOOL_ACTIONS if word.startswith(start)), "")
 

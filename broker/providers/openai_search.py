@@ -6,13 +6,14 @@ own is. `max_tool_calls` is the most calls of OpenAI's tools in a response, what
 model reads once before each call, once after the last, and once after one that is ignored.
 """
 
+import re
 from typing import NamedTuple
 
 from broker.core.extras import NO_EXTRAS, Extras
 from broker.core.strict_json import JSONValue
 from broker.core.usage import Usage
 from broker.prices.book import context_limit
-from broker.providers.body import objects_of
+from broker.providers.body import objects_of, text_of
 from broker.providers.dialect import Body
 from broker.providers.registry import Provider
 
@@ -26,6 +27,12 @@ CALL_MEMBERS = frozenset(["id", "status", "action"])
 INCLUDED = "web_search_call.action.sources"
 _TOOLS = frozenset(["web_search", "web_search_2025_08_26"])
 _MEMBERS = frozenset(["type", "search_context_size", "user_location", "filters", "external_web_access"])
+_PREVIEWS = frozenset(["web_search_preview", "web_search_preview_2025_03_11"])
+_PREVIEW_MEMBERS = frozenset(["type", "search_context_size", "user_location"])
+_REASONING = re.compile(
+    r"(?:o[34]|gpt-[56](?:\.\d+)?)(?:-(?:mini|nano|pro|astra|luna|sol|terra))?(?:-\d{4}-\d{2}-\d{2})?", re.ASCII
+)
+"""Of which a search costs the same by its earlier version; of others that has a price of its own, and what it finds none."""
 _FREE = ("open_page", "find_in_page")
 
 
@@ -74,20 +81,26 @@ NONE = Searching()
 
 def read_searching(body: Body, items: list[Body], tools: list[Body], provider: Provider, own: int) -> Searching:
     """`own` is the bound of the input without what is found."""
-    asks, all_of_it = (sum(is_search(tool, provider) for tool in each) for each in (objects_of(body, "tools"), tools))
+    model = text_of(body, "model", 200)
+    ways = (objects_of(body, "tools"), tools)
+    asks, all_of_it = (sum(is_search(tool, provider, model) for tool in each) for each in ways)
     remembers = any(item.get("type") == CALL for item in items) and provider.name == "openai"
     if not all_of_it and not remembers:
         return NONE
-    model = body.get("model")
-    context = context_limit(provider.name, model) if isinstance(model, str) else None
+    context = context_limit(provider.name, model)
     if asks and own <= CONTEXT:
         context = min(CONTEXT, context or CONTEXT)
     return Searching(asks > 0, remembers, all_of_it > asks, _calls(body) if asks else 0, context)
 
 
-def is_search(tool: Body, provider: Provider) -> bool:
-    """Whether it is a search that has a bound: the one before it, `web_search_preview`, has other prices."""
-    return provider.name == "openai" and tool.get("type") in _TOOLS and tool.keys() <= _MEMBERS
+def is_search(tool: Body, provider: Provider, model: str) -> bool:
+    """Whether it is a search that has a bound."""
+    kind = tool.get("type")
+    if provider.name != "openai" or not isinstance(kind, str):
+        return False
+    if kind in _PREVIEWS:
+        return tool.keys() <= _PREVIEW_MEMBERS and _REASONING.fullmatch(model) is not None
+    return kind in _TOOLS and tool.keys() <= _MEMBERS
 
 
 def searched(answer: JSONValue, usage: Usage | None) -> Usage | None:

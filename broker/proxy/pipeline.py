@@ -12,7 +12,7 @@ from broker.core.usage import Price
 from broker.ledger.ask import IdempotencyKey
 from broker.ledger.judge import NO_PRICE, Demand, nothing_here
 from broker.ops.log import logger
-from broker.prices.book import FREE, PriceBook, output_limit
+from broker.prices.book import FREE, PriceBook, output_limit, using
 from broker.prices.output import usual_output
 from broker.providers.anthropic import Anthropic
 from broker.providers.azure import Azure
@@ -263,7 +263,7 @@ class Proxy:
         if found is not None and reading.at_once is not None:
             found = found.within(reading.at_once)
         if found is not None and reading.most is not NO_EXTRAS:
-            found = found.using(reading.most)
+            found = using(provider, found, reading.most)
         if found is None:
             return NO_PRICE
         return replace(found, writes_long=True) if reading.writes_long else found

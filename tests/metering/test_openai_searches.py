@@ -28,12 +28,6 @@ async def test_a_search_needs_its_action(world: World, body: dict[str, Any]) -> 
     assert world.provider.asked == []
 
 
-async def test_a_model_without_a_price_of_a_search_has_none(world: World) -> None:
-    refused = await world.call(await token(world), ASK | {"model": "gpt-4.1-nano"}, path=PATH)
-    assert (refused.status, refused.code) == (403, "no_price")
-    assert world.provider.asked == []
-
-
 async def test_what_the_money_does_not_afford_is_refused(world: World) -> None:
     refused = await world.call(await token(world, budget=100_000), ASK, path=PATH)
     assert (refused.status, refused.code) == (402, "budget_exhausted")

@@ -1,5 +1,6 @@
 """OpenAI's search of the web: what of it has a bound, what is sent, and what an answer says of it."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from broker.core.extras import NO_EXTRAS, Extras
 from broker.core.strict_json import dumps, loads
 from broker.core.usage import Usage
-from broker.prices.book import PriceBook
+from broker.prices.book import PriceBook, using
 from broker.providers.dialect import Reading
 from broker.providers.openai import PURSUITS, Responses
 from broker.providers.openai_search import CONTEXT, MOST_CALLS, USUAL_CALLS
@@ -56,6 +57,29 @@ def test_what_is_kept_is_sent_with_the_number_too() -> None:
     told = loads(found.render_kept(9))
     assert isinstance(told, dict)
     assert (told["store"], told["max_tool_calls"]) == (True, USUAL_CALLS)
+
+
+@pytest.mark.parametrize("model", ["o4-mini", "gpt-5", "gpt-5.4-mini", "gpt-6.1-sol", "gpt-5-2025-08-07"])
+def test_of_models_that_think_its_earlier_version_costs_the_same(model: str) -> None:
+    found = read(model=model, tools=[{"type": "web_search_preview", "search_context_size": "low"}], max_tool_calls=1)
+    assert (found.unbounded, found.most) == ("", Extras(searches=1))
+    assert read(model=model, tools=[{"type": "web_search_preview", "filters": {}}]).unbounded
+
+
+@pytest.mark.parametrize("model", ["gpt-4o", "gpt-4.1-mini-2025-04-14", "gpt-5-chat-latest", "gpt-7"])
+def test_of_other_models_it_has_a_price_of_its_own_and_is_refused(model: str) -> None:
+    assert read(model=model, tools=[{"type": "web_search_preview"}]).unbounded
+
+
+def test_a_search_has_one_price_at_openai_and_nobodys_own_price_is_made_up_for() -> None:
+    listed = PriceBook().find("openai", "gpt-5.3-codex", NOON)
+    assert listed is not None
+    price = using("openai", listed, Extras(searches=1))
+    assert price is not None
+    # $1.75 a million tokens, a search at $0.01.
+    assert price.cost(Usage(1_000, 0, extras=Extras(searches=2))) == 1_750 + 2 * 10_000
+    assert using("mistral", listed, Extras(searches=1)) is None
+    assert using("openai", replace(listed, source="operator"), Extras(searches=1)) is None
 
 
 def test_no_call_is_no_search() -> None:
