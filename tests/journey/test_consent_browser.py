@@ -262,3 +262,12 @@ async def test_denying_gives_the_app_nothing(place: Place, acme: Client, page: P
     await page.wait_for_url(f"{place.callback}**")
     assert place.answers() == [{"error": "access_denied", "state": "state-1", "iss": place.url}]
     assert await place.grants(acme) == []
+
+
+async def test_a_long_email_makes_no_narrow_page_wider(place: Place) -> None:
+    cara = await place.lending.user("cara-" + "x" * 60, place.clock())
+    page = await place.page(cara)
+    await page.set_viewport_size({"width": 320, "height": 800})
+    await page.goto(await place.request(await place.client()))
+    assert "x" * 60 in await page.locator("header").inner_text()
+    assert await page.evaluate("document.documentElement.scrollWidth") == 320

@@ -54,9 +54,12 @@ def call(at: Running, granted: Granted, path: str = "/v1/chat/completions", **mo
         return app.post(f"{at.address}/proxy/{NAME}{path}", json=ASK | {"model": MODEL} | more, headers=headers)
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_call_goes_to_the_address_of_its_key_at_the_operators_price(
-    place: Installation, server: FakeProvider
+    place: Installation, server: FakeProvider, workers: str
 ) -> None:
+    """Whether the worker keeps the books itself or is told by its parent which key to use."""
+    place.settings["BROKER_WORKERS"] = workers
     add_key(place, server)
     granted = place.grant(provider=NAME, models=[MODEL])
     with place.serving() as at:
