@@ -91,13 +91,13 @@ def read_generate(body: Body, size: int, provider: Provider, path: str, model: s
         # Of each step between its tools a model may give as much as it can.
         covers_reasoning=not own and _covers_thoughts(model, config, provider),
         input_bound=read_at_most(model)
-        if own
+        if own or media.documents
         else (max(size, len(sent) + len(rest) + 60) - media.data) * NORMALISING_FACTOR + bound,
         unbounded=not_bounded(unbounded),
         render=lambda output_max: _put_together(sent, rest, output_max),
         target=path,
         most=_most(media, own),
-        names=media.names,
+        names=media.all_names,
     )
 
 
@@ -110,7 +110,7 @@ def read_count(body: Body, provider: Provider, path: str, model: str) -> Reading
     unbounded, _ = _judged(asked, media)
     actions = _actions(unbounded, media, own_tools(asked, media))
     reading = counting(body, model, path, extra_actions=actions, unbounded=not_bounded(unbounded))
-    return reading._replace(names=media.names)
+    return reading._replace(names=media.all_names)
 
 
 def own_tools(asked: Body, media: Media) -> frozenset[str]:
@@ -259,13 +259,16 @@ def _is_kept(value: JSONValue, media: Media, resolution: JSONValue) -> bool:
     held = spelt(value) if isinstance(value, dict) else {}
     if not held.keys() <= {"fileUri", "mimeType", "displayName"}:
         return False
-    return media.take_kept(held.get("fileUri"), held.get("mimeType"), resolution)
+    uri, kind = held.get("fileUri"), held.get("mimeType")
+    return media.take_kept(uri, kind, resolution) or media.take_kept_document(uri, kind)
 
 
 def _inline(held: Body, media: Media, resolution: JSONValue) -> Found:
     kind, data = held.get("mimeType"), held.get("data")
     is_known = held.keys() <= {"mimeType", "data", "displayName"}
-    if is_known and (media.take_data(kind, data, resolution) or media.take_sound(kind, data)):
+    if is_known and (
+        media.take_data(kind, data, resolution) or media.take_sound(kind, data) or media.take_document(held)
+    ):
         return
     word = kind.partition("/")[0] if isinstance(kind, str) else ""
     yield f"parts.{shown(word) or 'inlineData'}", _MEDIA.get(word, "files")

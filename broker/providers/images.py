@@ -93,7 +93,8 @@ _DETAILS = (None, "auto", "low", "high", "original")
 
 
 _SIGNATURE = re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|GIF8[79]a|RIFF....WEBP", re.DOTALL)
-PICTURE = "picture"
+PICTURE, DOCUMENT = "picture", "document"
+"""What a kept file may be known to be."""
 
 
 def facts_of(data: bytes) -> str:

@@ -12,7 +12,7 @@ from broker.ledger.judge import nothing_here
 from broker.ledger.reserve import Reservation
 from broker.ops.log import logger
 from broker.providers.dialect import Kept, Listed, Reading
-from broker.providers.images import PICTURE
+from broker.providers.images import DOCUMENT, PICTURE
 from broker.proxy.authenticate import Principal
 from broker.proxy.conversations import Turn, going_on
 from broker.store import jobs, objects
@@ -215,7 +215,7 @@ def _job(reservation: Reservation, made: ProviderObject, kept: Kept) -> Provider
 
 def _has_bound(row: ProviderObject) -> bool:
     """Whether it is known what it can come to as input."""
-    return row.kind != "file" or loads(row.facts.encode()) == {PICTURE: True}
+    return row.kind != "file" or loads(row.facts.encode()) in ({PICTURE: True}, {DOCUMENT: True})
 
 
 def _following(reading: Reading, row: ProviderObject) -> Reading:

@@ -9,7 +9,7 @@ import pytest
 from broker.core.errors import CallRefused
 from broker.core.extras import Extras
 from broker.core.strict_json import dumps, loads
-from broker.providers.dialect import Reading
+from broker.providers.dialect import Name, Reading
 from broker.providers.google import Google
 from broker.providers.google_request import CONTENT_TOKENS, REQUEST_TOKENS, TOOL_TOKENS, TOOLS_TOKENS
 from broker.providers.known import NORMALISING_FACTOR
@@ -148,7 +148,7 @@ def test_what_its_bytes_bound_is_forwarded(changes: dict[str, Any]) -> None:
         ({"generationConfig": {"routingConfig": {}}}, "generationConfig.routingConfig", ""),
         (with_part({"inlineData": {"mimeType": "image/png", "data": ""}}), "parts.image", "vision"),
         (with_part({"inline_data": {"mime_type": "audio/mp3", "data": ""}}), "parts.audio", "audio"),
-        (with_part({"inlineData": {"mimeType": "application/pdf"}}), "parts.application", "files"),
+        (with_part({"inlineData": {"mimeType": "application/zip", "data": ""}}), "parts.application", "files"),
         (with_part({"inlineData": 5}), "parts.inlineData", "files"),
         (with_part({"fileData": {"fileUri": "x"}}), "parts.fileData", "files"),
         (with_part({"videoMetadata": {}}), "parts.videoMetadata", ""),
@@ -240,6 +240,32 @@ def test_a_recording_is_held_at_what_it_can_last_and_not_by_its_bytes() -> None:
 )  # fmt: skip
 def test_a_recording_without_a_bound_is_refused(part: dict[str, Any]) -> None:
     assert heard(part).unbounded
+
+
+PAGES = {"inlineData": {"mimeType": "application/pdf", "data": "JVBERi0xLjc="}}
+
+
+def test_a_document_is_held_at_the_whole_context_and_needs_files() -> None:
+    for part in (PAGES, {"inlineData": {"mimeType": "text/csv", "data": "YQ=="}}):
+        found = heard(part)
+        assert (found.unbounded, found.extra_actions, found.input_bound) == ("", frozenset(["files"]), 1_048_576)
+        assert found.covers_reasoning
+    kept = {
+        "fileData": {"fileUri": "https://generativelanguage.googleapis.com/v1beta/files/f1", "mimeType": "text/plain"}
+    }
+    assert heard(kept).names == (Name("file", "f1#document"),)
+    assert heard(kept).input_bound == 1_048_576
+
+
+def test_a_document_is_refused_where_no_context_is_known_or_it_is_none_of_ones_own() -> None:
+    assert heard(PAGES, model="gemini-3.8-flash").unbounded
+    assert heard(PAGES, provider=OTHER).unbounded
+    for uri in (
+        "gs://bucket/a", "https://generativelanguage.googleapis.com/v1beta/files/../f1", "https://evil.test/v1beta/files/f1",
+        "http://generativelanguage.googleapis.com/v1beta/files/f1", "https://generativelanguage.googleapis.com/v1beta/files/f1?x", None,
+    ):  # fmt: skip
+        for kind in ("text/plain", "image/png"):
+            assert heard({"fileData": {"fileUri": uri, "mimeType": kind}}, model="gemini-3-flash-preview").unbounded
 
 
 def test_sound_is_heard_by_models_alone_of_which_that_is_published() -> None:

@@ -263,7 +263,7 @@ def test_a_picture_without_a_rule_is_not_forwarded(asked: tuple[Provider, str, d
 
 
 def test_a_file_that_is_no_picture_stays_what_it_was() -> None:
-    found = read(generate("gemini-3-flash-preview", {"inlineData": {"mimeType": "application/pdf", "data": DATA}}))
+    found = read(generate("gemini-3-flash-preview", {"inlineData": {"mimeType": "application/zip", "data": DATA}}))
     assert (found.extra_actions, bool(found.unbounded)) == (frozenset(["files"]), True)
 
 

@@ -14,7 +14,7 @@ from google.genai import errors, types
 
 from tests.fake_google_state import KeepingGoogle
 from tests.fake_provider import FakeProvider, provider_in_a_thread
-from tests.serve.installation import Granted, Installation
+from tests.serve.installation import Granted, Installation, dollars
 
 MODEL = "gemini-3-flash-preview"
 PICTURE = b"\x89PNG\r\n\x1a\n" + b"\x00drawn" * 100
@@ -101,14 +101,42 @@ def test_a_picture_that_was_uploaded_is_held_as_any_other(place: Place, picture:
     assert set(sent["contents"][0]["parts"][1]["fileData"].values()) == {made.uri, "image/png"}
 
 
+def test_a_document_is_held_at_all_that_the_model_reads(place: Place) -> None:
+    granted, poor = place.grant(), place.grant(budget=dollars(500_000))
+    config = types.GenerateContentConfig(max_output_tokens=100)
+    inline = types.Part.from_bytes(data=b"%PDF-1.7", mime_type="application/pdf")
+    with place.client(granted) as client:
+        made = client.files.upload(file=BytesIO(b"%PDF-1.7"), config={"mime_type": "application/pdf"})
+        for part in (made, inline):
+            assert client.models.generate_content(model=MODEL, contents=["What?", part], config=config).text == "Hello."
+    assert place.installation.settled(granted.grant_id) == 40
+    with place.client(poor) as client, pytest.raises(errors.ClientError) as refused:
+        client.models.generate_content(model=MODEL, contents=["What?", inline], config=config)
+    # A context of 1,048,576 at $0.50 a million tokens, and 100 at $3.
+    assert refused.value.details["error"]["required"] == 524_288 + 300
+
+
 def test_what_is_no_picture_may_be_kept_and_not_be_read(place: Place) -> None:
     granted = place.grant()
     video = types.Part.from_uri(file_uri="https://youtu.be/x", mime_type="video/mp4")
     with place.client(granted) as client:
         document = client.files.upload(file=BytesIO(b"%PDF-1.7"), config={"mime_type": "application/pdf"})
+        film = client.files.upload(file=BytesIO(b"moving"), config={"mime_type": "video/mp4"})
         no_picture = client.files.upload(file=BytesIO(b"plain"), config={"mime_type": "image/png"})
+        assert document.uri is not None
+        assert film.uri is not None
+        posing = types.Part.from_uri(file_uri=document.uri, mime_type="image/png")
+        hiding = types.Part.from_uri(file_uri=film.uri, mime_type="text/plain")
         arrived = len(place.provider.asked)
-        for part, words in ((document, "parts.fileData"), (no_picture, "is no picture"), (video, "parts.fileData")):
+        with pytest.raises(errors.ClientError) as refused:
+            client.models.generate_content(model=MODEL, contents=["What?", hiding])
+        assert code_of(refused.value) == "not_found"
+        for part, words in (
+            (posing, "is no picture"),
+            (film, "parts.fileData"),
+            (no_picture, "is no picture"),
+            (video, "parts.fileData"),
+        ):
             with pytest.raises(errors.ClientError, match=words) as refused:
                 client.models.generate_content(model=MODEL, contents=["What?", part])
             assert code_of(refused.value) == "not_boundable"
