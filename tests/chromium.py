@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import axe_playwright_python
 import pytest
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 FOUND = os.environ.get("CHROMIUM") or shutil.which("chromium")
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text("utf-8")
@@ -22,6 +22,9 @@ COLOURS = ["color-contrast", "link-in-text-block"]
 """The rules that a change between light and dark can break."""
 
 Scheme = Literal["light", "dark"]
+
+# Milliseconds until what is expected has to be there: a browser on a busy machine is no fault of the page.
+expect.set_options(timeout=30_000)
 
 needs_chromium = pytest.mark.skipif(FOUND is None, reason="no chromium here: install it, or name it in CHROMIUM")
 

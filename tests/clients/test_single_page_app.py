@@ -41,7 +41,7 @@ async def page() -> AsyncIterator[Page]:
 
 async def _new_page(browser: Browser) -> Page:
     context = await browser.new_context()
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(60_000)
     return await context.new_page()
 
 

@@ -11,6 +11,7 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 from tests.chromium import violations
 from tests.journey.place import IN_CHROMIUM
 from tests.journey.started_demo import CHECKOUT, Demo, start_demo
+from tests.patience import promised
 
 pytestmark = IN_CHROMIUM
 
@@ -104,7 +105,7 @@ async def test_connect_narrow_chat_see_the_cost_and_revoke(demo: Demo, context: 
     revoked_at = time.monotonic()
     await broker.get_by_role("button", name="Revoke Demo Notes").click(no_wait_after=True)
     await expect(page.get_by_role("alert")).to_be_visible()
-    assert time.monotonic() - revoked_at < 2
+    assert time.monotonic() - revoked_at < promised(2, beside_others=10)
     assert "500." not in await log.inner_text()
     await expect(broker.get_by_role("status").first).to_contain_text("Demo Notes is revoked.")
 

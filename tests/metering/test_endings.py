@@ -197,7 +197,7 @@ async def test_error_after_content(world: World, case: Case) -> None:
 
 async def _cut(world: World, case: Case, *, streamed: bool) -> Reservation:
     call = asyncio.create_task(ask(world, case, streamed=streamed))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not world.provider.asked:  # noqa: ASYNC110 - a fake has no event for it
             await asyncio.sleep(0.005)
         await asyncio.sleep(0.05)

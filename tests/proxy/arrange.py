@@ -90,6 +90,7 @@ def answered_with(raw: bytes, **more: Any) -> Arrange:
 
 async def silence(world: World, speech: Speech) -> Answered:
     world.provider.script = saying(b"")
+    world.loses_patience(first_byte=0.5)
     return await speech.call(world, await speech.token(world))
 
 

@@ -68,6 +68,7 @@ async def test_a_provider_that_breaks_off(world: World, speech: Speech) -> None:
 @EACH
 async def test_a_provider_that_falls_silent(world: World, speech: Speech) -> None:
     world.provider.script = begun(speech, torn=TORN)
+    world.loses_patience()
     answered = await speech.call(world, await speech.token(world), streamed=True)
     check(speech, _name(speech), answered, "provider_timeout")
 

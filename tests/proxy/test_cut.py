@@ -1,7 +1,6 @@
 """What its owner takes away ends running calls within two seconds, with the dialect's own error."""
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -10,23 +9,16 @@ from sqlmodel import col, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.grant import GrantEvent
-from broker.providers.client import Waits
 from broker.store import grants, tokens
 from broker.store.grant_tables import Access, AccessToken, Grant
 from broker.store.tables import Credential, User
 from tests.fake_provider import Asked, chunk, delta, event, head
+from tests.patience import promised
 from tests.proxy.world import ASK, GRANT_OF, World
 
-PROMISED = 2 if os.environ.get("PROOF") else 5
-"""Seconds. Where the suite shares two cores with browsers and races, a little more."""
+PROMISED = promised(2, beside_others=20)
 
 Change = Callable[[World, AsyncSession], Awaitable[object]]
-
-
-@pytest.fixture
-def waits() -> Waits:
-    """Nothing here ends by silence, however busy the machine is."""
-    return Waits(connect=10, first_byte=60, silence=60)
 
 
 async def endless(asked: Asked, writer: asyncio.StreamWriter) -> None:
@@ -36,7 +28,7 @@ async def endless(asked: Asked, writer: asyncio.StreamWriter) -> None:
             writer.write(chunk(event(delta("tick"))))
             await writer.drain()
             await asyncio.sleep(0.05)
-    await asyncio.sleep(10)
+    await asyncio.sleep(60)
 
 
 def moved(event_: GrantEvent) -> Change:
@@ -137,7 +129,7 @@ async def test_an_unrelated_change_cuts_nothing(world: World) -> None:
 
 async def _running(world: World) -> None:
     """Until the provider has the call."""
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(20):
         while not world.provider.asked:  # noqa: ASYNC110 - the fake says it by a list
             await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)

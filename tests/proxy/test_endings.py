@@ -77,16 +77,21 @@ ENDINGS: dict[str, tuple[Script, dict[str, object], int, str, str]] = {
     "cut in the body": (raw(CUT_JSON, hang_up=True), ASK, 502, "estimated", "bound"),
     "cut stream": (raw(PIECE, hang_up=True), STREAM, 200, "estimated", "bound"),
     "cut after the usage": (raw(PIECE + chunk(event(usage_event())), hang_up=True), STREAM, 200, "reported", "usage"),
-    "silent": (raw(b"", then_wait=4), ASK, 504, "estimated", "bound"),
-    "silent in the body": (raw(CUT_JSON, then_wait=4), ASK, 504, "estimated", "bound"),
+    "silent": (raw(b"", then_wait=30), ASK, 504, "estimated", "bound"),
+    "silent in the body": (raw(CUT_JSON, then_wait=30), ASK, 504, "estimated", "bound"),
     "compressed": (raw(whole(completion(), 200, "content-encoding: gzip")), ASK, 502, "estimated", "bound"),
 }
+
+SILENT = {"silent": 0.5, "silent in the body": 60.0}
+"""How long is waited for the first byte."""
 
 
 @pytest.mark.parametrize("name", ENDINGS)
 async def test_an_ending_of_the_table(world: World, name: str) -> None:
     script, asked, status, mark, cost = ENDINGS[name]
     world.provider.script = script
+    if name in SILENT:
+        world.loses_patience(first_byte=SILENT[name])
     answered = await world.call(await world.token(), asked)
     [row] = await world.at_rest()
     assert (answered.status, row.mark) == (status, mark)

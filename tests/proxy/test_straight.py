@@ -74,7 +74,7 @@ async def test_a_head_with_a_header_that_may_mean_something_is_not_kept(world: W
 async def test_a_head_is_read_again_after_any_change(world: World) -> None:
     [begin] = await learn(world, await world.token())
     await world.change(_nothing)
-    await asyncio.sleep(0.7)
+    await world.service._look()
     assert not begin(json.dumps(ASK).encode(), AskedAtSight())
 
 
@@ -194,13 +194,13 @@ async def test_a_running_call_is_cut_when_its_grant_is_paused(world: World) -> N
     [begin] = await learn(world, token)
 
     async def script(_asked: Asked, _writer: asyncio.StreamWriter) -> None:
-        await asyncio.sleep(10)
+        await asyncio.sleep(60)
 
     world.provider.script = script
     asked = await begun(begin)
     await asked_twice(world)
     await world.change(lambda tx: grants.move(tx, GRANT_OF[token], GrantEvent.PAUSE, world.clock()))
-    await asyncio.wait_for(asked.over.wait(), 5)
+    await asyncio.wait_for(asked.over.wait(), 20)
     assert asked.answered.code == "grant_paused"
     assert sorted(row.mark for row in await world.at_rest()) == ["estimated", "reported"]
 

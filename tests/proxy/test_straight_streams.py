@@ -175,6 +175,7 @@ async def test_one_that_breaks_off_ends_with_an_error_and_takes_the_bound(world:
 
 async def test_a_provider_that_falls_silent_is_not_waited_for(world: World) -> None:
     world.provider.script = saying(WORDS, DONE, gate=asyncio.Event())
+    world.loses_patience()
     answered = (await ended(await started(world, await world.token()))).answered
     assert b"provider_timeout" in answered.body
     assert "timed_out" in {row.outcome for row in await world.at_rest()}

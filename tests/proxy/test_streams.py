@@ -104,9 +104,10 @@ async def test_a_stream_without_its_closing_event_is_broken(world: World) -> Non
 async def test_a_stream_that_falls_silent_is_ended(world: World) -> None:
     async def script(_asked: Asked, writer: asyncio.StreamWriter) -> None:
         writer.write(head(200, "text/event-stream") + chunk(event(delta("half"))))
-        await asyncio.sleep(5)
+        await asyncio.sleep(30)
 
     world.provider.script = script
+    world.loses_patience()
     answered = await world.call(await world.token(), STREAM)
     assert b'"code":"provider_timeout"' in answered.body
 

@@ -16,6 +16,7 @@ from broker.core.secret import Secret
 from broker.ledger.books import OwnBooks
 from broker.ledger.limits import open_access
 from broker.ledger.verify import verify
+from broker.providers.client import ProviderClient, Waits
 from broker.proxy.authenticate import Principal
 from broker.proxy.lifecycle import ProxyService
 from broker.store import changes
@@ -68,6 +69,7 @@ class World:
     vault: Vault
     service: ProxyService
     provider: FakeProvider
+    client: ProviderClient
     user_id: str = ""
     client_id: str = ""
     credentials: dict[str, str] = field(default_factory=dict)
@@ -76,6 +78,10 @@ class World:
     @property
     def credential_id(self) -> str:
         return self.credentials["openai"]
+
+    def loses_patience(self, *, first_byte: float = 60) -> None:
+        """From now on a provider that has begun to answer may be silent for half a second."""
+        self.client.waits = Waits(connect=10, first_byte=first_byte, silence=0.5)
 
     async def people(self) -> None:
         """Somebody with a key for each provider, and an app."""
@@ -165,7 +171,7 @@ class World:
 
     async def at_rest(self) -> list[Reservation]:
         """Every call of the books, once none is held."""
-        for _ in range(400):
+        for _ in range(3_000):
             rows = await self.db.read(_reservations)
             if all(row.state != "held" for row in rows):
                 return rows

@@ -112,7 +112,7 @@ async def _prove(place: Installation) -> None:
         for seed in range(ROUNDS):
             await _round(place, provider, granted, seed)
         with place.serving():
-            access = await asyncio.to_thread(eventually, lambda: _at_rest(place, granted), within=30)
+            access = await asyncio.to_thread(eventually, lambda: _at_rest(place, granted), within=60)
         verdict = await asyncio.to_thread(place.broker, "ledger", "verify")
     assert access["budget"]["settled"] <= access["budget"]["limit"]
     assert access["budget"]["overrun"] == 0

@@ -95,7 +95,7 @@ def _check_books(place: Installation, granted: Granted) -> None:
         budget = place.show(granted.grant_id)["access"][0]["budget"]
         return budget if budget["held"] == 0 else None
 
-    budget = eventually(at_rest, within=10)
+    budget = eventually(at_rest, within=60)
     assert budget["settled"] + budget["held"] <= budget["limit"]
     assert budget["settled"] == 3 * 5
     assert _over(place.folder / "data" / "broker.db") == 0

@@ -68,7 +68,7 @@ async def test_a_call_whose_process_died_has_run(tmp_path: Path) -> None:
     granted, script = await asyncio.to_thread(place.grant), Provider()
     async with serving([place], script) as (provider, (server,), (http,)):
         running = asyncio.create_task(_keyed(http, granted, "k"))
-        await asyncio.to_thread(eventually, lambda: provider.asked, within=10)
+        await asyncio.to_thread(eventually, lambda: provider.asked, within=60)
         _end(server)
         with pytest.raises(httpx.HTTPError):
             await running

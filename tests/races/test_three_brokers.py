@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.patience import promised
 from tests.races.brokers import (
     CALLS,
     Provider,
@@ -30,9 +31,9 @@ from tests.serve.running import eventually
 from tests.stores import database
 
 SEEDS = int(os.environ.get("PROOF_SEEDS", "2"))
-CUT_WITHIN = 2.0
+CUT_WITHIN = promised(2.0, beside_others=20.0)
 LEASE = 6.0
-SWEPT_WITHIN = LEASE + 5.0 + 3.0
+SWEPT_WITHIN = LEASE + 5.0 + promised(3.0, beside_others=30.0)
 """A lease, the time to the next sweep, and what a busy machine takes."""
 
 
@@ -60,7 +61,7 @@ async def test_three_of_128_calls_are_let_through_and_what_is_revoked_ends_at_al
             statuses = await _burst(https, script, granted, seed)
             assert (statuses.count(200), statuses.count(402)) == (3, CALLS - 3), seed
             assert len(provider.asked) == 3, seed
-            rest = await _rest(places[seed % 3], granted, within=10)
+            rest = await _rest(places[seed % 3], granted, within=60)
             assert (rest["settled"], rest["limit"]) == (3 * 5, 3 * hold), seed
         script.go_on.clear()
         await _revoke_while_streaming(places, https)

@@ -14,6 +14,7 @@ import pytest
 
 from broker.ledger.host import LONGEST_TURN
 from tests.fake_provider import Asked, completion, whole
+from tests.patience import promised
 from tests.races.brokers import Provider, at_rest, call, serving, stream
 from tests.serve.installation import Granted, Installation, dollars
 from tests.serve.running import Running, eventually, is_alive
@@ -21,10 +22,11 @@ from tests.serve.running import Running, eventually, is_alive
 WRITERS, APPS = 8, 8
 TRIES, LOOKS = 300, 20
 LEASE = 3.0
-GOES_ON_WITHIN = 2.0
-GONE_WITHIN = 1.0
-ENDED_WITHIN = 5.0
-SWEPT_WITHIN = LEASE + 5.0 + 3.0
+GOES_ON_WITHIN = promised(2.0, beside_others=8.0)
+"""Less than the longest turn, after which a living one would lose it."""
+GONE_WITHIN = promised(1.0, beside_others=10.0)
+ENDED_WITHIN = promised(5.0, beside_others=20.0)
+SWEPT_WITHIN = LEASE + 5.0 + promised(3.0, beside_others=30.0)
 
 
 @pytest.fixture
@@ -166,7 +168,7 @@ def _is_locked(connection: sqlite3.Connection) -> bool:
 
 async def _call_anew(http: httpx.AsyncClient, granted: Granted) -> httpx.Response:
     """Over a connection that no worker has accepted yet."""
-    async with httpx.AsyncClient(base_url=http.base_url, trust_env=False, timeout=30) as fresh:
+    async with httpx.AsyncClient(base_url=http.base_url, trust_env=False, timeout=60) as fresh:
         return await call(fresh, granted)
 
 
@@ -182,7 +184,7 @@ async def _until_it_is_away(http: httpx.AsyncClient, granted: Granted) -> int:
 
 
 def _gone(workers: list[int]) -> None:
-    eventually(lambda: not any(is_alive(worker) for worker in workers), within=5.0)
+    eventually(lambda: not any(is_alive(worker) for worker in workers), within=30.0)
 
 
 def _wait_for_rest(place: Installation, granted: Granted) -> None:

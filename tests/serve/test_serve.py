@@ -94,7 +94,7 @@ def test_a_killed_parent_takes_its_workers_with_it_and_the_next_server_waits_for
     with serving(folder, BROKER_WORKERS="2") as first:
         workers = first.workers()
         first.process.kill()
-        eventually(lambda: not any(is_alive(pid) for pid in workers), within=1.0)
+        eventually(lambda: not any(is_alive(pid) for pid in workers), within=10.0)
     assert len(workers) == 2
     with serving(folder) as second:
         assert second.answers()
