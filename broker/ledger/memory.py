@@ -8,7 +8,7 @@ from broker.ledger.rates import Kept
 from broker.ledger.ready import Ready, Use
 from broker.ledger.settle import Held
 from broker.ledger.standing import Standing, read_standings
-from broker.ledger.statements import EPOCH, LEASES, OTHERS
+from broker.ledger.statements import LOOK, OTHERS
 from broker.ledger.tally import Tallies
 from broker.store.steps import Steps
 
@@ -37,28 +37,30 @@ class Memory:
         found = yield OTHERS, [()]
         version = found[0][0] if found else _UNKNOWN
         if version == _UNKNOWN or version != self.version:
-            yield from self._look_again()
+            self.rates.clear()
+            self.leases.clear()
+        unheard = {ask.boot_id for ask in asks}.difference(self.leases)
+        if unheard:
+            yield from self._look(unheard)
             self.version = version
         if len(self.standings) > MOST_KEPT or len(self.ready) > MOST_KEPT:
             self.standings.clear()
             self.ready.clear()
         if len(self.rates.windows) > MOST_KEPT:
             self.rates.clear()
-        unheard = {ask.boot_id for ask in asks}.difference(self.leases)
-        if unheard:
-            self.leases |= dict((yield LEASES, [(boot_id,) for boot_id in unheard]))
         unknown = {ask.jti for ask in asks}.difference(self.standings)
         if unknown:
             self.standings |= yield from read_standings(unknown)
 
-    def _look_again(self) -> Steps[None]:
-        [(epoch, self.changes)] = yield EPOCH, [()]
-        if epoch != self.epoch:
-            self.standings.clear()
-            self.ready.clear()
-            self.epoch = epoch
-        self.rates.clear()
-        self.leases.clear()
+    def _look(self, boot_ids: set[str]) -> Steps[None]:
+        for epoch, changes, boot_id, lease_ends_at in (yield LOOK, [(boot_id,) for boot_id in boot_ids]):
+            self.changes = changes
+            if epoch != self.epoch:
+                self.standings.clear()
+                self.ready.clear()
+                self.epoch = epoch
+            if boot_id is not None:
+                self.leases[boot_id] = lease_ends_at
 
     def doubt(self) -> None:
         """What we have just changed ourselves is seen by nobody's number."""

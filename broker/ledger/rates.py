@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from broker.core.access import RateLimit
 from broker.core.clock import MINUTE, SECOND
@@ -16,12 +16,10 @@ from broker.ledger.statements import (
     MINUTE_OF_TOKEN,
     ROWS_OF_ACCESS,
     ROWS_OF_TOKEN,
-    RUNNING_OF_ACCESS,
-    RUNNING_OF_TOKEN,
-    SECONDS_OF_ACCESS,
-    SECONDS_OF_TOKEN,
+    WINDOW_OF_ACCESS,
+    WINDOW_OF_TOKEN,
 )
-from broker.store.steps import Statement, Steps
+from broker.store.steps import Steps
 
 
 class Scope(NamedTuple):
@@ -61,6 +59,13 @@ class Window:
         self.entries.append(entry)
         self.calls += entry.calls
         self.tokens += entry.tokens
+
+    def read(self, at: int, calls: int, tokens: int) -> None:
+        """A row of it as the store has it; those with an instant in order."""
+        if at:
+            self.add(Entry(at, calls, tokens))
+        else:
+            self.running = calls
 
     def leave_behind(self, now: int) -> None:
         while self.entries and self.entries[0].at <= now - MINUTE:
@@ -112,14 +117,12 @@ class Rates:
             return
         for scope in missing:
             windows[scope] = Window()
-        for statement, some in _by_kind(missing, SECONDS_OF_ACCESS, SECONDS_OF_TOKEN):
-            for scope in some:
-                for row in (yield statement, [(*_parameters(scope), now - MINUTE)]):
-                    windows[scope].add(Entry(*row))
-        for statement, some in _by_kind(missing, RUNNING_OF_ACCESS, RUNNING_OF_TOKEN):
-            found = yield statement, [_parameters(scope) for scope in some]
-            for scope, (running,) in zip(some, found, strict=True):
-                windows[scope].running = running
+        since = now - MINUTE
+        accesses = [(scope.access_id, since, scope.access_id) for scope in missing if not scope.jti]
+        tokens = [(jti, jti, access_id, since, jti, jti, access_id) for access_id, jti in missing if jti]
+        for statement, wanted in ((WINDOW_OF_ACCESS, accesses), (WINDOW_OF_TOKEN, tokens)):
+            for access_id, jti, *figures in sorted((yield statement, wanted) if wanted else (), key=_instant):
+                windows[Scope(access_id, jti)].read(*figures)
 
     def roomy(self, scopes: Iterable[Limited], tokens: int) -> bool:
         """Whether a call fits into the windows as they are kept."""
@@ -254,10 +257,6 @@ def _parameters(scope: Scope) -> tuple[str, ...]:
     return (scope.jti, scope.access_id) if scope.jti else (scope.access_id,)
 
 
-def _by_kind(scopes: list[Scope], of_access: Statement, of_token: Statement) -> Iterator[tuple[Statement, list[Scope]]]:
-    for statement, some in (
-        (of_access, [scope for scope in scopes if not scope.jti]),
-        (of_token, [scope for scope in scopes if scope.jti]),
-    ):
-        if some:
-            yield statement, some
+def _instant(row: tuple[Any, ...]) -> int:
+    at: int = row[2]
+    return at

@@ -5,12 +5,15 @@ from typing import NamedTuple
 from broker.core.grant import GrantEvent, GrantState, sources
 from broker.store.steps import Statement, inserting, reading, updating
 
-EPOCH = reading("SELECT epoch, count FROM change", "")
-
-OTHERS = Statement("PRAGMA data_version", "SELECT 0 WHERE false", reads=True)
+OTHERS = Statement("PRAGMA data_version", "", reads=True)
 """A number that another one's COMMIT changes, and ours does not. PostgreSQL has none: there, nothing is known to be as it was."""
 
-LEASES = reading("SELECT id, lease_ends_at FROM boot WHERE id = ? AND ended_at IS NULL", "t")
+LOOK = reading(
+    "SELECT c.epoch, c.count, b.id, b.lease_ends_at FROM change AS c "
+    "LEFT JOIN boot AS b ON b.id = ? AND b.ended_at IS NULL",
+    "t",
+)
+"""The two numbers of changes, with a lease that has not been ended, or nothing beside them."""
 
 
 class TokenRow(NamedTuple):
@@ -145,6 +148,7 @@ HOLD = inserting(
     _HOLD_COLUMNS,
     "tttttttttnnttnnntn",
     always={"state": "'held'", "mark": "''", "outcome": "''", "extras": "''"} | dict.fromkeys(_NOTHING_YET, "0"),
+    waits=True,
 )
 
 HELD_COLUMNS = (
@@ -207,23 +211,24 @@ _SUMS = "count(*) AS calls, CAST(coalesce(sum(rate_tokens), 0) AS BIGINT) AS tok
 _HELD = "state = 'held'"
 """Said as a constant, which is what lets SQLite answer from the index of the few rows that are held."""
 
-_BY_SECOND = (
-    "SELECT max(admitted_at) AS at, count(*) AS calls, CAST(sum(rate_tokens) AS BIGINT) AS tokens FROM reservation "
-    "WHERE {scope} AND " + _SEEN + " GROUP BY admitted_at / 1000000 ORDER BY at"
+_WINDOW = (
+    "SELECT access_id, {jti} AS jti, max(admitted_at) AS at, count(*) AS calls, CAST(sum(rate_tokens) AS BIGINT) AS tokens "
+    "FROM reservation WHERE {scope} AND " + _SEEN + " GROUP BY access_id, admitted_at / 1000000 "
+    "UNION ALL SELECT access_id, {jti}, 0, count(*), 0 FROM reservation WHERE {scope} AND "
+    + _HELD
+    + " GROUP BY access_id"
 )
 _OF_TOKEN = (
     "jti IN (WITH RECURSIVE under(jti) AS (SELECT ? UNION SELECT t.jti FROM access_token AS t "
     "JOIN under AS u ON t.parent_jti = u.jti) SELECT jti FROM under) AND access_id = ?"
 )
 """Its own calls, and those of all tokens that descend from it."""
-SECONDS_OF_ACCESS = reading(_BY_SECOND.format(scope="access_id = ?"), "tn")
-SECONDS_OF_TOKEN = reading(_BY_SECOND.format(scope=_OF_TOKEN), "ttn")
-"""The last minute in at most 61 rows."""
+WINDOW_OF_ACCESS = reading(_WINDOW.format(jti="''", scope="access_id = ?"), "tnt")
+WINDOW_OF_TOKEN = reading(_WINDOW.format(jti="?", scope=_OF_TOKEN), "tttnttt")
+"""The last minute in at most 61 rows, in any order, and one of the instant 0 with what runs, if anything does."""
 
 MINUTE_OF_ACCESS = reading(f"SELECT {_SUMS} FROM reservation WHERE access_id = ? AND {_SEEN}", "tn")
 MINUTE_OF_TOKEN = reading(f"SELECT {_SUMS} FROM reservation WHERE {_OF_TOKEN} AND {_SEEN}", "ttn")
-RUNNING_OF_ACCESS = reading(f"SELECT count(*) FROM reservation WHERE access_id = ? AND {_HELD}", "t")
-RUNNING_OF_TOKEN = reading(f"SELECT count(*) FROM reservation WHERE {_OF_TOKEN} AND {_HELD}", "tt")
 _ROW = "SELECT admitted_at, rate_tokens FROM reservation WHERE"
 ROWS_OF_ACCESS = reading(f"{_ROW} access_id = ? AND {_SEEN} ORDER BY admitted_at", "tn")
 ROWS_OF_TOKEN = reading(f"{_ROW} {_OF_TOKEN} AND {_SEEN} ORDER BY admitted_at", "ttn")

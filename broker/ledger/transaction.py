@@ -82,9 +82,9 @@ class Transaction:
             for place, answer in answers:
                 self._answers[place] = answer
         yield from self._admit(known, wishes)
-        yield from self._tallies.write(self._now)
         if self._rows:
             yield HOLD, self._rows
+        yield from self._tallies.write(self._now)
         yield from self._repeats.write()
         return self._answers
 

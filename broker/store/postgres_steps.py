@@ -1,11 +1,13 @@
 """Runs transactions made of steps on PostgreSQL: one statement a step, whatever the number of its rows."""
 
+import re
 from contextlib import suppress
+from functools import cache
 from typing import TypeVar
 
 from broker.store.database import Database
 from broker.store.postgresql import LOST, Connection, connect, translated
-from broker.store.steps import Doubtful, Step, Steps, arrays
+from broker.store.steps import Doubtful, Rows, Step, Steps, arrays
 
 T = TypeVar("T")
 
@@ -71,12 +73,41 @@ async def _undo(connection: Connection) -> None:
 
 
 async def _drive(connection: Connection, steps: Steps[T]) -> T:
+    waiting: Step | None = None
     try:
         step: Step = next(steps)
         while True:
             statement, params = step
-            found = await connection.fetch(statement.postgresql, *arrays(params)) if params else []
-            step = steps.send([tuple(row) for row in found])
+            rows: Rows = []
+            if not params or not statement.postgresql:
+                pass
+            elif statement.waits and waiting is None:
+                waiting = step
+            else:
+                rows, waiting = await _said(connection, step, waiting), None
+            step = steps.send(rows)
     except StopIteration as done:
+        if waiting is not None:
+            await _said(connection, waiting, None)
         value: T = done.value
         return value
+
+
+async def _said(connection: Connection, step: Step, waiting: Step | None) -> Rows:
+    """The rows of a step, once what waited for it is done; in one statement where both write."""
+    statement, params = step
+    sql, values = statement.postgresql, arrays(params)
+    if waiting is not None:
+        before, earlier = waiting[0].postgresql, arrays(waiting[1])
+        if statement.reads:
+            await connection.fetch(before, *earlier)
+        else:
+            sql, values = _both(before, len(earlier), sql), [*earlier, *values]
+    return [tuple(row) for row in await connection.fetch(sql, *values)]
+
+
+@cache
+def _both(first: str, places: int, second: str) -> str:
+    """Two writes as one statement, the parameters of the second after those of the first."""
+    moved = re.sub(r"\$(\d+)", lambda place: f"${int(place[1]) + places}", second)
+    return f"WITH first AS ({first}) {moved}"

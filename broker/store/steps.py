@@ -29,13 +29,15 @@ class Statement:
     sqlite: str
     """Run once for each row of parameters: there is no way to the database to save."""
     postgresql: str
-    """Run once for all rows: its parameters are arrays."""
+    """Run once for all rows: its parameters are arrays. Empty for what only SQLite can tell."""
     echo: int | None = None
     """Of a write that tells what it changed: the place of the parameter that it gives for each row changed.
 
     On SQLite the count of rows says it: RETURNING would cost as much again as the write.
     """
     reads: bool = False
+    waits: bool = False
+    """Of a write that gives nothing: on PostgreSQL it goes with the next write, of another table, and so has no way of its own."""
 
 
 Step = tuple[Statement, Params]
@@ -67,7 +69,13 @@ def updating(table: str, changes: str, where: str, types: str, *, echo: int) -> 
 
 
 def inserting(
-    table: str, columns: Sequence[str], types: str, *, once: bool = False, always: Mapping[str, str] = {}
+    table: str,
+    columns: Sequence[str],
+    types: str,
+    *,
+    once: bool = False,
+    always: Mapping[str, str] = {},
+    waits: bool = False,
 ) -> Statement:
     """An INSERT; with `once` a row that is there already is left alone, and not among those given back.
 
@@ -82,6 +90,7 @@ def inserting(
         f'INSERT INTO "{table}" ({names}) SELECT {given} FROM {_unnested(types)}{tail}'
         + (" RETURNING 1" if once else ""),
         0 if once else None,
+        waits=waits,
     )
 
 

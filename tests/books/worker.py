@@ -10,6 +10,7 @@ from broker.ledger.books import OwnBooks
 from broker.ledger.lease import Lease
 from broker.ledger.reserve import Reserver
 from broker.ledger.settle import Close
+from broker.ops import log
 from broker.store.database import Database
 from tests.books.world import ESTIMATED, NOT_RUN, demand, reported
 
@@ -57,6 +58,8 @@ def tell(line: str) -> None:
 
 
 async def main(url: str, jti: str, lease_seconds: str, task: str, number: str) -> None:
+    # What it says is read line by line, so nothing else may be said there.
+    log.configure()
     worker = Worker(url, jti, float(lease_seconds))
     await worker.lease.take()
     tell("ready")

@@ -14,7 +14,8 @@ from broker.store import changes, migrate, postgresql, schema
 from broker.store.database import Database
 from broker.store.engines import postgresql_engine
 from broker.store.listen import Listener
-from broker.store.steps import Clashed
+from broker.store.postgres_steps import PostgresSteps
+from broker.store.steps import Clashed, Rows, Step, Steps, inserting, reading, updating
 from broker.store.tables import Setting, User
 from tests.stores import Store, beside
 from tests.turned_clock import NOON
@@ -144,3 +145,42 @@ def test_words_of_both_kinds_name_the_encryption() -> None:
     assert (
         postgresql.dsn("postgresql+asyncpg://me@db/broker?ssl=require") == "postgresql://me@db/broker?sslmode=require"
     )
+
+
+WAITS = inserting("setting", ("name", "value"), "tt", waits=True)
+NAMED = reading("SELECT name, value FROM setting WHERE name = ?", "t")
+MOVED = updating("change", "count = ?", "count = ?", "nn", echo=0)
+
+
+async def told(db: Database, *every: Step) -> list[Rows]:
+    """What a transaction of these steps is sent, one after the other."""
+
+    def steps() -> Steps[list[Rows]]:
+        sent: list[Rows] = []
+        for each in every:
+            sent += [(yield each)]
+        return sent
+
+    runner = PostgresSteps(db)
+    try:
+        return await runner.run(steps())
+    finally:
+        await runner.close()
+
+
+async def test_a_write_that_waits_is_there_for_what_reads_after_it_and_at_the_end(db: Database) -> None:
+    one, other, last = [("a", "1"), ("b", "2")], [("c", "3")], [("d", "4")]
+    sent = await told(db, (WAITS, one), (NAMED, [("b",)]), (WAITS, other), (WAITS, last))
+    assert sent == [[], [("b", "2")], [], []]
+    assert await told(db, (NAMED, [("a",), ("b",), ("c",), ("d",)])) == [[*one, *other, *last]]
+
+
+async def test_a_write_that_waits_goes_with_the_next_one_which_says_what_it_changed(db: Database) -> None:
+    assert await told(db, (WAITS, [("a", "1"), ("b", "2")]), (MOVED, [(7, 0), (8, 100)])) == [[], [(7,)]]
+    assert await told(db, (NAMED, [("b",)])) == [[("b", "2")]]
+
+
+async def test_nothing_of_two_writes_in_one_stays_where_one_of_them_breaks(db: Database) -> None:
+    with pytest.raises(postgresql.Broken):
+        await told(db, (MOVED, [(5, 0)]), (WAITS, [("a", "1"), ("a", "2")]), (MOVED, [(6, 5)]))
+    assert await told(db, (NAMED, [("a",)]), (MOVED, [(9, 0)])) == [[], [(9,)]]
