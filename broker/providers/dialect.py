@@ -116,6 +116,8 @@ class Reading(NamedTuple):
     """Whether it is held at all that its model reads at once, whatever is in the files that it names."""
     follows: bool = False
     """Whether the context of the response that it names is input of this call, too."""
+    recalls: bool = False
+    """Whether the sound of the answers that it names is input of this call, too."""
     goes_into: GoesInto | None = None
     """Whether all of the conversation that it names is input of this call, which is then added to it."""
     kept: Callable[[JSONValue, Usage | None], tuple[Kept, ...]] | None = None

@@ -14,6 +14,7 @@ from broker.providers.openai_media import ImageEdits, ImageGenerations, Recordin
 from broker.providers.openai_request import read_chat
 from broker.providers.openai_responses import read_response
 from broker.providers.openai_search import searched
+from broker.providers.openai_sound import SoundMeter
 from broker.providers.openai_texts import read_completion, read_embedding, read_moderation
 from broker.providers.openai_tiers import in_tier
 from broker.providers.openai_usage import all_sound, read_response_usage, read_usage
@@ -36,7 +37,7 @@ class ChatCompletions:
         reading = read_chat(body, size, provider, path)
         if reading.most is NO_EXTRAS:
             return in_tier(reading, self)
-        sounding = SoundingChat(reading.most)
+        sounding = SoundingChat(reading.most, reading.choices)
         return in_tier(reading._replace(answered_by=sounding), sounding)
 
     def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
@@ -49,14 +50,15 @@ class ChatCompletions:
 class SoundingChat(ChatCompletions):
     """A chat that is asked with sound, or for it."""
 
-    def __init__(self, most: Extras) -> None:
+    def __init__(self, most: Extras, choices: int) -> None:
         self._most = most
+        self._choices = choices if most.output_audio_tokens else 0
 
     def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
         return self._told(answer.get("usage") if isinstance(answer, dict) else None)
 
     def meter(self, *, wants_usage: bool) -> Meter:
-        return ChatMeter(wants_usage=wants_usage, told=self._told)
+        return SoundMeter(ChatMeter(wants_usage=wants_usage, told=self._told), self._choices)
 
     def _told(self, usage: JSONValue) -> tuple[Usage | None, bool]:
         return read_usage(all_sound(usage, self._most))

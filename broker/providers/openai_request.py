@@ -7,9 +7,9 @@ from typing import NamedTuple
 from broker.core.extras import NO_EXTRAS
 from broker.core.strict_json import JSONValue
 from broker.providers.body import count_of, flag_of, not_bounded, objects_of, rendered, shown, text_of
-from broker.providers.dialect import Body, Reading, refuse_request
+from broker.providers.dialect import Body, Name, Reading, refuse_request
 from broker.providers.images import Pictures
-from broker.providers.openai_sound import SPOKEN, Sounds
+from broker.providers.openai_sound import SPOKEN, Sounds, kept_said
 from broker.providers.openai_tiers import own_tier
 from broker.providers.registry import Provider
 
@@ -91,6 +91,10 @@ class Media(NamedTuple):
         return self.pictures.actions | self.sounds.actions
 
     @property
+    def names(self) -> tuple[Name, ...]:
+        return self.pictures.names + self.sounds.names
+
+    @property
     def tokens(self) -> int:
         return self.pictures.tokens + self.sounds.tokens
 
@@ -142,7 +146,9 @@ def read_chat(
         target=path,
         tier=own_tier(body, provider),
         most=media.sounds.most if media else NO_EXTRAS,
-        names=media.pictures.names if media else (),
+        names=media.names if media else (),
+        recalls=media is not None and bool(media.sounds.recalled),
+        kept=kept_said if media and media.sounds.speaks else None,
         is_whole=media is not None and media.pictures.documents > 0,
     )
 
@@ -184,7 +190,7 @@ def _needs(body: Body, messages: list[Body], media: Media, lists: Lists) -> Foun
     yield from _fields(body, media, lists)
     for message in messages:
         for name in message.keys() - lists.message:
-            if message[name] is not None:
+            if message[name] is not None and not (name == "audio" and media.sounds.take_said(message[name])):
                 yield f"messages.{shown(name)}", ""
         for part in _parts(message.get("content")):
             yield from _part(part, media, lists)

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from broker.core.extras import NO_EXTRAS, Extras
-from broker.core.strict_json import JSONValue
-from broker.providers.dialect import Body, refuse_request
+from broker.core.strict_json import JSONValue, NotStrict, loads
+from broker.core.usage import Usage
+from broker.providers.dialect import Body, Kept, Meter, Name, refuse_request
 from broker.providers.registry import Provider
 from broker.providers.sound import MOST_FRAMES, most_seconds
+from broker.providers.sse import data_of
 
 CONTEXT, TOKENS_A_SECOND = 128_000, 20
 AROUND = 16
@@ -23,6 +25,9 @@ MOST_RECORDINGS = 100
 
 SPOKEN = ("modalities", "audio")
 """The fields that ask for speech."""
+SAID_ID = re.compile(r"audio_[A-Za-z0-9_-]{1,128}", re.ASCII)
+KEPT_FOR = 86_400
+"""Seconds: as long as it is looked for here, which is longer than OpenAI has it (`expires_at`)."""
 _MODELS = re.compile(r"gpt-audio(?:-1\.5|-mini)?(?:-\d{4}-\d{2}-\d{2})?", re.ASCII)
 _WORDS = (["audio"], ["text", "audio"], ["audio", "text"])
 _FORMATS = ("wav", "aac", "mp3", "flac", "opus", "pcm16")
@@ -40,10 +45,16 @@ class Sounds:
     tokens: int = 0
     speaks: bool = False
     """Whether it asks for sound."""
+    recalled: list[str] = field(default_factory=list)
+    """Ids of what was said in earlier answers, which are heard again."""
 
     @property
     def actions(self) -> frozenset[str]:
-        return frozenset(["audio"]) if self.recordings or self.speaks else frozenset()
+        return frozenset(["audio"]) if self.recordings or self.speaks or self.recalled else frozenset()
+
+    @property
+    def names(self) -> tuple[Name, ...]:
+        return tuple(Name("response", said) for said in self.recalled)
 
     @property
     def most(self) -> Extras:
@@ -81,6 +92,16 @@ class Sounds:
         self.data += len(data)
         return True
 
+    def take_said(self, value: JSONValue) -> bool:
+        """The sound of an earlier answer, by its id; what it comes to was written down when it was given."""
+        if not self.is_known or not isinstance(value, dict) or value.keys() != {"id"}:
+            return False
+        said = value["id"]
+        if not isinstance(said, str) or not SAID_ID.fullmatch(said):
+            return False
+        self.recalled.append(said)
+        return True
+
     def bounded(self) -> Iterator[tuple[str, str]]:
         """(what, the action it needs) where one of them has no bound; otherwise the tokens of all are known from here on."""
         frames = MOST_FRAMES // max(1, len(self.recordings))
@@ -88,7 +109,7 @@ class Sounds:
         if None in lasting:
             yield "messages.content.input_audio", "audio"
         seconds = sum(each or 0 for each in lasting)
-        self.tokens = min(CONTEXT, seconds * TOKENS_A_SECOND + AROUND * len(lasting))
+        self.tokens = min(CONTEXT, seconds * TOKENS_A_SECOND + AROUND * (len(lasting) + len(self.recalled)))
 
 
 def _decoded(data: str) -> bytes:
@@ -110,3 +131,58 @@ def _is_voice(value: JSONValue) -> bool:
     if not isinstance(value, dict) or value.keys() != {"voice", "format"}:
         return False
     return isinstance(value["voice"], str) and value["format"] in _FORMATS
+
+
+def kept_said(answer: JSONValue, usage: Usage | None) -> tuple[Kept, ...]:
+    """What an answer said aloud, by its id: heard again it is no more than all that was written and said."""
+    tokens = None if usage is None else usage.output_tokens + AROUND
+    return tuple(Kept(Name("response", said), tokens, KEPT_FOR) for said in said_in(answer, "message"))
+
+
+def said_in(answer: JSONValue, part: str) -> list[str]:
+    """The ids in an answer or a chunk, one a choice at the most."""
+    choices = answer.get("choices") if isinstance(answer, dict) else None
+    parts = [each.get(part) for each in choices if isinstance(each, dict)] if isinstance(choices, list) else []
+    sounds = [each.get("audio") for each in parts if isinstance(each, dict)]
+    found = [sound.get("id") for sound in sounds if isinstance(sound, dict)]
+    return [said for said in found if isinstance(said, str) and SAID_ID.fullmatch(said)]
+
+
+class SoundMeter:
+    """Reads the ids of what is said, too, one of each choice: an app must not have them before they are written down."""
+
+    def __init__(self, meter: Meter, choices: int) -> None:
+        self._meter = meter
+        self.seen = meter.seen
+        self._choices = choices
+        self._said: list[str] = []
+
+    def concerns(self, events: bytes) -> bool:
+        return self._meter.concerns(events) or self._may_name(events)
+
+    def read(self, event: bytes) -> bool:
+        if self._may_name(event):
+            self._said += [said for said in _said_by(event) if said not in self._said]
+            self._tell()
+        knew = self.seen.usage
+        passes = self._meter.read(event)
+        if self.seen.usage is not knew:
+            self._tell()
+        return passes
+
+    def ending(self, error: bytes) -> bytes:
+        return self._meter.ending(error)
+
+    def _may_name(self, events: bytes) -> bool:
+        return len(self._said) < self._choices and b'"audio_' in events
+
+    def _tell(self) -> None:
+        choices: list[JSONValue] = [{"message": {"audio": {"id": said}}} for said in self._said]
+        self.seen.made = {"choices": choices}
+
+
+def _said_by(event: bytes) -> list[str]:
+    try:
+        return said_in(loads(data_of(event)), "delta")
+    except NotStrict:
+        return []

@@ -1,6 +1,6 @@
 """What is kept at providers: a grant may name what its own calls made, and nothing else there is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -25,6 +25,7 @@ _OTHER_MODEL = "What a response of another model comes to as input cannot be bou
 _UNKNOWN = "What this response comes to as input is not known here: previous_response_id."
 
 
+_UNHEARD = "What this answer comes to as sound is not known here: messages.audio."
 _NO_PICTURE = "A file that is named here is no picture, so that its cost cannot be bounded."
 _FIRST_PAUSE = {"response": 2 * SECOND, "batch": 30 * SECOND}
 
@@ -66,6 +67,8 @@ class KeptObjects:
             reading = reading._replace(unbounded=reading.unbounded or _NO_PICTURE)
         if reading.follows:
             reading = _following(reading, next(row for row in rows if row.kind == "response"))
+        if reading.recalls:
+            reading = _recalling(reading, {row.digest: row for row in rows}, provider)
         if reading.goes_into is not None:
             row = next(row for row in rows if row.kind == "conversation")
             reading = going_on(reading, reading.goes_into, row, now)
@@ -225,3 +228,13 @@ def _following(reading: Reading, row: ProviderObject) -> Reading:
     if row.tokens is None:
         return reading._replace(unbounded=reading.unbounded or _UNKNOWN)
     return reading._replace(input_bound=reading.input_bound + row.tokens)
+
+
+def _recalling(reading: Reading, rows: Mapping[str, ProviderObject], provider: str) -> Reading:
+    """Each is heard as often as it is named, at the price of sound."""
+    said = [rows[objects.digest_of(provider, *name)] for name in reading.names if name.kind == "response"]
+    if any(row.model != reading.model or row.tokens is None for row in said):
+        return reading._replace(unbounded=reading.unbounded or _UNHEARD)
+    tokens = sum(row.tokens or 0 for row in said)
+    most = reading.most._replace(input_audio_tokens=reading.most.input_audio_tokens + tokens)
+    return reading._replace(input_bound=reading.input_bound + tokens, most=most)

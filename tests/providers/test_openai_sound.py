@@ -12,7 +12,7 @@ from broker.core.extras import NO_EXTRAS, Extras
 from broker.core.strict_json import dumps, loads
 from broker.core.usage import Usage
 from broker.prices.book import PriceBook
-from broker.providers.dialect import Reading
+from broker.providers.dialect import Name, Reading
 from broker.providers.openai import ChatCompletions
 from broker.providers.openai_request import MESSAGE_TOKENS, REQUEST_TOKENS
 from broker.providers.openai_sound import AROUND, CONTEXT, MOST_RECORDINGS
@@ -104,12 +104,31 @@ def test_a_recording_without_a_bound_is_refused_by_its_name(part: dict[str, Any]
         {"modalities": ["text", "audio"], "audio": VOICE | {"speed": 1}},
         {"modalities": ["text", "video"]},
         {"model": "gpt-4o-mini", "modalities": ["text", "audio"], "audio": VOICE},
-        {"messages": [{"role": "assistant", "audio": {"id": "audio_1"}}]},
+        {"messages": [{"role": "assistant", "audio": {"id": "../x"}}]},
+        {"messages": [{"role": "assistant", "audio": {"id": "audio_1", "data": "AAAA"}}]},
+        {"model": "gpt-4o-mini", "messages": [{"role": "assistant", "audio": {"id": "audio_1"}}]},
     ],
-    ids=["a voice of one's own", "format", "member", "video", "another model", "what was said before"],
+    ids=[
+        "a voice of one's own",
+        "format",
+        "member",
+        "video",
+        "another model",
+        "no id",
+        "more than an id",
+        "an id for another model",
+    ],
 )
 def test_other_ways_to_ask_for_sound_are_refused(changes: dict[str, Any]) -> None:
     assert read(**changes).unbounded
+
+
+def test_what_was_said_before_is_named_by_its_id() -> None:
+    said = [{"role": "assistant", "audio": {"id": "audio_1"}}]
+    found = read(messages=[*said, *said])
+    assert (found.unbounded, found.extra_actions, found.recalls) == ("", frozenset(["audio"]), True)
+    assert found.names == (Name("response", "audio_1"),) * 2
+    assert (found.most, found.kept) == (Extras(input_audio_tokens=2 * AROUND), None)
 
 
 def test_at_another_server_nothing_is_known_of_sound() -> None:
