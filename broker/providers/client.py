@@ -95,6 +95,14 @@ class ProviderClient:
         connection = None if pool is None else pool.idle()
         return None if connection is None else connection.ask(request, self.waits, Progress(), bodiless=False)
 
+    async def send_on_another(self, start: Start, headers: Headers, body: bytes) -> Answer:
+        """As `send_at_once` after it gave None, without waiting for the head; raises NotReached."""
+        origin, head = start
+        request = closed(head + fields(headers), body)
+        pool = self._pools.get(origin) or self._pool(origin)
+        connection = await pool.another(self.waits.connect)
+        return connection.ask(request, self.waits, Progress(), bodiless=False)
+
     async def close(self) -> None:
         for pool in [*self._pools.values(), *self._brought.values()]:
             await pool.close()

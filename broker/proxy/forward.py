@@ -71,10 +71,10 @@ class Work(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """An attempt that was begun already: with which key, and its answer as far as it came."""
+    """An attempt that was begun already: with which key, and its answer as far as it came, or why there is none."""
 
     key: Secret
-    answer: Answer
+    answer: Answer | NotReached
     passing: Passing | None = None
     """Of a stream that its app gets already."""
 
@@ -117,7 +117,7 @@ class Forwarding:
 
     async def go_on(self, sent: Sent) -> Reply:
         """As `run`, with what was sent already."""
-        self._progress.wrote = True
+        self._progress.wrote = isinstance(sent.answer, Answer)
         self._passing = sent.passing
         if sent.passing is not None:
             self._meter = sent.passing.meter
@@ -279,7 +279,9 @@ def content_headers(work: Work) -> Headers:
     return [*_accepted(work.reading), *work.headers]
 
 
-async def _with_head(answer: Answer) -> Answer:
+async def _with_head(answer: Answer | NotReached) -> Answer:
+    if isinstance(answer, NotReached):
+        raise answer
     await answer.head()
     return answer
 

@@ -26,6 +26,7 @@ from broker.providers.mistral import Mistral
 from broker.providers.openai import OpenAI
 from broker.providers.paging import paging
 from broker.providers.registry import Provider, Registry
+from broker.proxy.asked import Rest
 from broker.proxy.authenticate import NoToken, Principal, Verify, authenticate, read_token
 from broker.proxy.channel import Head
 from broker.proxy.exchange import Exchange, Means
@@ -39,7 +40,6 @@ from broker.proxy.read import ClientLeft, Route, check_framing, form_reader, par
 from broker.proxy.refuse import NotAllowed, refused
 from broker.proxy.repeat import key_in, read_key
 from broker.proxy.respond import relay, send_whole
-from broker.proxy.straight import Rest
 from broker.proxy.uploads import UPLOADED, Uploads, check_whole, telling_status
 from broker.proxy.usual import UsualCalls
 

@@ -5,11 +5,8 @@ for every refusal and every broken answer, and this one has no words of its own.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from typing import Any, Protocol
-
-from starlette.types import Message
+from collections.abc import Callable
+from typing import Any
 
 from broker.core.errors import CallRefused, Unavailable
 from broker.core.handle import new_id
@@ -20,10 +17,8 @@ from broker.ledger.judge import Demand
 from broker.ledger.settle import Close, Ending, Settled, price_of
 from broker.ledger.transaction import Answer as Told
 from broker.providers.check import credential_headers
-from broker.providers.client import Answer, Headers, Start
-from broker.providers.dialect import Dialect, Endpoint
-from broker.providers.registry import Provider
-from broker.proxy.authenticate import Principal
+from broker.providers.client import Answer, NotReached
+from broker.proxy.asked import Asked, Complete, Rest, Usual
 from broker.proxy.exchange import Exchange, Means
 from broker.proxy.forward import Sent, Work
 from broker.proxy.left import budget_header, rate_headers
@@ -35,52 +30,11 @@ LONGEST = 65_536
 """Bytes of an answer that may wait here for their end; of a longer one the provider has to wait for a reader."""
 
 
-@dataclass(slots=True)
-class Usual:
-    """What a head said when it was read."""
-
-    generation: int
-    principal: Principal
-    provider: Provider
-    dialect: Dialect
-    endpoint: Endpoint
-    headers: Headers
-    """Of the app's, those that cross."""
-    path: str
-    whole: Start
-    streamed: Start
-    """How its requests begin: of an answer in one piece, and of a stream."""
-    is_pooled: bool = True
-    """Whether its calls may go by one of several keys, as far as is known: then it matters whose conversation they are of."""
-
-
-class Asked(Protocol):
-    """A request of our own server, which can be answered without waiting."""
-
-    gone: bool
-
-    def answer(self, status: int, headers: Headers, body: bytes) -> None: ...
-    def start(self, status: int, headers: Headers) -> None: ...
-    def give(self, piece: bytes, *, more: bool) -> None: ...
-    def when_flushed(self, callback: Callable[[], None]) -> bool: ...
-    def run(self, answering: Coroutine[Any, Any, None]) -> None: ...
-    def when_hung_up(self, callback: Callable[[], None]) -> object: ...
-    async def receive(self) -> Message: ...
-    async def send(self, message: Message) -> None: ...
-
-
-Rest = Coroutine[Any, Any, CallRefused | None]
-"""What is still to be done of a call; gives the refusal of one that was never admitted."""
-
-Complete = Callable[[Rest, Principal, Work], None]
-"""Runs the rest of a call as a task."""
-
-
 class Straight:
     """One call from its reservation to its settlement; among `calls` until the books have it, or the complete way does."""
 
     __slots__ = (
-        "_answer", "_ask", "_calls", "_complete", "_ending", "_key", "_means", "_passing", "_request", "_reservation",
+        "_answer", "_ask", "_calls", "_complete", "_connecting", "_ending", "_key", "_means", "_passing", "_request", "_reservation",
         "_stalled", "_usual", "_work", "access_id", "changes", "credential_id", "demand", "ends_at", "jti",
     )  # fmt: skip
 
@@ -97,6 +51,8 @@ class Straight:
         self.jti = usual.principal.jti
         self._answer: Answer | None = None
         """While the provider is waited for."""
+        self._connecting: asyncio.Task[Answer] | None = None
+        """While there is no connection to the provider yet, and nothing was sent."""
         self._passing: Passing | None = None
         """Of a stream that has begun."""
         self._stalled: asyncio.TimerHandle | None = None
@@ -111,12 +67,10 @@ class Straight:
 
     def cut(self, why: CallRefused) -> None:
         """As `Exchange.cut`."""
-        if self._answer is not None:
-            self._go_on(why)
+        self._go_on(why)
 
     def _leave(self) -> None:
-        if self._answer is not None:
-            self._go_on()
+        self._go_on()
 
     # What comes for it, between what comes for others: nothing may be raised here.
 
@@ -153,7 +107,7 @@ class Straight:
     # What is done.
 
     def _is_sent(self, reservation: Reservation) -> bool:
-        """False where the complete way has to: to connect, to say what is missing, to note that a key works, to renew it."""
+        """False where the complete way has to: to say what is missing, to note that a key works, to renew it."""
         means, work = self._means, self._work
         self._usual.is_pooled = reservation.pooled
         if self._request.gone or reservation.credential.state != "working" or reservation.credential.expires_at:
@@ -167,14 +121,37 @@ class Straight:
             answer = means.client.send_at_once(start, headers, body)
         except Exception:  # whatever it is, nothing was sent, and the complete way meets it again
             return False
-        if answer is None:
-            return False
-        self._reservation, self._key, self._answer = reservation, key, answer
-        answer.news = self._news
+        self._reservation, self._key = reservation, key
         self.access_id, self.ends_at, self.changes = reservation.access_id, reservation.ends_at, reservation.changes
         self.credential_id = reservation.credential.id
         means.running.add(reservation.id, self)
+        if answer is None:
+            self._connecting = asyncio.create_task(means.client.send_on_another(start, headers, body))
+            self._connecting.add_done_callback(self._connected)
+        else:
+            self._await(answer)
         return True
+
+    def _await(self, answer: Answer) -> None:
+        self._answer = answer
+        answer.news = self._news
+
+    def _connected(self, connecting: "asyncio.Task[Answer]") -> None:
+        """The request was sent by a new connection, or there is none."""
+        if self._connecting is None or connecting.cancelled():
+            return
+        self._connecting = None
+        error = connecting.exception()
+        if error is None:
+            answer = connecting.result()
+            self._await(answer)
+            if answer.status or answer.error is not None:
+                self._news()
+        elif isinstance(error, NotReached):
+            sent = Sent(self._key, error)
+            self._hand_over(lambda exchange: exchange.go_on(self._reservation, sent))
+        else:  # whatever it is, nothing was sent, and the complete way meets it again
+            self._hand_over(lambda exchange: exchange.go_on(self._reservation))
 
     def _read(self, answer: Answer) -> Reply | None:
         """None for what is not a whole answer that passes as it came."""
@@ -268,6 +245,14 @@ class Straight:
     # Leaving for the complete way.
 
     def _go_on(self, cut: CallRefused | None = None) -> Exchange | None:
+        """None where there is nothing to go on with: before the reservation, and after the answer."""
+        connecting = self._connecting
+        if connecting is not None:
+            if not connecting.done():
+                self._connecting = None
+                connecting.cancel()
+                return self._hand_over(lambda exchange: exchange.go_on(self._reservation, None, cut))
+            self._connected(connecting)
         answer, self._answer = self._answer, None
         if answer is None:
             return None

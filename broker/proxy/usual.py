@@ -9,12 +9,13 @@ from broker.ledger.judge import Demand
 from broker.providers.client import Headers, start
 from broker.providers.conversation import conversation_of
 from broker.providers.dialect import Reading
+from broker.proxy.asked import Asked, Complete, Usual
 from broker.proxy.authenticate import Principal
 from broker.proxy.exchange import Means
 from broker.proxy.forward import Work, content_headers
 from broker.proxy.large import VAST
 from broker.proxy.read import parse_body
-from broker.proxy.straight import Asked, Complete, Straight, Usual
+from broker.proxy.straight import Straight
 
 KNOWN = "broker.known"
 """The extension of our own server that takes what begins the requests with this head, where it may be remembered."""

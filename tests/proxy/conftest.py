@@ -30,15 +30,21 @@ def waits() -> Waits:
 
 
 @pytest.fixture
+def connections() -> int:
+    """The most to one provider."""
+    return 2048
+
+
+@pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.chdir(tmp_path)  # away from a developer's own .env
     return Settings(data_dir=tmp_path)
 
 
 @pytest.fixture
-async def world(page_store: Store, settings: Settings, waits: Waits) -> AsyncIterator[World]:
+async def world(page_store: Store, settings: Settings, waits: Waits, connections: int) -> AsyncIterator[World]:
     db, clock, vault = page_store.open(), TurnedClock(), Vault(b"k" * 32)
-    client = ProviderClient(waits)
+    client = ProviderClient(waits, connections=connections)
     books = OwnBooks(db, clock)
     async with fake_provider(answer_chat) as provider:
         registry = Registry({f"BROKER_PROVIDER_{name.upper()}_BASE_URL": provider.url for name in KEYS})

@@ -212,6 +212,7 @@ async def test_without_a_connection_at_rest_one_is_made(world: World) -> None:
     asked = await begun(begin)
     await asyncio.wait_for(asked.over.wait(), 10)
     assert asked.answered.status == 200
+    assert asked.tasks == []
 
 
 async def test_what_runs_when_the_server_stops_is_settled(world: World) -> None:
