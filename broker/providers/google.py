@@ -197,8 +197,10 @@ class ChunkMeter:
             return
         self.seen.is_complete = self.seen.is_complete or _has_stopped(said)
         if self.seen.is_complete and said.get("usageMetadata") is not None:
-            self.seen.usage, self.seen.is_absurd = read_usage(said["usageMetadata"], self._apart)
-            self.seen.model = model_of(said)
+            usage, is_absurd = read_usage(said["usageMetadata"], self._apart)
+            if not _is_less(usage, self.seen.usage):
+                self.seen.usage, self.seen.is_absurd = usage, is_absurd
+                self.seen.model = model_of(said)
 
 
 class GroundedMeter(ChunkMeter):
@@ -220,6 +222,13 @@ class GroundedMeter(ChunkMeter):
         passes = super().read(event)
         self.seen.usage = grounded(self.seen.usage, is_searched=self._is_searched)
         return passes
+
+
+def _is_less(usage: Usage | None, before: Usage | None) -> bool:
+    """Whether it takes back what was counted already: counts of the whole answer so far only grow."""
+    if usage is None or before is None:
+        return False
+    return usage.input_tokens < before.input_tokens or usage.output_tokens < before.output_tokens
 
 
 def _has_stopped(said: Body) -> bool:

@@ -177,7 +177,12 @@ class Pursued:
     def ran(self, line: JSONValue) -> tuple[Usage | None, bool] | None:
         """Those that failed have an error in the place of a response, and are not billed."""
         response = line.get("response") if isinstance(line, dict) else None
-        return self._usage(response.get("usageMetadata")) if isinstance(response, dict) else None
+        if not isinstance(response, dict):
+            return None
+        told = response.get("usageMetadata")
+        if isinstance(told, dict) and told.get("serviceTier") == "batch":
+            told = told | {"serviceTier": "standard"}
+        return self._usage(told)
 
 
 def _responses(answer: Body) -> tuple[JSONValue, ...]:

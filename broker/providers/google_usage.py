@@ -117,7 +117,9 @@ def _count(holder: Body, name: str, *, needed: bool = False) -> int:
 
 def _is_dearer(usage: Body) -> bool:
     """Whether it was run at a price that was not asked for: the bound is booked then."""
-    return usage.get("trafficType") not in _USUAL_TRAFFIC or usage.get("serviceTier") not in _USUAL_TIERS
+    tier = usage.get("serviceTier")
+    told = tier.lower() if isinstance(tier, str) else tier
+    return usage.get("trafficType") not in _USUAL_TRAFFIC or told not in _USUAL_TIERS
 
 
 def grounded(usage: Usage | None, *, is_searched: bool) -> Usage | None:

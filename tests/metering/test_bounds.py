@@ -1,5 +1,7 @@
 """Pictures and sound against the bound of a call: the dearest usage that their provider publishes never costs more."""
 
+import struct
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -9,9 +11,10 @@ from hypothesis import strategies as st
 from broker.core.extras import NO_EXTRAS, Extras
 from broker.core.strict_json import dumps
 from broker.core.usage import Price, Usage
-from broker.prices.book import PriceBook
+from broker.prices.book import PriceBook, output_limit
 from broker.providers.dialect import Reading
 from broker.providers.form import File, Form
+from broker.providers.google_request import read_generate
 from broker.providers.openai_audio import read_recording, read_speech
 from broker.providers.openai_images import read_edit, read_generation
 from tests.providers.test_text_bounds import PROVIDERS, TEXTS, counted
@@ -26,8 +29,8 @@ DRAWN = {
 }  # fmt: skip
 
 
-def priced(reading: Reading) -> Price:
-    found = PriceBook().find("openai", reading.model, NOON, reading.priced_by)
+def priced(reading: Reading, provider: str = "openai") -> Price:
+    found = PriceBook().find(provider, reading.model, NOON, reading.priced_by)
     assert found is not None
     price = found if reading.most is NO_EXTRAS else found.using(reading.most)
     assert price is not None
@@ -78,3 +81,43 @@ def test_a_recording_costs_no_more_than_what_is_held(model: str, heard: int, wri
     reading = read_recording(form, 9, OPENAI, "/v1/audio/transcriptions")
     used = Usage(16_000, written, extras=Extras(input_audio_tokens=heard))
     assert priced(reading).cost(used) <= most(reading)
+
+
+def recording(seconds: int, hertz: int) -> str:
+    form = struct.pack("<IHHIIHH", 16, 1, 1, hertz, hertz, 1, 8)
+    return b64encode(b"RIFF____WAVEfmt " + form + b"data____" + bytes(seconds * hertz)).decode()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 20), st.sampled_from([100, 1_000])), min_size=1, max_size=4),
+    st.integers(0, 4_096), st.integers(0, 9), st.sampled_from(["gemini-2.5-flash", "gemini-2.5-flash-lite", "gemini-3-flash-preview"]),
+    TEXTS.filter(bool),
+)  # fmt: skip
+def test_recordings_for_gemini_cost_no_more_than_what_is_held(
+    recordings: list[tuple[int, int]], written: int, cached: int, model: str, text: str
+) -> None:
+    parts = [{"inlineData": {"mimeType": "audio/wav", "data": recording(*each)}} for each in recordings]
+    body: Any = {"contents": [{"parts": [{"text": text}, *parts]}], "generationConfig": {"maxOutputTokens": 4_096}}
+    reading = read_generate(body, len(dumps(body)), PROVIDERS["google"], "/v1/models/m:generateContent", model)
+    assert reading.unbounded == ""
+    # 32 tokens a second, and each byte of text as one; whatever of it was cached is part of it.
+    heard = sum(32 * seconds for seconds, _ in recordings)
+    words = len(text.encode())
+    kept = cached * heard // 9
+    used = Usage(words + heard, written, kept, extras=Extras(input_audio_tokens=heard, cached_audio_tokens=kept))
+    price = priced(reading, "google")
+    assert price.cost(used) <= price.worst_case(reading.input_bound, 4_096)
+
+
+@given(st.integers(0, 25), st.integers(0, 500), TEXTS.filter(bool))
+def test_pictures_that_gemini_draws_cost_no_more_than_what_is_held(pictures: int, words: int, text: str) -> None:
+    body: Any = {"contents": [{"parts": [{"text": text}]}]}
+    model = "gemini-2.5-flash-image"
+    reading = read_generate(body, len(dumps(body)), PROVIDERS["google"], "/v1/models/m:generateContent", model)
+    limit = output_limit("google", model)
+    assert limit == 32_768
+    # 1,290 tokens a picture, of which no more are given than the model gives.
+    drawn = min(limit - words, 1_290 * pictures)
+    used = Usage(len(text.encode()), drawn + words, extras=Extras(output_image_tokens=drawn))
+    price = priced(reading, "google")
+    assert price.cost(used) <= price.worst_case(reading.input_bound, limit)

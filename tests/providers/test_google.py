@@ -123,6 +123,20 @@ def test_a_usage_that_comes_after_the_end_is_taken() -> None:
     assert metered(*STREAM, last).seen.usage == Usage(12, 5)
 
 
+def test_a_usage_that_takes_back_what_was_counted_is_not() -> None:
+    assert metered(*STREAM, {"usageMetadata": usage(promptTokenCount=1)}).seen.usage == Usage(10, 5)
+    assert metered(*STREAM, {"usageMetadata": usage(thoughtsTokenCount=0, totalTokenCount=13)}).seen.usage == Usage(
+        10, 5
+    )
+    absurd = metered(*STREAM, {"usageMetadata": usage(promptTokenCount=-1)}).seen
+    assert (absurd.usage, absurd.is_absurd) == (None, True)
+
+
+def test_a_tier_is_known_however_it_is_spelt() -> None:
+    for tier in ("STANDARD", "standard", "Flex", None):
+        assert read_usage(usage(serviceTier=tier)) == (Usage(10, 5), False)
+
+
 def test_a_prompt_that_was_blocked_is_a_whole_answer() -> None:
     blocked = {"promptFeedback": {"blockReason": "SAFETY"}, "usageMetadata": {"promptTokenCount": 10}}
     seen = metered(blocked).seen

@@ -101,7 +101,7 @@ def test_what_failed_costs_nothing(place: Place) -> None:
     granted = place.grant()
     with place.client(granted) as client:
         name = made(client, request(), request())
-        place.kept.end(name, USED, None)
+        place.kept.end(name, USED | {"serviceTier": "batch"}, None)
         client.batches.get(name=name)
     assert place.settled(granted) == 400
 
