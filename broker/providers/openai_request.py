@@ -274,8 +274,8 @@ def wants_usage(body: Body, *, streamed: bool) -> bool:
 
 def _own_output(body: Body) -> int | None:
     """The app's own maximum; of two spellings the smaller."""
-    found = [count_of(body, name, 2**53) for name in _MAXIMA]
-    return min((value for value in found if value is not None), default=None)
+    first, second = [count_of(body, name, 2**53) for name in _MAXIMA]
+    return second if first is None else first if second is None else min(first, second)
 
 
 def _choices(body: Body) -> int:

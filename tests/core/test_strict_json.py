@@ -74,6 +74,40 @@ def test_brackets_in_texts_and_side_by_side_are_not_depth() -> None:
     assert loads(b"[" + b"[1]," * 500 + b"1]") == [[1]] * 500 + [1]
 
 
+SIGNS: st.SearchStrategy[JSONValue] = st.recursive(
+    st.text('"\\\\[]{},:a\n'),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text('"\\\\[{'), inner, max_size=3),
+)
+
+
+@given(SIGNS)
+def test_depth_is_counted_around_texts_of_any_signs(value: JSONValue) -> None:
+    raw, room = dumps(value), MAX_DEPTH - _depth(value)
+    assert loads(b"[" * room + raw + b"]" * room) is not None
+    with pytest.raises(NotStrict, match="nested too deeply"):
+        loads(b"[" * (room + 1) + raw + b"]" * (room + 1))
+
+
+def _depth(value: JSONValue) -> int:
+    inner = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else None
+    return 0 if inner is None else 1 + max(map(_depth, inner), default=0)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'\\"' + b"[" * 100_000,
+        b'["\\\\",\\"' + b"[" * 100_000,
+        b"[1]" * 100_000,
+        b'"' * 5_000_000,
+        b"\\" * 99 + b"[" * 99,
+    ],
+)
+def test_what_is_no_json_is_refused_whatever_stands_behind_its_fault(raw: bytes) -> None:
+    with pytest.raises(NotStrict):
+        loads(raw)
+
+
 def test_what_json_does_not_know_is_not_written() -> None:
     with pytest.raises(ValueError):
         dumps([float("nan")])
