@@ -47,6 +47,7 @@ class Turn:
         self._grant_id = reservation.grant_id
         self._most_written = reservation.output_max if reading.model else 0
         self._mine = dumps({"by": reservation.id, "at": reservation.admitted_at}).decode()
+        self._ended = dumps({"by": reservation.id}).decode()
 
     async def begin(self) -> None:
         """Raises CallRefused where another call came first, and Unavailable."""
@@ -60,7 +61,7 @@ class Turn:
     async def end(self, answer: JSONValue, usage: Usage) -> None:
         """With what the answer says that the conversation is now, else with the most that it can be; raises Unavailable."""
         told = self._into.comes_to(answer, usage) if self._into.comes_to else None
-        await self._leave(self._mine, self._most if told is None else told, self._model)
+        await self._leave(self._ended, self._most if told is None else told, self._model)
 
     async def leave(self, ending: Ending) -> None:
         """However it ended; where that was said before, nothing is changed."""
@@ -68,7 +69,7 @@ class Turn:
             if ending.mark == "not_run":
                 await self._leave(self._into.facts, self._into.before, "")
             else:
-                await self._leave(self._mine, self._most, self._model)
+                await self._leave(self._ended, self._most, self._model)
         except Unavailable as error:
             log.warning("conversation.stays", detail=error.detail)
 

@@ -10,7 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from broker.core.strict_json import dumps
 from broker.proxy.conversations import LONGEST_CALL
 from broker.store.object_tables import ProviderObject
-from tests.fake_openai import response
+from tests.fake_openai import response as fake_response
 from tests.fake_provider import Asked, whole
 from tests.fake_state import KeepingOpenAI
 from tests.metering.world import saying
@@ -188,7 +188,7 @@ async def test_of_a_call_that_broke_off_the_most_is_taken(world: World, keeping:
     conversation_id = await begin(world, token, items=ITEMS)
     before = (await row(world)).tokens
     assert before is not None
-    world.provider.script = saying(whole(response())[:-9], then="hangs up")
+    world.provider.script = saying(whole(fake_response())[:-9], then="hangs up")
     asked = ASK | {"conversation": conversation_id}
     assert (await world.call(token, asked, path=RESPONSES)).status == 502
     await world.at_rest()
@@ -218,6 +218,22 @@ async def test_a_call_whose_process_died_keeps_others_out_for_an_hour(world: Wor
     assert unknown.status == 200, unknown.body
     assert (await bounds(world))[-1] > 128_000
     assert (await row(world)).tokens == 31
+
+
+async def test_what_is_not_known_any_more_keeps_nobody_out_twice(world: World, keeping: KeepingOpenAI) -> None:
+    token = await world.token(actions=MAY)
+    conversation_id = await begin(world, token)
+
+    async def forget(tx: AsyncSession) -> None:
+        found = (await tx.exec(select(ProviderObject))).one()
+        found.tokens, found.facts = None, "{}"
+
+    await world.db.write(forget)
+    place = f"{CONVERSATIONS}/{conversation_id}/items"
+    for _ in range(2):
+        assert (await world.call(token, {"items": ITEMS}, path=place)).status == 200
+    assert (await row(world)).tokens is None
+    assert (await world.call(token, ASK | {"conversation": conversation_id}, path=RESPONSES)).status == 200
 
 
 async def test_by_another_model_it_is_held_at_the_context_of_that(world: World, keeping: KeepingOpenAI) -> None:
