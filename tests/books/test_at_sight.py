@@ -112,3 +112,15 @@ async def test_a_disk_that_was_slow_is_waited_for_in_a_thread(fresh_sqlite: Stor
     assert threads[0] == threading.get_ident()
     assert threads[-1] != threading.get_ident()
     await books.db.close()
+
+
+async def test_a_disk_that_was_very_slow_is_not_trusted_for_one_quick_commit(fresh_sqlite: Store) -> None:
+    books = Books(fresh_sqlite.open(synchronous="full"), TurnedClock())
+    await books.open()
+    lent = await books.lend(**WIDE)
+    runner = books.own._runner
+    assert isinstance(runner, SqliteSteps)
+    runner._commit_took = 10 * QUICK_SECONDS
+    await books.reserve(lent)
+    assert not runner.is_ready()
+    await books.db.close()
