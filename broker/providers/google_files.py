@@ -14,7 +14,7 @@ from broker.providers.body import not_bounded, shown
 from broker.providers.client import Headers
 from broker.providers.dialect import Body, Endpoint, Kept, Meter, Name, Reading, refuse_request
 from broker.providers.google_listing import ListOwn
-from broker.providers.google_media import KINDS, document_name, is_document
+from broker.providers.google_media import KINDS, document_name, sort_of
 from broker.providers.google_request import spelt
 from broker.providers.images import DOCUMENT, facts_of
 from broker.providers.kept_requests import About, NoMeter, asking
@@ -92,7 +92,7 @@ class MakeFile:
             render=lambda _: sent,
             target=f"{UPLOADS[1]}?uploadType=multipart",
             unbounded=not_bounded([] if provider.name == "google" else ["files at this provider"]),
-            kept=_kept(facts_of(data) if kind in KINDS else "{}", is_document=is_document(kind)),
+            kept=_kept(facts_of(data) if kind in KINDS else "{}", sort_of(kind)),
         )
 
     def usage(self, answer: JSONValue) -> tuple[Usage | None, bool]:
@@ -130,7 +130,7 @@ def _in_two_parts(kind: str, name: str, data: bytes, entropy: Entropy = system_e
     return b"multipart/related; boundary=" + boundary, first + second
 
 
-def _kept(facts: str, *, is_document: bool) -> Callable[[JSONValue, Usage | None], tuple[Kept, ...]]:
+def _kept(facts: str, sort: str) -> Callable[[JSONValue, Usage | None], tuple[Kept, ...]]:
     def read(answer: JSONValue, usage: Usage | None) -> tuple[Kept, ...]:
         told = answer.get("file") if isinstance(answer, dict) else None
         name = told.get("name") if isinstance(told, dict) else None
@@ -138,10 +138,10 @@ def _kept(facts: str, *, is_document: bool) -> Callable[[JSONValue, Usage | None
         if match is None:
             return ()
         file = Kept(Name("file", match[1]), ends_in=KEPT_FOR, facts=facts)
-        return (file, _as_document(match[1])) if is_document else (file,)
+        return (file, _as_document(match[1], sort)) if sort else (file,)
 
     return read
 
 
-def _as_document(file_id: str) -> Kept:
-    return Kept(document_name(file_id), ends_in=KEPT_FOR, facts=f'{{"{DOCUMENT}":true}}')
+def _as_document(file_id: str, sort: str) -> Kept:
+    return Kept(document_name(file_id, sort), ends_in=KEPT_FOR, facts=f'{{"{DOCUMENT}":true}}')

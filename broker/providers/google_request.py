@@ -130,9 +130,9 @@ def _actions(unbounded: dict[str, str], media: Media, own: frozenset[str]) -> fr
 
 
 def _most(media: Media, own: frozenset[str]) -> Extras:
-    if not media.heard and not own & SEARCH_TOOLS:
+    if not media.most_heard and not own & SEARCH_TOOLS:
         return NO_EXTRAS
-    return Extras(input_audio_tokens=media.heard, searches=1 if own & SEARCH_TOOLS else 0)
+    return Extras(input_audio_tokens=media.most_heard, searches=1 if own & SEARCH_TOOLS else 0)
 
 
 def _put_together(sent: bytes, config: bytes, output_max: int) -> bytes:

@@ -147,7 +147,7 @@ def test_what_its_bytes_bound_is_forwarded(changes: dict[str, Any]) -> None:
         ({"generationConfig": {"responseModalities": ["IMAGE"]}}, "generationConfig.responseModalities", "images"),
         ({"generationConfig": {"routingConfig": {}}}, "generationConfig.routingConfig", ""),
         (with_part({"inlineData": {"mimeType": "image/png", "data": ""}}), "parts.image", "vision"),
-        (with_part({"inline_data": {"mime_type": "audio/mp3", "data": ""}}), "parts.audio", "audio"),
+        (with_part({"inline_data": {"mime_type": "audio/mp3", "data": None}}), "parts.audio", "audio"),
         (with_part({"inlineData": {"mimeType": "application/zip", "data": ""}}), "parts.application", "files"),
         (with_part({"inlineData": 5}), "parts.inlineData", "files"),
         (with_part({"fileData": {"fileUri": "x"}}), "parts.fileData", "files"),
@@ -232,11 +232,9 @@ def test_a_recording_is_held_at_what_it_can_last_and_not_by_its_bytes() -> None:
 @pytest.mark.parametrize(
     "part",
     [
-        recording(kind="audio/flac"), recording(kind="audio/aac"), {"inlineData": {"mimeType": "audio/wav", "data": "AAAA"}},
-        {"inlineData": {"mimeType": "audio/wav", "data": "UklG=RtwL"}}, {"inlineData": {"mimeType": "audio/wav"}},
-        recording() | {"videoMetadata": {}},
+        {"inlineData": {"mimeType": "audio/wav"}}, recording() | {"videoMetadata": {}}, recording(kind="audio/a\n"),
     ],
-    ids=["flac", "aac", "no recording", "base64 with two readings", "no data", "a piece of it"],
+    ids=["no data", "a piece of it", "no kind"],
 )  # fmt: skip
 def test_a_recording_without_a_bound_is_refused(part: dict[str, Any]) -> None:
     assert heard(part).unbounded
@@ -266,6 +264,39 @@ def test_a_document_is_refused_where_no_context_is_known_or_it_is_none_of_ones_o
     ):  # fmt: skip
         for kind in ("text/plain", "image/png"):
             assert heard({"fileData": {"fileUri": uri, "mimeType": kind}}, model="gemini-3-flash-preview").unbounded
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        recording(kind="audio/flac"), recording(kind="audio/aac"), {"inlineData": {"mimeType": "audio/wav", "data": "AAAA"}},
+        {"inlineData": {"mimeType": "audio/wav", "data": "UklG=RtwL"}},
+    ],
+    ids=["flac", "aac", "no recording", "base64 with two readings"],
+)  # fmt: skip
+def test_a_recording_of_which_nobody_knows_how_long_it_lasts_is_held_at_the_whole_context(part: dict[str, Any]) -> None:
+    found = heard(part)
+    assert (found.unbounded, found.extra_actions) == ("", frozenset(["audio"]))
+    assert (found.input_bound, found.most) == (1_048_576, Extras(input_audio_tokens=1_048_576))
+
+
+def test_a_film_is_held_as_if_all_of_it_were_sound() -> None:
+    film = {"inlineData": {"mimeType": "video/mp4", "data": "AAAA"}}
+    found = heard(film)
+    assert (found.unbounded, found.extra_actions) == ("", frozenset(["vision"]))
+    assert (found.input_bound, found.most) == (1_048_576, Extras(input_audio_tokens=1_048_576))
+    picture = {
+        "fileData": {"fileUri": "https://generativelanguage.googleapis.com/v1beta/files/f1", "mimeType": "image/png"}
+    }
+    together = heard(film, picture, model="gemini-3-flash-preview")
+    assert together.extra_actions == frozenset(["vision", "files"])
+    assert heard(film, PAGES).extra_actions == frozenset(["vision", "files"])
+    kept = {
+        "fileData": {"fileUri": "https://generativelanguage.googleapis.com/v1beta/files/f1", "mimeType": "audio/mp4"}
+    }
+    assert heard(kept).names == (Name("file", "f1#sounding"),)
+    assert heard(kept).extra_actions == frozenset(["audio", "files"])
+    assert heard(film, model="gemini-4-argon").unbounded
 
 
 def test_sound_is_heard_by_models_alone_of_which_that_is_published() -> None:

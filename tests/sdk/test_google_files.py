@@ -116,6 +116,21 @@ def test_a_document_is_held_at_all_that_the_model_reads(place: Place) -> None:
     assert refused.value.details["error"]["required"] == 524_288 + 300
 
 
+def test_a_film_is_held_as_if_all_of_it_were_sound(place: Place) -> None:
+    granted, poor = place.grant(), place.grant(budget=dollars(1_000_000))
+    config = types.GenerateContentConfig(max_output_tokens=100)
+    with place.client(granted) as client:
+        made = client.files.upload(file=BytesIO(b"moving"), config={"mime_type": "video/mp4"})
+        assert client.models.generate_content(model=MODEL, contents=["What?", made], config=config).text == "Hello."
+    # Its usage says nothing of what was sound: 10 tokens at $1, and 5 at $3 a million.
+    assert place.installation.settled(granted.grant_id) == 25
+    inline = types.Part.from_bytes(data=b"moving", mime_type="video/mp4")
+    with place.client(poor) as client, pytest.raises(errors.ClientError) as refused:
+        client.models.generate_content(model=MODEL, contents=["What?", inline], config=config)
+    # A context of 1,048,576 at $1 a million tokens, and 100 at $3.
+    assert refused.value.details["error"]["required"] == 1_048_576 + 300
+
+
 def test_what_is_no_picture_may_be_kept_and_not_be_read(place: Place) -> None:
     granted = place.grant()
     video = types.Part.from_uri(file_uri="https://youtu.be/x", mime_type="video/mp4")
@@ -133,7 +148,6 @@ def test_what_is_no_picture_may_be_kept_and_not_be_read(place: Place) -> None:
         assert code_of(refused.value) == "not_found"
         for part, words in (
             (posing, "is no picture"),
-            (film, "parts.fileData"),
             (no_picture, "is no picture"),
             (video, "parts.fileData"),
         ):
