@@ -1,9 +1,12 @@
 """Reading the members of a JSON body that came from an app: the type each must have, or a refusal that names it."""
 
+import re
 from collections.abc import Iterable
 
 from broker.core.strict_json import dumps
 from broker.providers.dialect import Body, Reading, refuse_request
+
+_NOT_SHOWN = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 def text_of(body: Body, name: str, longest: int) -> str:
@@ -53,7 +56,7 @@ def rendered(body: Body) -> bytes:
 
 def shown(name: str) -> str:
     """A name of the app's as it may stand in our sentence."""
-    return "".join(char if char.isascii() and (char.isalnum() or char in "_-.") else "?" for char in name[:40])
+    return _NOT_SHOWN.sub("?", name[:40])
 
 
 def not_bounded(names: Iterable[str]) -> str:
