@@ -2,6 +2,8 @@
 PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 UV ?= uv
 T ?= tests
+# On two cores: while some tests compute, others wait for what they have started.
+WORKERS ?= 3
 CALLS ?= 1000000
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -33,7 +35,7 @@ docs/examples/node_modules/.package-lock.json: docs/examples/package-lock.json
 
 test: $(INSTALLED) $(NODE_MODULES) ## Run the tests (T=tests/core for some of them)
 	@$(if $(NODE_MODULES),:,echo "no npm here: the tests with openid-client and oauth4webapi will be skipped")
-	$(BIN)/python -m pytest -n 2 $(T)
+	$(BIN)/python -m pytest -n $(WORKERS) $(T)
 
 test-stock: $(INSTALLED) ## Run the tests of the server on hypercorn's own parser
 	BROKER_HTTP_PARSER=h11 $(BIN)/python -m pytest -n 2 tests/serve tests/attacks tests/sdk

@@ -114,7 +114,7 @@ def provider_in_a_thread(script: Script) -> Iterator[FakeProvider]:
     thread = threading.Thread(target=asyncio.run, args=(serve(),))
     thread.start()
     try:
-        yield started.get(timeout=10)
+        yield started.get(timeout=60)
     finally:
         done.set()
         thread.join()

@@ -29,7 +29,7 @@ async def repeat_the_key(asked: Asked, writer: asyncio.StreamWriter) -> None:
 def _call(server: Running, token: str, kind: str) -> httpx.Response:
     headers = {"authorization": f"Bearer {token}"}
     url = f"{server.address}/proxy/openai/v1/chat/completions"
-    return httpx.post(url, json=ASK | {"user": kind}, headers=headers, trust_env=False)
+    return httpx.post(url, json=ASK | {"user": kind}, headers=headers, trust_env=False, timeout=60)
 
 
 def test_a_key_is_found_nowhere(tmp_path: Path) -> None:

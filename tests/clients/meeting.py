@@ -67,7 +67,7 @@ class Meeting:
     @asynccontextmanager
     async def person(self) -> AsyncIterator[Browser]:
         """Somebody with a browser, who is asked to sign in first."""
-        async with httpx.AsyncClient(base_url=self.broker, trust_env=False) as http:
+        async with httpx.AsyncClient(base_url=self.broker, trust_env=False, timeout=60) as http:
             yield Browser(http, self.broker)
 
     async def approve(self, address: str, **fields: str) -> str:

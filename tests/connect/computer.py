@@ -83,11 +83,11 @@ class Computer:
 
     def status(self, token: str) -> int:
         headers = {"authorization": f"Bearer {token}"}
-        return httpx.get(f"{self.issuer}/proxy/status", headers=headers, trust_env=False).status_code
+        return httpx.get(f"{self.issuer}/proxy/status", headers=headers, trust_env=False, timeout=60).status_code
 
 
 async def answer(issuer: str, user_code: str, button: str, **fields: str) -> None:
-    async with httpx.AsyncClient(base_url=issuer, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=issuer, trust_env=False, timeout=60) as http:
         browser = Browser(http, issuer)
         await browser.go("/device")
         await browser.press("Sign in", email="ana@example.com", password="violet-kettle-orbit-47")

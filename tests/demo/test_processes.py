@@ -31,7 +31,7 @@ def test_a_server_is_up_inside_and_gone_outside(tmp_path: Path) -> None:
     address = f"http://127.0.0.1:{port.number}/v1/models"
     with Servers() as servers:
         servers.start("sandbox", ["broker.demo.sandbox"], environment(port.number), tmp_path, address)
-        answer = httpx.get(address, headers={"authorization": "Bearer sk-a"}, trust_env=False)
+        answer = httpx.get(address, headers={"authorization": "Bearer sk-a"}, trust_env=False, timeout=60)
         assert answer.status_code == 200
     assert refuses(port.number)
 

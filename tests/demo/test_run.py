@@ -61,7 +61,7 @@ def test_it_says_where_all_is_and_ctrl_c_ends_it_all(demo: Demo) -> None:
     assert re.fullmatch(r"Sign in +email \S+@\S+ +password \S+", sign_in)
 
     issuer = broker.rpartition(" ")[2]
-    sent = httpx.get(f"{app.rpartition(' ')[2]}/connect", trust_env=False)
+    sent = httpx.get(f"{app.rpartition(' ')[2]}/connect", trust_env=False, timeout=60)
     assert sent.headers["location"].startswith(f"{issuer}/oauth/authorize?")
     assert len(demo.processes()) >= 3
 

@@ -15,7 +15,7 @@ async def codes(cast: Cast, name: str = "Draft CLI on ana-laptop", **client: Any
     """Of a device that waits."""
     asks = await cast.place.client("Draft CLI", **({"redirect_uris": "[]"} | client))
     fields = {"client_id": asks.id, "authorization_details": json.dumps([WISH]), "device_name": name}
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
         answer = await http.post(f"{cast.place.url}/oauth/device_authorization", data=fields)
     assert answer.status_code == 200, answer.text
     body: dict[str, Any] = answer.json()

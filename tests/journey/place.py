@@ -123,7 +123,7 @@ class Place:
             "code_verifier": VERIFIER,
             "redirect_uri": self.callback,
         }
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
             answer = await http.post(f"{self.url}/oauth/token", data=fields)
         assert answer.status_code == 200, answer.text
         body: dict[str, Any] = answer.json()
@@ -132,7 +132,7 @@ class Place:
     async def call(self, token: str, provider: str = "openai", **changed: Any) -> httpx.Response:
         body = {"model": "gpt-4.1-mini", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 100}
         headers = {"authorization": f"Bearer {token}"}
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
             address = f"{self.url}/proxy/{provider}/v1/chat/completions"
             return await http.post(address, json=body | changed, headers=headers)
 
@@ -211,7 +211,7 @@ async def open_place(folder: Path, migrated: Path, chromium: Browser) -> AsyncIt
 
 
 async def _until_up(url: str) -> None:
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
         for _ in range(200):
             try:
                 await http.get(f"{url}/health/live")

@@ -33,7 +33,7 @@ async def connect(issuer: str, client_id: str) -> dict[str, Any]:
         "code_challenge_method": "S256",
         "authorization_details": json.dumps([WISH]),
     }
-    async with httpx.AsyncClient(base_url=issuer, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=issuer, trust_env=False, timeout=60) as http:
         browser = Browser(http, issuer)
         await browser.go(f"/oauth/authorize?{httpx.QueryParams(asked)}")
         await browser.press("Sign in", email="ana@example.com", password="violet-kettle-orbit-47")

@@ -1,8 +1,7 @@
 """The official cohere SDK, unmodified, through a real server on loopback: sync and async, whole and streamed."""
 
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ from cohere.core.api_error import ApiError
 from tests.fake_cohere import CHAT, EMBED, answer_cohere
 from tests.fake_provider import FakeProvider, provider_in_a_thread
 from tests.serve.installation import Granted, Installation, dollars
+from tests.serve.running import eventually
 
 ASK: Any = {"model": CHAT, "max_tokens": 100, "messages": [{"role": "user", "content": "Hello"}]}
 TERMS: dict[str, Any] = {"provider": "cohere", "models": [CHAT]}
@@ -27,7 +27,7 @@ class Place:
 
     @contextmanager
     def client(self, granted: Granted) -> Iterator[cohere.ClientV2]:
-        with httpx.Client(trust_env=False) as http:
+        with httpx.Client(trust_env=False, timeout=60) as http:
             yield cohere.ClientV2(granted.token, base_url=f"{self.address}/proxy/cohere", httpx_client=http)
 
     def settled(self, granted: Granted) -> int:
@@ -68,7 +68,7 @@ def test_a_stream_costs_what_its_last_event_says(place: Place, granted: Granted)
 
 
 async def test_a_whole_answer_and_a_stream_in_async_code(place: Place, granted: Granted) -> None:
-    async with httpx.AsyncClient(trust_env=False) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
         client = cohere.AsyncClientV2(granted.token, base_url=f"{place.address}/proxy/cohere", httpx_client=http)
         whole = await client.chat(**ASK)
         kinds = [event.type async for event in client.chat_stream(**ASK)]
@@ -98,12 +98,18 @@ def test_ranking_costs_a_search(place: Place) -> None:
         place.installation.broker(
             "price", "set", "cohere", "own-ranker", "--input", "0", "--output", "0", "--searches", "1"
         )
-        time.sleep(1)  # until the server looks at what has changed
-        client.rerank(model="own-ranker", query="Which?", documents=["One.", "Two."])
+        eventually(lambda: _is_priced(client, "own-ranker"))  # once the server has looked at what has changed
         assert place.settled(granted) == 3_000
         with pytest.raises(ApiError) as refused:
             client.rerank(model="rerank-v4.0-pro", query="Which?", documents=["One.", "Two."])
     assert refused.value.body["code"] == "model_not_granted"
+
+
+def _is_priced(client: cohere.ClientV2, model: str) -> bool:
+    with suppress(ApiError):
+        client.rerank(model=model, query="Which?", documents=["One.", "Two."])
+        return True
+    return False
 
 
 def test_a_search_that_the_budget_does_not_cover_does_not_leave(place: Place) -> None:

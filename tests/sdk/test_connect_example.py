@@ -42,7 +42,7 @@ async def test_an_app_connects_and_spends_what_was_left_of_its_wish(tmp_path: Pa
 
 async def _approve(issuer: str, address: str) -> str:
     """Signs in, lowers $5.00 to $2.00 and approves; gives the address that the browser is sent back to."""
-    async with httpx.AsyncClient(base_url=issuer, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=issuer, trust_env=False, timeout=60) as http:
         browser = Browser(http, issuer)
         await browser.go(address)
         await browser.press("Sign in", email="ana@example.com", password="violet-kettle-orbit-47")

@@ -36,7 +36,7 @@ async def approved(address: str, client_id: str, folder: Path) -> tuple[Path, Pa
     challenge = urlsafe_b64encode(sha256(b"v" * 43).digest()).rstrip(b"=").decode()
     fields = {"response_type": "code", "client_id": client_id, "redirect_uri": "http://127.0.0.1/callback"}
     fields |= {"code_challenge": challenge, "code_challenge_method": "S256", "authorization_details": WISH}
-    async with httpx.AsyncClient(base_url=address, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=address, trust_env=False, timeout=60) as http:
         browser = Browser(http, address)
         await browser.go(f"{address}/oauth/authorize?{urlencode(fields)}")
         await browser.press("Sign in", email="ana@example.com", password="violet-kettle-orbit-47")

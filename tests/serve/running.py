@@ -37,7 +37,7 @@ class Running:
         return self.folder / "data"
 
     def get(self, path: str) -> httpx.Response:
-        return httpx.get(self.address + path, trust_env=False, timeout=10)
+        return httpx.get(self.address + path, trust_env=False, timeout=60)
 
     def answers(self) -> bool:
         try:

@@ -38,7 +38,7 @@ def _events(server: Running, granted: Granted) -> Iterator[dict[str, Any]]:
         json=ASK | {"stream": True},
         headers={"authorization": f"Bearer {granted.token}"},
         trust_env=False,
-        timeout=30,
+        timeout=60,
     ) as answer:
         for line in answer.iter_lines():
             if line.startswith("data: {"):

@@ -74,7 +74,7 @@ def test_commands_work_beside_it(running: Running, tmp_path: Path) -> None:
 )
 def test_http2_is_not_spoken(running: Running, request_bytes: bytes) -> None:
     port = int(running.address.rpartition(":")[2])
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         connection.sendall(request_bytes)
         answer = connection.recv(4096)
     assert b" 101 " not in answer.partition(b"\r\n")[0]

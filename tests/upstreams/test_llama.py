@@ -50,7 +50,7 @@ class Place:
     anthropic: anthropic.Anthropic
 
     def worked(self) -> Worked:
-        told = httpx.get(f"{self.llama}/metrics", trust_env=False).text
+        told = httpx.get(f"{self.llama}/metrics", trust_env=False, timeout=60).text
         names = ("prompt_tokens_total", "prompt_tokens_cached_total", "tokens_predicted_total")
         figures = [re.search(rf"^llamacpp:{name} (\S+)$", told, re.MULTILINE) for name in names]
         return Worked(*[int(float(figure[1])) for figure in figures if figure])

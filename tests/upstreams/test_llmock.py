@@ -35,18 +35,22 @@ class Place:
 
     def next_answer(self, **behavior: Any) -> None:
         """What llmock does with the next request; its journal begins anew."""
-        httpx.post(f"{self.mock}/_llmock/reset", trust_env=False).raise_for_status()
+        httpx.post(f"{self.mock}/_llmock/reset", trust_env=False, timeout=60).raise_for_status()
         if behavior:
-            told = httpx.post(f"{self.mock}/_llmock/scenario", json={"behaviors": [behavior]}, trust_env=False)
+            told = httpx.post(
+                f"{self.mock}/_llmock/scenario", json={"behaviors": [behavior]}, trust_env=False, timeout=60
+            )
             told.raise_for_status()
 
     def asked(self) -> list[dict[str, Any]]:
         """What llmock has heard."""
-        heard: list[dict[str, Any]] = httpx.get(f"{self.mock}/_llmock/requests", trust_env=False).json()["requests"]
+        heard: list[dict[str, Any]] = httpx.get(f"{self.mock}/_llmock/requests", trust_env=False, timeout=60).json()[
+            "requests"
+        ]
         return heard
 
     def verdict(self) -> dict[str, Any]:
-        told: dict[str, Any] = httpx.get(f"{self.mock}/_llmock/verdict", trust_env=False).json()
+        told: dict[str, Any] = httpx.get(f"{self.mock}/_llmock/verdict", trust_env=False, timeout=60).json()
         return told
 
     def openai(self, retries: int = 0) -> openai.OpenAI:
