@@ -58,3 +58,17 @@ def test_of_what_is_paused_the_trail_says_who_did(fresh: Path) -> None:
     with closing(sqlite3.connect(fresh)) as connection:
         told = connection.execute('SELECT paused_by FROM "grant" ORDER BY id').fetchall()
     assert [by for (by,) in told] == ["operator", "p", "operator", "", ""]
+
+
+def test_what_is_kept_at_providers_stays_when_there_are_conversations_too(fresh: Path) -> None:
+    kept = "INSERT INTO provider_object VALUES (?, 'openai', ?, 'g', 'a', 'c', 'm', 31, '{}', 1, NULL)"
+    with closing(sqlite3.connect(fresh)) as connection, connection:
+        connection.execute(kept, ("before", "response"))
+        connection.execute("UPDATE alembic_version SET version_num = '0022'")
+    assert migrate.upgrade(fresh)
+    with closing(sqlite3.connect(fresh)) as connection:
+        connection.execute(kept, ("since", "conversation"))
+        with pytest.raises(sqlite3.IntegrityError, match="kind_known"):
+            connection.execute(kept, ("never", "container"))
+        told = connection.execute("SELECT digest, kind, tokens FROM provider_object ORDER BY digest").fetchall()
+    assert told == [("before", "response", 31), ("since", "conversation", 31)]
