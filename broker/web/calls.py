@@ -19,7 +19,7 @@ _REFUSED = {
     "requests_exhausted": "no requests left",
     "rate_limited": "too many a minute",
     "too_many_concurrent": "too many at once",
-    "in_progress": "the same request is running",
+    "in_progress": "the same request, or another in its conversation, is running",
     "already_ran": "the same request has run",
     "idempotency_mismatch": "its key was used for another request",
     "provider_not_granted": "provider not approved",
