@@ -59,22 +59,35 @@ class Token:
     ends: int
     caps: dict[str, Cap] | None
     is_revoked: bool = False
+    parent: "Token | None" = None
+    """What it was made out of (RFC 8693)."""
+
+    @property
+    def line(self) -> "list[Token]":
+        """Itself and all that it was made out of."""
+        return [self] if self.parent is None else [self, *self.parent.line]
 
     def usable(self, now: int) -> dict[str, Lent]:
-        """The accesses that it can use, by provider."""
+        """The accesses that it can use, by provider: never one that a token above it cannot."""
         if self.is_revoked or self.family.is_revoked or self.ends <= now:
             return {}
-        live = self.family.grant.live(now)
+        live = self.family.grant.live(now) if self.parent is None else self.parent.usable(now)
         if self.caps is None:
             return live
         return {name: one for name, one in live.items() if name in self.caps and self.caps[name].of is one}
 
     def models(self, provider: str, lent: Lent) -> set[str]:
-        return lent.models if self.caps is None else lent.models & self.caps[provider].models
+        return lent.models.intersection(*(cap.models for cap in self._caps(provider)))
+
+    def most(self, provider: str, lent: Lent) -> int:
+        """What it could spend in all, had nothing been spent."""
+        return min([lent.budget, *(cap.budget for cap in self._caps(provider))])
 
     def left(self, provider: str, lent: Lent) -> int:
-        left = lent.budget - lent.spent
-        return left if self.caps is None else min(left, self.caps[provider].budget - self.caps[provider].spent)
+        return min([lent.budget - lent.spent, *(cap.budget - cap.spent for cap in self._caps(provider))])
+
+    def _caps(self, provider: str) -> list[Cap]:
+        return [token.caps[provider] for token in self.line if token.caps is not None]
 
     def verdicts(self, provider: str, model: str, now: int) -> set[str]:
         """What a call of this token may come to; empty for one that is made."""
@@ -94,5 +107,5 @@ class Token:
 
     def spend(self, provider: str) -> None:
         self.family.grant.lent[provider].spent += COST
-        if self.caps is not None:
-            self.caps[provider].spent += COST
+        for cap in self._caps(provider):
+            cap.spent += COST

@@ -9,6 +9,8 @@ import httpx
 import pytest
 
 from broker.ledger.verify import verify
+from broker.oauth.grant_types import TOKEN_EXCHANGE
+from broker.oauth.token_exchange import ACCESS_TOKEN
 from tests.fake_provider import Asked
 from tests.oauth.world import Registered
 from tests.patience import promised
@@ -46,6 +48,36 @@ async def test_the_next_call_is_refused_by_every_worker(place: Place, end: Ends)
         assert (refused.status_code, code_of(refused)) == (401, "invalid_token")
     said = await place.post("/oauth/introspect", client, token=tokens["access_token"])
     assert said.json() == {"active": False}
+
+
+async def agents(place: Place, client: Registered, tokens: dict[str, Any]) -> list[str]:
+    """A token that was made out of the app's, and one that was made out of that."""
+    made = [str(tokens["access_token"])]
+    for _ in range(2):
+        fields = {
+            "grant_type": TOKEN_EXCHANGE,
+            "subject_token": made[-1],
+            "subject_token_type": ACCESS_TOKEN,
+        }
+        made.append(str((await place.post("/oauth/token", client, **fields)).json()["access_token"]))
+    return made[1:]
+
+
+@WAYS
+async def test_what_was_made_out_of_it_is_refused_by_every_worker(place: Place, end: Ends) -> None:
+    browser, client = await place.browser(await place.person()), await place.client(public=False)
+    tokens = await place.granted(browser, client)
+    made = await agents(place, client, tokens)
+    for token in made:
+        for worker in (0, 1):
+            assert (await place.call(token, worker=worker)).status_code == 200
+    assert (await end(place, client, tokens)).status_code in (200, 204)
+    for token in made:
+        for worker in (1, 0):
+            refused = await place.call(token, worker=worker)
+            assert (refused.status_code, code_of(refused)) == (401, "invalid_token")
+        said = await place.post("/oauth/introspect", client, token=token)
+        assert said.json() == {"active": False}
 
 
 @WAYS

@@ -1,4 +1,4 @@
-"""No sequence of asking, narrowing, refreshing, replacing and revoking lets the proxy do what the stored grant forbids."""
+"""No sequence of asking, narrowing, refreshing, giving to agents, replacing and revoking lets the proxy do what the stored grant forbids."""
 
 import asyncio
 import json
@@ -20,6 +20,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from broker.core.clock import to_seconds
 from broker.core.grant import GrantEvent
 from broker.ledger.verify import verify
+from broker.oauth.grant_types import TOKEN_EXCHANGE
+from broker.oauth.token_exchange import ACCESS_TOKEN
 from broker.store import grants
 from broker.store.ledger_tables import Reservation
 from tests.rights.approving import approve, dollars, wish
@@ -27,6 +29,8 @@ from tests.rights.model import PRICE, Cap, Family, Grant, Lent, Token
 from tests.rights.place import MODELS, PROVIDERS, Place, code_of, open_place
 
 T = TypeVar("T")
+DEPTH = 3
+"""How many tokens may stand above the one that is made, as a server has it that nobody told otherwise."""
 EXAMPLES, STEPS = int(os.environ.get("PROOF_SEEDS", "4")), 25
 
 models = st.sets(st.sampled_from(MODELS), min_size=1)
@@ -137,9 +141,58 @@ class Rights(RuleBasedStateMachine):
         caps = {name: Cap(lent[name], few, most) for name, (few, most) in within.items()}
         return {"authorization_details": json.dumps(details)}, caps
 
-    def _keep(self, tokens: dict[str, Any], family: Family, caps: dict[str, Cap] | None) -> None:
-        token = Token(tokens["access_token"], family, self.now + tokens["expires_in"], caps)
+    def _keep(
+        self, tokens: dict[str, Any], family: Family, caps: dict[str, Cap] | None, parent: Token | None = None
+    ) -> None:
+        token = Token(tokens["access_token"], family, self.now + tokens["expires_in"], caps, parent=parent)
         self.tokens.append(token)
+
+    @precondition(lambda self: self.tokens)
+    @rule(narrowed=narrower, n=which, helpers=st.integers(1, 2))
+    def give_to_an_agent(self, narrowed: Any, n: int, helpers: int) -> None:
+        """The agent gives to helpers of its own, and they to theirs."""
+        parent = self.tokens[-1 - n % min(len(self.tokens), 6)]
+        for _ in range(helpers):
+            if not self._made(parent, narrowed):
+                return
+            parent = self.tokens[-1]
+        self.run(self._calls(self.tokens[-3:], PROVIDERS[n % 2], MODELS[n % 3], n % 2))
+
+    def _made(self, parent: Token, narrowed: Any) -> bool:
+        """Whether a token was made out of it, as it is if it is worth anything and not too far from the first."""
+        usable = {name: one for name, one in parent.usable(self.now).items() if parent.models(name, one)}
+        view = {name: Lent(parent.models(name, one), parent.most(name, one), one.ends) for name, one in usable.items()}
+        asked, caps = self._narrowed(view, narrowed)
+        answer = self._exchanged(parent, **asked)
+        if not usable or len(parent.line) > DEPTH:
+            assert answer.json()["error"] in ("invalid_request", "invalid_grant")
+            return False
+        assert answer.status_code == 200, answer.text
+        whole = {name: Cap(one, set(one.models), one.budget) for name, one in view.items()}
+        caps = {name: Cap(usable[name], cap.models, cap.budget) for name, cap in (caps or whole).items()}
+        self._keep(answer.json(), parent.family, caps, parent)
+        assert self.tokens[-1].ends <= parent.ends
+        return True
+
+    @precondition(lambda self: self.tokens)
+    @rule(model=st.sampled_from(MODELS), n=which)
+    def give_an_agent_more(self, model: str, n: int) -> None:
+        parent = self.tokens[n % len(self.tokens)]
+        for name in PROVIDERS:
+            more: dict[str, Any] = {"type": "ai_model_access", "provider": name, "models": [model]}
+            lent = parent.usable(self.now).get(name)
+            if lent is not None and model in parent.models(name, lent):
+                more["budget"] = {"amount": dollars(parent.most(name, lent) + 10_000), "currency": "USD"}
+            assert self._exchanged(parent, authorization_details=json.dumps([more])).status_code == 400
+
+    def _exchanged(self, parent: Token, **asked: str) -> httpx.Response:
+        fields = {
+            "grant_type": TOKEN_EXCHANGE,
+            "subject_token": parent.text,
+            "subject_token_type": ACCESS_TOKEN,
+            **asked,
+        }
+        return self.run(self.place.post("/oauth/token", self.client, **fields))
 
     @precondition(lambda self: self.families)
     @rule(narrowed=narrower, n=which)
@@ -172,12 +225,16 @@ class Rights(RuleBasedStateMachine):
     @precondition(lambda self: self.tokens)
     @rule(n=which, whole=st.booleans())
     def give_a_token_back(self, n: int, whole: bool) -> None:
-        token = self.tokens[n % len(self.tokens)]
+        above = [each.parent for each in self.tokens if each.parent is not None]
+        some = above if above and n % 2 else self.tokens
+        token = some[n // 2 % len(some)]
         given = token.family.refresh_token if whole else token.text
         assert self.run(self.place.post("/oauth/revoke", self.client, token=given)).status_code == 200
         token.family.is_revoked |= whole
         # A token past its end is not looked for: it is worth nothing either way.
         token.is_revoked = True
+        below = [each for each in self.tokens if any(above is token for above in each.line)]
+        self.run(self._calls(below[-3:], PROVIDERS[n % 2], MODELS[n % 3], n % 2))
 
     @precondition(lambda self: len(self.grants) > 1)
     @rule(n=which)
