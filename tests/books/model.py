@@ -71,7 +71,10 @@ def _over(figure: int, limit: int | None) -> bool:
 
 @dataclass
 class Model:
-    """One access, the token that is worth all of it, and one that is capped to a budget a day and some requests."""
+    """One access, the token that is worth all of it, one that is capped to a budget a day and some requests, and an agent's.
+
+    They are told apart by their depth: the agent's was made out of the capped one, and its calls count in both.
+    """
 
     budget: int
     max_requests: int
@@ -79,19 +82,24 @@ class Model:
     cap_requests: int
     cap_rates: RateLimit
     rates: RateLimit
+    agent_budget: int
+    agent_requests: int
     per: str = "grant"
     state: GrantState = GrantState.ACTIVE
     lines: dict[Key, Line] = field(default_factory=dict)
     calls: dict[str, Call] = field(default_factory=dict)
     above: dict[str, Above] = field(default_factory=dict)
 
-    def limits(self, now: int, *, capped: bool) -> dict[Key, int]:
+    def limits(self, now: int, *, depth: int) -> dict[Key, int]:
         """What a call is charged to, in the order in which it is judged, each with the limit it would begin with."""
         limits: dict[Key, int] = {
             ("access", "money", self.per, period.start(self.per, now)): self.budget,
             ("access", "requests", "grant", 0): self.max_requests,
         }
-        if capped:
+        if depth > 1:
+            limits["agent", "money", "grant", 0] = self.agent_budget
+            limits["agent", "requests", "grant", 0] = self.agent_requests
+        if depth:
             limits["token", "money", "day", period.start("day", now)] = self.cap_budget
             limits["token", "requests", "grant", 0] = self.cap_requests
         for scope in ABOVE:
@@ -113,29 +121,29 @@ class Model:
             line.target = figure
             line.sink()
 
-    def open(self, now: int, *, capped: bool = False) -> list[Line]:
+    def open(self, now: int, *, depth: int = 0) -> list[Line]:
         """The lines of a call, which come into being when they are first needed."""
-        limits = self.limits(now, capped=capped)
+        limits = self.limits(now, depth=depth)
         return [self.lines.setdefault(key, Line(limit, limit)) for key, limit in limits.items()]
 
-    def expect(self, now: int, read: int, written: int | None, whole: int, *, capped: bool = False) -> int | str:
+    def expect(self, now: int, read: int, written: int | None, whole: int, *, depth: int = 0) -> int | str:
         """The hold of a call, or the code of its refusal; `written` None lets the broker choose up to `whole`."""
         if self.state is not GrantState.ACTIVE:
             return {"paused": "grant_paused", "frozen": "grant_frozen"}.get(self.state.value, "invalid_token")
-        limits = self.limits(now, capped=capped)
+        limits = self.limits(now, depth=depth)
         lines = {key: self.lines.get(key, Line(limit, limit)) for key, limit in limits.items()}
         money_left = min(line.left for key, line in lines.items() if key[1] == "money")
         answer: int | str = ""
         for left in (None, money_left):
-            output = self._output(read, written, whole, left, capped=capped)
-            answer = "not_boundable" if output is None else self._judge(lines, now, read, output, capped=capped)
+            output = self._output(read, written, whole, left, depth=depth)
+            answer = "not_boundable" if output is None else self._judge(lines, now, read, output, depth=depth)
             if isinstance(answer, int):
                 return answer
         return answer
 
-    def _output(self, read: int, written: int | None, whole: int, left: int | None, *, capped: bool) -> int | None:
+    def _output(self, read: int, written: int | None, whole: int, left: int | None, *, depth: int) -> int | None:
         output = whole if written is None else written
-        minute = lesser(self.rates.tokens_per_minute, self.cap_rates.tokens_per_minute if capped else None)
+        minute = lesser(self.rates.tokens_per_minute, self.cap_rates.tokens_per_minute if depth else None)
         if minute is not None and read + output > minute:
             output = minute - read
             if written is not None or output < LEAST:
@@ -144,17 +152,17 @@ class Model:
             output = min(output, (left - read) // 2)
         return output
 
-    def _judge(self, lines: dict[Key, Line], now: int, read: int, output: int, *, capped: bool) -> int | str:
+    def _judge(self, lines: dict[Key, Line], now: int, read: int, output: int, *, depth: int) -> int | str:
         hold = read + 2 * output
         for (_, measure, *_), line in lines.items():
             if (hold if measure == "money" else 1) > line.left:
                 return "budget_exhausted" if measure == "money" else "requests_exhausted"
-        return self._too_fast(now, read + output, capped=capped) or hold
+        return self._too_fast(now, read + output, depth=depth) or hold
 
-    def _too_fast(self, now: int, tokens: int, *, capped: bool) -> str:
+    def _too_fast(self, now: int, tokens: int, *, depth: int) -> str:
         """By every call of the last minute that the provider saw, and by those that still run."""
         crowded = False
-        for limits, calls in self._scopes(capped=capped):
+        for limits, calls in self._scopes(depth=depth):
             seen = [call.tokens for call in calls if call.at > now - MINUTE and call.reached]
             running = sum(not call.mark for call in calls)
             if _over(len(seen) + 1, limits.requests_per_minute) or _over(sum(seen) + tokens, limits.tokens_per_minute):
@@ -162,14 +170,14 @@ class Model:
             crowded = crowded or _over(running + 1, limits.concurrent)
         return "too_many_concurrent" if crowded else ""
 
-    def _scopes(self, *, capped: bool) -> list[tuple[RateLimit, list[Call]]]:
+    def _scopes(self, *, depth: int) -> list[tuple[RateLimit, list[Call]]]:
         calls = list(self.calls.values())
         scopes = [(self.rates, calls)]
-        return [*scopes, (self.cap_rates, [call for call in calls if call.is_capped])] if capped else scopes
+        return [*scopes, (self.cap_rates, [call for call in calls if call.is_capped])] if depth else scopes
 
-    def admit(self, call_id: str, now: int, read: int, hold: int, *, doomed: bool, capped: bool = False) -> None:
-        keys = tuple(self.limits(now, capped=capped))
-        self.open(now, capped=capped)
+    def admit(self, call_id: str, now: int, read: int, hold: int, *, doomed: bool, depth: int = 0) -> None:
+        keys = tuple(self.limits(now, depth=depth))
+        self.open(now, depth=depth)
         for key in keys:
             self.lines[key].held += hold if key[1] == "money" else 1
         self.calls[call_id] = Call(hold, keys, doomed, now, read + (hold - read) // 2)
@@ -211,8 +219,7 @@ class Model:
     def change(self, now: int) -> None:
         """The limits have been set to what `budget`, `max_requests` and `per` now say."""
         own = [
-            self.lines.setdefault(key, Line(limit, limit))
-            for key, limit in [*self.limits(now, capped=False).items()][:2]
+            self.lines.setdefault(key, Line(limit, limit)) for key, limit in [*self.limits(now, depth=0).items()][:2]
         ]
         for line, figure in zip(own, (self.budget, self.max_requests), strict=True):
             line.target = figure

@@ -29,8 +29,10 @@ from broker.ledger.books import OwnBooks
 from broker.ledger.judge import Demand
 from broker.ledger.reserve import Reservation, Reserver
 from broker.ledger.settle import Close, Ending
+from broker.store.ledger_tables import Counter
 from tests.books.model import ABOVE, Above, Line, Model
-from tests.books.world import ESTIMATED, NOT_RUN, REFUSED_THERE, Books, demand, reported
+from tests.books.steps import ABOVE_IT, DEPTHS, ENDINGS, MOVES, RATES
+from tests.books.world import Books, demand
 from tests.stores import Store
 from tests.turned_clock import TurnedClock
 
@@ -41,25 +43,6 @@ LEASE = 30
 PROCESSES = 3
 EXAMPLES, STEPS = int(os.environ.get("PROOF_SEEDS", "8")), 30
 
-ENDINGS = st.one_of(
-    st.sampled_from([NOT_RUN, REFUSED_THERE, ESTIMATED]),
-    st.builds(reported, st.integers(1, 120), st.integers(0, 60)),
-    st.builds(reported, st.just(500), st.integers(0, 60)),
-)
-MOVES = st.sampled_from([GrantEvent.PAUSE, GrantEvent.RESUME, GrantEvent.UNFREEZE, GrantEvent.UNFREEZE])
-RATES = st.builds(
-    RateLimit,
-    requests_per_minute=st.none() | st.integers(1, 6),
-    tokens_per_minute=st.none() | st.integers(100, 900),
-    concurrent=st.none() | st.integers(1, 4),
-)
-ABOVE_IT = st.builds(
-    Above,
-    budget=st.integers(0, 2_000),
-    requests=st.none() | st.integers(0, 12),
-    per=st.sampled_from(["grant", "day", "week", "month"]),
-    anchor_day=st.integers(1, 31),
-) | st.builds(Above, st.none(), st.integers(0, 12), st.sampled_from(["grant", "day", "week", "month"]))
 ANY_OF_THEM = st.integers(0, PROCESSES - 1)
 
 
@@ -84,16 +67,25 @@ class Ledger(RuleBasedStateMachine):
     @initialize(
         budget=st.integers(200, 1_500), requests=st.integers(3, 12), rates=RATES,
         cap=st.tuples(st.integers(0, 900), st.integers(1, 8)), cap_rates=RATES,
+        agent=st.tuples(st.integers(100, 900), st.integers(2, 8)),
     )  # fmt: skip
-    def lend(self, budget: int, requests: int, rates: RateLimit, cap: tuple[int, int], cap_rates: RateLimit) -> None:
+    def lend(
+        self,
+        budget: int,
+        requests: int,
+        rates: RateLimit,
+        cap: tuple[int, int],
+        cap_rates: RateLimit,
+        agent: tuple[int, int],
+    ) -> None:
         self.books = self.run(self._open())
-        self.model = Model(budget, requests, *cap, cap_rates, rates)
+        self.model = Model(budget, requests, *cap, cap_rates, rates, *agent)
         self.key = self.run(self.books.lent_key())
         terms: dict[str, Any] = {"budget": budget, "max_requests": requests, **_columns(rates)}
         self.lent = self.run(self.books.lend(credential_id=self.key, **terms))
-        self.capped = self.run(
-            self.books.token(self.lent.grant_id, caps=json.dumps({self.lent.access_id: self._cap()}))
-        )
+        capped = self.run(self._token(self._cap()))
+        self.agent = self.run(self._token(self._agents_cap(), parent_jti=capped))
+        self.tokens = (self.lent.jti, capped, self.agent)
         self.model.open(self.books.clock())
         self.doom()
 
@@ -110,51 +102,60 @@ class Ledger(RuleBasedStateMachine):
         usual: dict[str, Any] = {"models": ["*"], "actions": ["chat"], "budget": budget}
         return {**usual, "max_requests": self.model.cap_requests, "rate_limit": rates}
 
+    def _agents_cap(self) -> dict[str, Any]:
+        budget = {"amount": f"0.{self.model.agent_budget:06d}", "currency": "USD", "per": "grant"}
+        return {"models": ["*"], "actions": ["chat"], "budget": budget, "max_requests": self.model.agent_requests}
+
+    async def _token(self, cap: dict[str, Any], **more: Any) -> str:
+        return await self.books.token(self.lent.grant_id, caps=json.dumps({self.lent.access_id: cap}), **more)
+
     def doom(self) -> None:
         self.doomed = self.books.new_lease(LEASE)
         self.run(self.doomed.take())
 
     @rule(
         target=calls, read=st.integers(1, 120), written=st.integers(0, 60) | st.none(),
-        by=ANY_OF_THEM, doomed=st.booleans(), capped=st.booleans(),
+        by=ANY_OF_THEM, doomed=st.booleans(), depth=DEPTHS,
     )  # fmt: skip
-    def reserve(self, read: int, written: int | None, by: int, doomed: bool, capped: bool) -> Any:
-        expected = self.model.expect(self.books.clock(), read, written, WHOLE, capped=capped)
+    def reserve(self, read: int, written: int | None, by: int, doomed: bool, depth: int) -> Any:
+        expected = self.model.expect(self.books.clock(), read, written, WHOLE, depth=depth)
         asked = demand(input_bound=read, own_output=written, model_output=WHOLE)
-        given = self.run(self._outcome(by, asked, doomed=doomed, capped=capped))
+        given = self.run(self._outcome(by, asked, doomed=doomed, depth=depth))
         if isinstance(given, CallRefused):
             assert given.code == expected
             return multiple()
         assert given.hold == expected
-        self.model.admit(given.id, self.books.clock(), read, given.hold, doomed=doomed, capped=capped)
+        self.model.admit(given.id, self.books.clock(), read, given.hold, doomed=doomed, depth=depth)
         return given
 
     @rule(
-        target=calls, read=st.integers(1, 120), written=st.integers(0, 60), capped=st.booleans(), many=st.integers(2, 9)
+        target=calls,
+        read=st.integers(1, 120),
+        written=st.integers(0, 60),
+        depth=DEPTHS,
+        many=st.integers(2, 9),
     )
-    def reserve_many_at_once(self, read: int, written: int, capped: bool, many: int) -> Any:
+    def reserve_many_at_once(self, read: int, written: int, depth: int, many: int) -> Any:
         """Over all processes: one wants what the other does, so it is known what they come to and not who is first."""
         asked = demand(input_bound=read, own_output=written, model_output=WHOLE)
-        given = self.run(self._outcomes(asked, many, capped=capped))
+        given = self.run(self._outcomes(asked, many, depth=depth))
         held = [each for each in given if isinstance(each, Reservation)]
         now, found = self.books.clock(), Bag(each.code for each in given if isinstance(each, CallRefused))
         for each in held:
-            assert each.hold == self.model.expect(now, read, written, WHOLE, capped=capped)
-            self.model.admit(each.id, now, read, each.hold, doomed=False, capped=capped)
-        refused = self.model.expect(now, read, written, WHOLE, capped=capped)
+            assert each.hold == self.model.expect(now, read, written, WHOLE, depth=depth)
+            self.model.admit(each.id, now, read, each.hold, doomed=False, depth=depth)
+        refused = self.model.expect(now, read, written, WHOLE, depth=depth)
         assert found == Bag({refused: many - len(held)} if found else {})
         return multiple(*held)
 
-    async def _outcomes(self, asked: Demand, many: int, *, capped: bool) -> list[Reservation | CallRefused]:
-        tries = (self._outcome(n % PROCESSES, asked, doomed=False, capped=capped) for n in range(many))
+    async def _outcomes(self, asked: Demand, many: int, *, depth: int) -> list[Reservation | CallRefused]:
+        tries = (self._outcome(n % PROCESSES, asked, doomed=False, depth=depth) for n in range(many))
         return await asyncio.gather(*tries)
 
-    async def _outcome(self, by: int, asked: Demand, *, doomed: bool, capped: bool) -> Reservation | CallRefused:
+    async def _outcome(self, by: int, asked: Demand, *, doomed: bool, depth: int) -> Reservation | CallRefused:
         lease = self.doomed if doomed else self.books.lease
         try:
-            return await Reserver(self.processes[by], self.books.clock, lease)(
-                self.capped if capped else self.lent.jti, asked
-            )
+            return await Reserver(self.processes[by], self.books.clock, lease)(self.tokens[depth], asked)
         except CallRefused as refusal:
             return refusal
 
@@ -256,7 +257,7 @@ class Ledger(RuleBasedStateMachine):
     def the_books_say_what_the_model_says(self) -> None:
         rows = self.run(self.books.counters())
         found = {
-            (row.scope_kind, row.measure, row.period_kind, row.period_start): Line(
+            (self._scope(row), row.measure, row.period_kind, row.period_start): Line(
                 row.target, row.limit, row.settled, row.held, row.overrun
             )
             for row in rows
@@ -265,6 +266,9 @@ class Ledger(RuleBasedStateMachine):
         assert all(line.settled + line.held <= line.limit for line in found.values())
         assert self.run(self.books.state(self.lent.grant_id)) == self.model.state.value
         assert not self.run(self.books.fault())
+
+    def _scope(self, row: Counter) -> str:
+        return "agent" if row.scope_id.startswith(f"{self.agent}/") else row.scope_kind
 
     def teardown(self) -> None:
         self.run(self.books.db.close())

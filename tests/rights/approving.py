@@ -1,10 +1,12 @@
 """A person in front of the consent page, who gives what they are told to give, and the wish that led them there."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from tests.browser import Browser
 from tests.html import Form
+from tests.rights.model import Cap, Lent
 from tests.rights.place import MODELS
 
 CALLS_IT = ("Approve", "Approve the change", "Reconnect")
@@ -65,3 +67,22 @@ def _offered(form: Form, position: int) -> set[str]:
 def _last_end(form: Form, position: int) -> int:
     (ends,) = [each for each in form.fields if each.name == f"access-{position}-ends"]
     return int(ends.options[-1])
+
+
+def narrowed_to(lent: dict[str, Lent], narrowed: Any) -> tuple[dict[str, str], dict[str, Cap] | None]:
+    """What of it is within what is lent, as a parameter and as the model's caps."""
+    within = {name: (lent[name].models & terms[0], min(lent[name].budget, terms[1]))
+              for name, terms in (narrowed or {}).items() if name in lent and lent[name].models & terms[0]}  # fmt: skip
+    if not within:
+        return {}, None
+    details = [
+        {
+            "type": "ai_model_access",
+            "provider": name,
+            "models": sorted(few),
+            "budget": {"amount": dollars(most), "currency": "USD"},
+        }
+        for name, (few, most) in within.items()
+    ]
+    caps = {name: Cap(lent[name], few, most) for name, (few, most) in within.items()}
+    return {"authorization_details": json.dumps(details)}, caps

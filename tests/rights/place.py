@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
+from sqlmodel import func, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.app import App, create_app
@@ -25,6 +26,7 @@ from broker.providers.fetch import Fetch
 from broker.settings import Settings
 from broker.store import own_prices, providers, sessions
 from broker.store.database import Database
+from broker.store.ledger_tables import Reservation
 from broker.store.tables import OwnPrice, Provider, User
 from broker.vault.credentials import add_credential
 from tests.browser import Browser
@@ -152,6 +154,14 @@ class Place:
         body = {"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 60}
         headers = {"authorization": f"Bearer {token}"}
         return await self.https[worker].post(f"/proxy/{provider}/v1/chat/completions", json=body, headers=headers)
+
+    async def runs(self) -> int:
+        """How many calls are held."""
+        return await self.db.read(_held)
+
+
+async def _held(tx: AsyncSession) -> int:
+    return (await tx.exec(select(func.count()).where(Reservation.state == "held"))).one()
 
 
 async def _answer(asked: Asked, writer: asyncio.StreamWriter) -> None:

@@ -14,8 +14,6 @@ import httpx
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
-from sqlmodel import func, select
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.clock import to_seconds
 from broker.core.grant import GrantEvent
@@ -23,8 +21,7 @@ from broker.ledger.verify import verify
 from broker.oauth.grant_types import TOKEN_EXCHANGE
 from broker.oauth.token_exchange import ACCESS_TOKEN
 from broker.store import grants
-from broker.store.ledger_tables import Reservation
-from tests.rights.approving import approve, dollars, wish
+from tests.rights.approving import approve, dollars, narrowed_to, wish
 from tests.rights.model import PRICE, Cap, Family, Grant, Lent, Token
 from tests.rights.place import MODELS, PROVIDERS, Place, code_of, open_place
 
@@ -113,7 +110,7 @@ class Rights(RuleBasedStateMachine):
         await self._take(browser, target, kept, narrowed)
 
     async def _take(self, browser: Any, target: Grant | None, lent: dict[str, Lent], narrowed: Any) -> None:
-        asked, caps = self._narrowed(lent, narrowed)
+        asked, caps = narrowed_to(lent, narrowed)
         tokens = await self.place.exchange(browser, self.client, **asked)
         grant = target or Grant(tokens["grant_id"])
         assert tokens["grant_id"] == grant.id
@@ -122,24 +119,6 @@ class Rights(RuleBasedStateMachine):
         grant.lent = lent
         self.families.append(Family(grant, tokens["refresh_token"]))
         self._keep(tokens, self.families[-1], caps)
-
-    def _narrowed(self, lent: dict[str, Lent], narrowed: Any) -> tuple[dict[str, str], dict[str, Cap] | None]:
-        """What of it is within what is lent, as a parameter and as the model's caps."""
-        within = {name: (lent[name].models & terms[0], min(lent[name].budget, terms[1]))
-                  for name, terms in (narrowed or {}).items() if name in lent and lent[name].models & terms[0]}  # fmt: skip
-        if not within:
-            return {}, None
-        details = [
-            {
-                "type": "ai_model_access",
-                "provider": name,
-                "models": sorted(few),
-                "budget": {"amount": dollars(most), "currency": "USD"},
-            }
-            for name, (few, most) in within.items()
-        ]
-        caps = {name: Cap(lent[name], few, most) for name, (few, most) in within.items()}
-        return {"authorization_details": json.dumps(details)}, caps
 
     def _keep(
         self, tokens: dict[str, Any], family: Family, caps: dict[str, Cap] | None, parent: Token | None = None
@@ -162,7 +141,7 @@ class Rights(RuleBasedStateMachine):
         """Whether a token was made out of it, as it is if it is worth anything and not too far from the first."""
         usable = {name: one for name, one in parent.usable(self.now).items() if parent.models(name, one)}
         view = {name: Lent(parent.models(name, one), parent.most(name, one), one.ends) for name, one in usable.items()}
-        asked, caps = self._narrowed(view, narrowed)
+        asked, caps = narrowed_to(view, narrowed)
         answer = self._exchanged(parent, **asked)
         if not usable or len(parent.line) > DEPTH:
             assert answer.json()["error"] in ("invalid_request", "invalid_grant")
@@ -198,7 +177,7 @@ class Rights(RuleBasedStateMachine):
     @rule(narrowed=narrower, n=which)
     def refresh(self, narrowed: Any, n: int) -> None:
         family = self.families[n % len(self.families)]
-        asked, caps = self._narrowed(family.grant.live(self.now), narrowed)
+        asked, caps = narrowed_to(family.grant.live(self.now), narrowed)
         answer = self._refreshed(family, **asked)
         if family.is_live(self.now):
             assert answer.status_code == 200, answer.text
@@ -278,12 +257,9 @@ class Rights(RuleBasedStateMachine):
 
     async def _call(self, token: Token, provider: str, model: str, worker: int) -> str:
         answer = await self.place.call(token.text, model, provider=provider, worker=worker)
-        while answer.status_code == 200 and await self._runs():  # noqa: ASYNC110 - the books tell nobody
+        while answer.status_code == 200 and await self.place.runs():  # noqa: ASYNC110 - the books tell nobody
             await asyncio.sleep(0)  # the answer goes out before its settlement
         return code_of(answer)
-
-    async def _runs(self) -> int:
-        return await self.place.db.read(_held)
 
     @precondition(lambda self: self.tokens)
     @rule(n=which)
@@ -305,10 +281,6 @@ class Rights(RuleBasedStateMachine):
             assert str(self.run(verify(self.place.db))).startswith("OK")
             self.run(self.stack.aclose())
         self.runner.close()
-
-
-async def _held(tx: AsyncSession) -> int:
-    return (await tx.exec(select(func.count()).where(Reservation.state == "held"))).one()
 
 
 def test_the_proxy_never_does_what_the_stored_grant_forbids(migrated: Path) -> None:
