@@ -3,12 +3,14 @@
 import io
 import json
 import os
+import random
 import socket
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -113,10 +115,20 @@ def _environment(folder: Path, settings: dict[str, str], stdin: str) -> Iterator
         sys.stdin = read
 
 
+_NUMBERS = count(random.randrange(1_000))
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Below those that the system gives to whoever asks for any, and apart from those of other workers of this run.
+
+    So nobody takes it until the server that it is for has started, or while it is started anew.
+    """
+    first = 20_000 + int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 12 * 1_000
+    while True:
+        port = first + next(_NUMBERS) % 1_000
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def dollars(micro: int) -> dict[str, str]:
