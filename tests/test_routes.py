@@ -82,8 +82,10 @@ async def test_the_proxy_answers_for_itself(http: httpx.AsyncClient) -> None:
 class _PricesOfAll(PriceBook):
     """The operator prices all models of people's own servers, besides what is packaged."""
 
-    def find(self, provider: str, model: str, now: int, kind: Kind = "output", tier: str = "") -> Price | None:
-        return FREE if provider == BROUGHT else super().find(provider, model, now, kind, tier)
+    def find(
+        self, provider: str, model: str, now: int, kind: Kind = "output", tier: str = "", *, lasts: bool = False
+    ) -> Price | None:
+        return FREE if provider == BROUGHT else super().find(provider, model, now, kind, tier, lasts=lasts)
 
 
 def test_a_model_with_a_provider_of_its_own_is_not_found_at_peoples_servers_too() -> None:

@@ -45,8 +45,10 @@ class PriceBook:
             self.models(provider)
             output_limit(provider, "")
 
-    def find(self, provider: str, model: str, now: int, kind: Kind = "output", tier: str = "") -> Price | None:
-        """The price of a call that starts now, at the dearest of what may hold while it runs.
+    def find(
+        self, provider: str, model: str, now: int, kind: Kind = "output", tier: str = "", *, lasts: bool = False
+    ) -> Price | None:
+        """The price of a call that starts now, at the dearest of what may hold while it runs: for a day, if it `lasts`.
 
         An exact id, or that id with a date suffix; where the book lists dated siblings of the id, the dearest of all.
         A service tier of its own has the packaged price alone: of it, an operator's price says nothing.
@@ -54,7 +56,7 @@ class PriceBook:
         own = None if tier else self._find_own(provider, model, kind)
         if own is not None and kind == "units" and own.tiers[0].rates.extras is NO_EXTRA_RATES:
             own = None
-        found = own if own is not None else _packaged(provider, model, now // MINUTE, kind, tier)
+        found = own if own is not None else _packaged(provider, model, now // MINUTE, kind, tier, lasts)
         if found is None and not tier and kind != "units":
             found = self._own.get((provider, EVERY))
         return self._marked_up(provider, model, found)
@@ -127,7 +129,7 @@ def own_price(row: OwnPrice) -> Price:
 
 
 @lru_cache(maxsize=1024)
-def _packaged(provider: str, model: str, minute: int, kind: Kind, tier: str) -> Price | None:
+def _packaged(provider: str, model: str, minute: int, kind: Kind, tier: str, lasts: bool) -> Price | None:
     """Prices change by the day; looking one up takes as long as the rest of a call's judging."""
     listed = _listed(provider, kind)
     dated = _DATED.fullmatch(model)
@@ -135,7 +137,7 @@ def _packaged(provider: str, model: str, minute: int, kind: Kind, tier: str) -> 
     if base not in listed:
         return None
     siblings = [name for name in listed if (match := _DATED.fullmatch(name)) and match["id"] == base]
-    found = [_price(provider, name, minute * MINUTE, tier) for name in [base, *siblings]]
+    found = [_price(provider, name, minute * MINUTE, tier, lasts) for name in [base, *siblings]]
     # Where an id of theirs has no price in this tier, nobody knows what that one costs in it.
     return None if tier and None in found else _dearest(found)
 
@@ -157,8 +159,8 @@ def _listed(provider: str, kind: Kind) -> Collection[str]:
     return {*packaged.models(provider, kind), *more} if more else packaged.models(provider, kind)
 
 
-def _price(provider: str, model: str, now: int, tier: str) -> Price | None:
-    found = packaged.price(provider, model, now, tier)
+def _price(provider: str, model: str, now: int, tier: str, lasts: bool) -> Price | None:
+    found = packaged.price(provider, model, now, tier, packaged.LONGEST_WORK if lasts else packaged.LONGEST_CALL)
     return supplement.price(provider, model) if found is None and not tier else found
 
 

@@ -20,8 +20,8 @@ PLAIN = 5
 LONGEST_CALL = timedelta(hours=1)
 """Price dates and hours are looked at this far ahead: a call is priced at the dearest while it can run."""
 
-LONGEST_BATCH = timedelta(hours=24) + LONGEST_CALL
-"""As long as providers give themselves for a batch from when they have it."""
+LONGEST_WORK = timedelta(hours=24) + LONGEST_CALL
+"""As long as providers give themselves for a batch from when they have it, and a response in the background may go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +89,14 @@ def models(provider: str, kind: Kind = "output") -> Collection[str]:
             return listed.spells.keys() | listed.inputs.keys() | listed.units.keys()
 
 
-def price(provider: str, model: str, now: int, tier: str = "") -> Price | None:
+def price(provider: str, model: str, now: int, tier: str = "", longest: timedelta = LONGEST_CALL) -> Price | None:
     listed = _listed(provider)
     spells = listed.spells.get(model) or listed.inputs.get(model) or listed.units.get(model)
     if tier:
         spells = listed.tiers.get(f"{tier}/{model}")
     if spells is None:
         return None
-    return Price(_lists()["source"], _lists()["version"], dearest_tiers(active(spells, now)))
+    return Price(_lists()["source"], _lists()["version"], dearest_tiers(active(spells, now, longest)))
 
 
 def batch_models(provider: str) -> tuple[str, ...]:
@@ -108,7 +108,7 @@ def batch_price(provider: str, model: str, now: int) -> Price | None:
     spells = _listed(provider).batches.get(model)
     if spells is None:
         return None
-    tiers = dearest_tiers(active(spells, now, LONGEST_BATCH))
+    tiers = dearest_tiers(active(spells, now, LONGEST_WORK))
     return Price(_lists()["source"], _lists()["version"], tiers, is_batch=True)
 
 

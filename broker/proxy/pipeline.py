@@ -259,7 +259,8 @@ class Proxy:
         if reading.is_batch:
             found = self._prices.find_batch(provider, reading.model, now)
         else:
-            found = self._prices.find(provider, reading.model, now, reading.priced_by, reading.tier)
+            lasts = "background" in reading.extra_actions
+            found = self._prices.find(provider, reading.model, now, reading.priced_by, reading.tier, lasts=lasts)
         if found is not None and reading.at_once is not None:
             found = found.within(reading.at_once)
         if found is not None and reading.most is not NO_EXTRAS:

@@ -198,3 +198,10 @@ async def test_a_price_says_since_when_it_holds_where_its_list_does(db: Database
     assert book.since("openai", "nothing", NOON) is None
     later = datetime(2026, 12, 1, tzinfo=UTC).timestamp() * SECOND
     assert book.since("openai", "gpt-5.6-sol", int(later)) is not None
+
+
+def test_what_lasts_is_priced_at_the_dearest_of_a_day() -> None:
+    # $0.68 a million tokens read until 19 October 2026, $1.36 from the 20th.
+    book, noon = PriceBook(), int(datetime(2026, 10, 19, 12, tzinfo=UTC).timestamp()) * SECOND
+    found = [book.find("mistral", "mistral-large-4", noon, lasts=lasts) for lasts in (False, True)]
+    assert [price and price.tiers[0].rates.input for price in found] == [680_000, 1_360_000]

@@ -107,7 +107,7 @@ def batches(*variants: tuple[date | None, str], usual: Any = None) -> list[packa
 
 
 def batch_dollars(spells: list[packaged.Spell], now: str) -> set[int]:
-    found = packaged.active(spells, at(now), packaged.LONGEST_BATCH)
+    found = packaged.active(spells, at(now), packaged.LONGEST_WORK)
     return {tiers[0].rates.input // 1_000_000 for tiers in found}
 
 
@@ -152,7 +152,7 @@ def test_a_batch_may_meet_any_hour() -> None:
         ConditionalPrice(constraint=None, prices=price("1", "1", cache_read_mtok=MONEY(1))),
         ConditionalPrice(constraint=hours, prices=price("9", "9", cache_read_mtok=MONEY(7))),
     ]
-    found = packaged.active(batches((None, "1"), usual=usual), at("2026-06-01T18:00:00"), packaged.LONGEST_BATCH)
+    found = packaged.active(batches((None, "1"), usual=usual), at("2026-06-01T18:00:00"), packaged.LONGEST_WORK)
     assert packaged.dearest_tiers(found)[0].rates.cached_input == 7_000_000
     assert batches((date(2026, 6, 1), "5"), (None, "1"), usual=usual) == []
 

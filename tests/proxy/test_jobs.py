@@ -9,7 +9,9 @@ from sqlmodel import select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.clock import SECOND
+from broker.core.usage import Price
 from broker.ledger.sweep import lapse_all, sweep
+from broker.prices.book import PriceBook
 from broker.proxy.jobs import LONGEST
 from broker.store.grant_tables import Access, AccessToken, Grant
 from broker.store.ledger_tables import Reservation
@@ -254,3 +256,25 @@ async def test_a_stream_in_the_background_is_settled_with_its_last_event(world: 
     (call,) = await world.at_rest()
     assert (call.mark, call.cost) == ("reported", 5)
     assert await jobs(world) == []
+
+
+class Recorder(PriceBook):
+    """A price book that keeps which of its prices were to last."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lasting: list[bool] = []
+
+    def find(self, *asked: Any, lasts: bool = False, **more: Any) -> Price | None:
+        self.lasting.append(lasts)
+        return super().find(*asked, lasts=lasts, **more)
+
+
+async def test_what_goes_on_in_the_background_is_held_at_the_dearest_price_of_a_day(
+    world: World, keeping: KeepingOpenAI
+) -> None:
+    world.service.app._prices = book = Recorder()
+    token = await world.token(**MAY)
+    for background in (True, False):
+        await world.call(token, ASK | {"background": background}, path=RESPONSES)
+    assert book.lasting == [True, False]
