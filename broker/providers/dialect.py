@@ -95,6 +95,8 @@ class Reading(NamedTuple):
     """The most that it gives, where nothing that is sent could make that less."""
     at_once: int | None = None
     """The most input of any one turn, where a call has many: steps of a price above it are out of reach."""
+    at_first: int = 0
+    """Of such a call the input of its first turn, without what is kept at the provider."""
     tier: str = ""
     """A service tier with a price of its own; the standard one if empty."""
     answered_by: "Endpoint | None" = None

@@ -117,10 +117,13 @@ def read_response(body: Body, size: int, provider: Provider, path: str) -> Readi
         tier=own_tier(body, provider),
         most=searching.most,
         at_once=searching.context if searching else None,
+        at_first=bound if searching else 0,
         names=stored.follows + pictures.names,
         is_whole=pictures.documents > 0,
         follows=stored.is_chain,
-        goes_into=stored.goes_into(_own_tokens(body, items, pictures)) if stored.is_in_conversation else None,
+        goes_into=stored.goes_into(_own_tokens(body, items, pictures) + searching.most_found)
+        if stored.is_in_conversation
+        else None,
         kept=stored.kept,
         wish=stored.wish,
         render_kept=(lambda output_max: _with_maximum(rendered(own | {"store": True}), output_max))

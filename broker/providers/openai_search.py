@@ -14,7 +14,7 @@ from broker.core.strict_json import JSONValue
 from broker.core.usage import Usage
 from broker.prices.book import context_limit
 from broker.providers.body import objects_of, text_of
-from broker.providers.dialect import Body
+from broker.providers.dialect import Body, Reading
 from broker.providers.registry import Provider
 
 CONTEXT = 128_000
@@ -64,6 +64,11 @@ class Searching(NamedTuple):
     def sent(self) -> Body:
         return {"max_tool_calls": self.calls} if self.asks else {}
 
+    @property
+    def most_found(self) -> int:
+        """What may be left of it in a conversation."""
+        return self.context or 0 if self.asks else 0
+
     def bound(self, own: int) -> int:
         """The input of all turns; `own` is that of the request without what is found."""
         if not self:
@@ -91,6 +96,19 @@ def read_searching(body: Body, items: list[Body], tools: list[Body], provider: P
     if asks and own <= CONTEXT:
         context = min(CONTEXT, context or CONTEXT)
     return Searching(asks > 0, remembers, all_of_it > asks, _calls(body) if asks else 0, context)
+
+
+def going_on(reading: Reading, before: int, provider: str) -> Reading | None:
+    """A request that goes on from so much that the provider keeps, which is input of each turn; None where it has no bound."""
+    if reading.at_once is None:
+        return reading._replace(input_bound=reading.input_bound + before)
+    if reading.at_first + before <= CONTEXT:
+        return reading
+    context = context_limit(provider, reading.model)
+    if context is None:
+        return None
+    turns = reading.input_bound // reading.at_once
+    return reading._replace(input_bound=turns * context, at_once=context)
 
 
 def is_search(tool: Body, provider: Provider, model: str) -> bool:

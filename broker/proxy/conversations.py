@@ -8,6 +8,7 @@ from broker.ledger.reserve import Reservation
 from broker.ledger.settle import Ending
 from broker.ops.log import logger
 from broker.prices.book import context_limit
+from broker.providers import openai_search
 from broker.providers.dialect import GoesInto, Reading
 from broker.store import objects
 from broker.store.database import Database
@@ -34,7 +35,10 @@ def going_on(reading: Reading, into: GoesInto, row: ProviderObject, now: int) ->
     if not found:
         return reading._replace(unbounded=reading.unbounded or _UNKNOWN)
     before = min(found)
-    return reading._replace(goes_into=placed._replace(before=before), input_bound=reading.input_bound + before)
+    bounded = openai_search.going_on(reading, before, row.provider)
+    if bounded is None:
+        return reading._replace(unbounded=reading.unbounded or _UNKNOWN)
+    return bounded._replace(goes_into=placed._replace(before=before))
 
 
 class Turn:

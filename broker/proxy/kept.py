@@ -11,6 +11,7 @@ from broker.core.usage import Usage
 from broker.ledger.judge import nothing_here
 from broker.ledger.reserve import Reservation
 from broker.ops.log import logger
+from broker.providers import openai_search
 from broker.providers.dialect import Kept, Listed, Reading
 from broker.providers.images import DOCUMENT, PICTURE
 from broker.proxy.authenticate import Principal
@@ -227,7 +228,8 @@ def _following(reading: Reading, row: ProviderObject) -> Reading:
         return reading._replace(unbounded=reading.unbounded or _OTHER_MODEL)
     if row.tokens is None:
         return reading._replace(unbounded=reading.unbounded or _UNKNOWN)
-    return reading._replace(input_bound=reading.input_bound + row.tokens)
+    found = openai_search.going_on(reading, row.tokens, row.provider)
+    return found or reading._replace(unbounded=reading.unbounded or _UNKNOWN)
 
 
 def _recalling(reading: Reading, rows: Mapping[str, ProviderObject], provider: str) -> Reading:
