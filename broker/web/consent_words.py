@@ -32,7 +32,7 @@ CAPABILITIES = {
     "vision": "Pictures as input — send pictures with prompts",
     "web_search": "Web search — let the model search the web and read pages, at extra cost",
     "code_execution": "Running code — let the model run code at the provider",
-    "files": "Files — keep files and answers at the provider and use them",
+    "files": "Files — send documents, keep files and answers at the provider and use them",
     "batches": "Batches — send many requests to be answered later",
     "background": "Background work — requests that go on after the answer",
     "realtime": "Live conversation — speak and listen at once",
