@@ -20,9 +20,8 @@ MOST_UNREAD = 65_536
 
 class Connection(asyncio.Protocol):
     __slots__ = (
-        "_base", "_current", "_deadline", "_ending", "_eof", "_head_is_timed", "_held", "_last_word",
-        "_queue", "_reader", "_reading", "_receiving", "_sight", "_transport",
-        "ended", "flushed", "tasks", "worker",
+        "_base", "_current", "_deadline", "_ending", "_eof", "_head_is_timed", "_held", "_last_word", "_queue",
+        "_reader", "_reading", "_receiving", "_sight", "_transport", "ended", "flushed", "tasks", "worker",
     )  # fmt: skip
 
     def __init__(self, worker: Worker, transport: asyncio.Transport, base: dict[str, Any]) -> None:
@@ -34,16 +33,14 @@ class Connection(asyncio.Protocol):
         self.ended: asyncio.Future[None] = worker.loop.create_future()
         self.tasks: list[asyncio.Task[None]] = []
         self.flushed: asyncio.Future[None] | None = None
-        self._reading = True
-        self._eof = False
+        self._reading, self._eof, self._head_is_timed = True, False, False
         self._ending = Ending(transport, self._deadline)
-        self._head_is_timed = False
         self._receiving: Request | None = None
         self._current: Request | None = None
         self._queue: deque[Request] = deque()
         self._held: deque[bytes] = deque()
         """What came behind a request that waits, not looked at yet."""
-        self._sight = Sight(worker.heads)
+        self._sight = Sight(worker.heads, self._deadline)
         self._last_word: Refusal | None = None
 
     def begin(self, held: bytes, *, ended: bool) -> None:
@@ -70,8 +67,9 @@ class Connection(asyncio.Protocol):
             if self._current is not None:
                 self._deadline.lift()
                 return
-            self._feed(data)
-            self._sight.over()
+            if not self._sight.waits:
+                self._feed(self._sight.come())
+                self._sight.over()
         else:
             self._feed(data)
         self._mind()
@@ -259,13 +257,15 @@ class Connection(asyncio.Protocol):
     # Ending
 
     def close_if_idle(self) -> None:
-        if self._current is None:
+        if self._current is None and not self._sight.waits:
             self._close()
 
     def _expire(self) -> None:
         if self._ending.expire():
             return
-        if self._reader.in_head:
+        if self._sight.waits:
+            self.data_received(b"")
+        elif self._reader.in_head:
             self._refuse(SLOW)
         else:
             self._close()
@@ -295,5 +295,6 @@ class Connection(asyncio.Protocol):
     def _drop(self) -> None:
         """Nothing that came behind is looked at any more."""
         self._reader.deaf = True
+        self._sight.over()
         self._queue.clear()
         self._held.clear()

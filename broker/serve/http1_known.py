@@ -38,14 +38,18 @@ class Heads:
         self._known[name] = begin
 
 
-class Whole(NamedTuple):
-    """One request that came in one piece with its body and nothing behind it."""
+class Seen(NamedTuple):
+    """A head that came in one piece, and nothing behind its body; of that, as much as there is may have come."""
 
     name: bytes
     """The digest of its head without the figure of its length: the head holds a token, and none lies about in memory."""
     body_at: int
     length: bytes
     lines: int
+
+    @property
+    def end(self) -> int:
+        return self.body_at + int(self.length)
 
     def is_of(self, headers: RawHeaders, framing: Framing) -> bool:
         """Whether the parser has read the same head: as many lines, and this length."""
@@ -54,12 +58,12 @@ class Whole(NamedTuple):
         )
 
 
-def whole(data: bytes) -> Whole | None:
-    """None of what has no plain length, or came in pieces, or with more behind it."""
+def see(data: bytes) -> Seen | None:
+    """None of what has no plain length, or came with more behind it."""
     end = data.find(b"\r\n\r\n") + 2
     found = _LENGTH.search(data, 0, end) if end > 2 else None
-    if found is None or end + 2 + int(found[1]) != len(data):
+    if found is None or end + 2 + int(found[1]) < len(data):
         return None
     # What stands on both sides of the figure, and between them what no head has.
     name = sha256(b"%b\0%b" % (data[: found.start(1)], data[found.end(1) : end])).digest()
-    return Whole(name, end + 2, found[1], data.count(b"\n", 0, end))
+    return Seen(name, end + 2, found[1], data.count(b"\n", 0, end))

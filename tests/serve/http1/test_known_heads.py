@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from broker.serve.http1_known import whole
+from broker.serve import http1_sight
+from broker.serve.http1_known import see
 from broker.serve.http1_request import KNOWN, Request
 from tests.serve.http1.served import HOST, read_all, reply, served
 
@@ -77,15 +78,109 @@ async def test_another_head_is_read(raw: bytes) -> None:
     assert app.read == [b"one", b"two"]
 
 
-async def test_one_in_pieces_is_read() -> None:
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow this machine is, the rest of a body comes in time."""
+    monkeypatch.setattr(http1_sight, "REST_SECONDS", 60.0)
+
+
+@pytest.mark.parametrize("cut", [-3, -2, -1])
+async def test_one_whose_body_comes_by_itself_is_begun(patient: None, cut: int) -> None:
+    app = Remembering()
+    async with served(app) as server:
+        line = await server.connect()
+        for raw in (post(b"one"), post(b"two"), post(b"few")):
+            await line.say(raw[:cut])
+            await asyncio.sleep(0.02)
+            await line.say(raw[cut:])
+            await line.hear()
+    assert (app.read, app.begun) == ([b"one"], [b"two", b"few"])
+
+
+async def test_a_body_that_comes_byte_by_byte_is_begun_with_its_last(patient: None) -> None:
+    app, body = Remembering(), b"a longer body"
+    async with served(app) as server:
+        line = await server.connect()
+        await line.ask(post(body))
+        await line.say(post(body)[: -len(body)])
+        for place in range(len(body)):
+            await asyncio.sleep(0.005)
+            assert app.begun == []
+            await line.say(body[place : place + 1])
+        assert (await line.hear()).body == b"begun"
+    assert (app.read, app.begun) == ([body], [body])
+
+
+async def test_a_server_that_is_to_stop_waits_for_a_rest(patient: None) -> None:
+    app = Remembering()
+    async with served(app) as server:
+        line = await server.connect()
+        await line.ask(post(b"one"))
+        await line.say(post(b"two")[:-1])
+        await asyncio.sleep(0.05)
+        server.stop.set()
+        await asyncio.sleep(0.05)
+        answer = await line.ask(b"o")
+        assert (answer.body, answer.header("connection")) == (b"begun", "close")
+        assert await line.rest() == b""
+
+
+async def test_one_whose_head_comes_in_pieces_is_read() -> None:
+    app, raw = Remembering(), post(b"two")
+    async with served(app) as server:
+        line = await server.connect()
+        await line.ask(post(b"one"))
+        await line.say(raw[:20])
+        await asyncio.sleep(0.02)
+        assert (await line.ask(raw[20:])).body == b"read"
+    assert app.read == [b"one", b"two"]
+
+
+async def test_a_rest_that_is_not_there_soon_is_read_when_it_comes() -> None:
+    app = Remembering()
+    async with served(app) as server:
+        line = await server.connect()
+        await line.ask(post(b"one"))
+        await line.say(post(b"two")[:-1])
+        await asyncio.sleep(http1_sight.REST_SECONDS * 2)
+        assert (await line.ask(b"o")).body == b"read"
+        assert (await line.ask(post(b"few"))).body == b"begun"
+    assert app.read == [b"one", b"two"]
+
+
+async def test_a_long_body_is_read_as_it_comes(patient: None) -> None:
+    app, body = Remembering(), b"a" * http1_sight.MOST_AWAITED
+    async with served(app) as server:
+        line = await server.connect()
+        await line.ask(post(b"one"))
+        await line.say(post(body)[:-1])
+        assert (await line.ask(b"a")).body == b"read"
+    assert app.read == [b"one", body]
+
+
+async def test_what_comes_behind_a_rest_is_read_after_it(patient: None) -> None:
     app = Remembering()
     async with served(app) as server:
         line = await server.connect()
         await line.ask(post(b"one"))
         await line.say(post(b"two")[:-1])
         await asyncio.sleep(0.02)
-        assert (await line.ask(b"o")).body == b"read"
-    assert app.read == [b"one", b"two"]
+        await line.say(b"o" + post(b"three"))
+        await line.hear()
+        await line.hear()
+    assert app.read == [b"one", b"two", b"three"]
+
+
+async def test_a_client_that_leaves_before_its_rest_has_asked_nothing(patient: None) -> None:
+    app = Remembering()
+    async with served(app) as server:
+        line = await server.connect()
+        await line.ask(post(b"one"))
+        await line.say(post(b"two")[:-1])
+        await asyncio.sleep(0.02)
+        line.vanish()
+        assert (await (await server.connect()).ask(post(b"few"))).body == b"begun"
+    assert (app.read, app.begun) == ([b"one"], [b"few"])
 
 
 async def test_two_at_once_are_read_one_after_the_other() -> None:
@@ -191,12 +286,10 @@ def test_a_name_says_where_the_length_stood() -> None:
     first = b"POST / HTTP/1.1\r\nContent-Length: 1\r\nA: 2\r\n\r\nx"
     second = b"POST / HTTP/1.1\r\nContent-Length: 12\r\nA: 2\r\n\r\n" + b"x" * 12
     third = b"POST / HTTP/1.1\r\nA: 2\r\nContent-Length: 1\r\n\r\nx"
-    names = [found.name for raw in (first, second, third) if (found := whole(raw)) is not None]
+    names = [found.name for raw in (first, second, third) if (found := see(raw)) is not None]
     assert names[0] == names[1] != names[2]
 
 
-@pytest.mark.parametrize(
-    "raw", [b"", b"\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", post(b"a", length=2), post(b"ab", length=1)]
-)
-def test_what_is_not_one_whole_request_has_no_name(raw: bytes) -> None:
-    assert whole(raw) is None
+@pytest.mark.parametrize("raw", [b"", b"\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", post(b"ab", length=1)])
+def test_what_is_not_one_request_has_no_name(raw: bytes) -> None:
+    assert see(raw) is None
