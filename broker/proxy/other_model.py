@@ -3,10 +3,11 @@
 from dataclasses import replace
 
 from broker.core.clock import Clock
+from broker.core.extras import NO_EXTRAS
 from broker.core.usage import Price
 from broker.ledger.settle import Ending
 from broker.ops.log import logger
-from broker.prices.book import OPERATOR, PriceBook
+from broker.prices.book import OPERATOR, PriceBook, using
 from broker.proxy.forward import Work
 
 log = logger("proxy")
@@ -29,6 +30,10 @@ class OtherModels:
             return ending
         name = work.provider.name
         price = self._prices.find(name, ending.model, self._clock(), reading.priced_by, reading.tier)
+        if price is not None and reading.at_once is not None:
+            price = price.within(reading.at_once)
+        if price is not None and reading.most is not NO_EXTRAS:
+            price = using(name, price, reading.most)
         if price is None or not price.can_price(usage) or price.cost(usage) <= asked.cost(usage):
             return ending
         log.error("call.other_model", provider=name, asked=reading.model, answered=ending.model)

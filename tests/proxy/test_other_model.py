@@ -13,6 +13,7 @@ from broker.prices.book import PriceBook
 from broker.providers.dialect import model_of
 from tests.fake_anthropic import message
 from tests.fake_google import answer
+from tests.fake_openai import response
 from tests.fake_provider import LAST_CHUNK, Asked, chunk, completion, delta, event, head, usage, usage_event, whole
 from tests.proxy.test_straight import at_sight
 from tests.proxy.world import ASK, World
@@ -67,6 +68,19 @@ async def test_the_dearer_of_both_is_paid(world: World, kind: str, model: str, c
     if kind != "stream":
         assert f"cost={cost}" in answered.headers["aauth-budget"]
     assert (await world.verified()).startswith("OK")
+
+
+async def test_the_dated_name_of_a_model_that_searched_is_no_other_price(world: World) -> None:
+    token = await world.token(actions='["chat", "web_search"]', models='["*"]', budget=2_000_000)
+    world.provider.script = answering(
+        response(input_tokens=300_000, output_tokens=10) | {"model": "gpt-5.4-2026-03-05"}
+    )
+    body = {"model": "gpt-5.4", "input": "Hello", "tools": [{"type": "web_search"}], "max_tool_calls": 1, "max_output_tokens": 100}  # fmt: skip
+    assert (await world.call(token, body, path="/proxy/openai/v1/responses")).status == 200
+    (row,) = await world.at_rest()
+    # $2.50 and $15 a million: no turn read more than 128,000, so that the step at 272,000 was not reached.
+    assert (row.cost, row.overrun) == (750_000 + 150, 0)
+    assert ", of " not in row.price
 
 
 async def test_what_it_costs_beyond_the_bound_is_an_overrun(world: World) -> None:
