@@ -68,6 +68,23 @@ def test_a_running_stream_goes_on_until_the_drain_ends_and_is_then_cut_and_settl
     assert place.broker("ledger", "verify").startswith("OK: 1 calls")
 
 
+def test_one_that_was_begun_at_sight_is_cut_and_settled_as_any_other(place: Installation) -> None:
+    place.settings["BROKER_DRAIN_SECONDS"] = "1"
+    place.furnish()
+    granted = place.grant()
+    with place.serving() as server:
+        before = _events(server, granted)
+        next(before)
+        running = _events(server, granted)
+        next(running)
+        server.process.send_signal(signal.SIGTERM)
+        assert list(running)[-1]["error"]["code"] == "unavailable"
+        assert list(before)[-1]["error"]["code"] == "unavailable"
+        assert server.process.wait(30) == 0
+    assert _at_rest(place, granted)
+    assert place.broker("ledger", "verify").startswith("OK: 2 calls")
+
+
 def test_a_second_signal_does_not_wait_for_the_drain(place: Installation) -> None:
     place.settings["BROKER_DRAIN_SECONDS"] = "600"
     place.furnish()
