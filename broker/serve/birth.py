@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Never
 
 Work = Callable[[socket.socket, Sequence[int]], int]
@@ -63,12 +64,23 @@ def send_home(brood: Sequence[Born]) -> None:
         os.waitpid(born.pid, 0)
 
 
+def program(module: str) -> list[str]:
+    """The command of a new interpreter, which finds what it imports where this one does.
+
+    Python looks first in the folder that it stands in, and whoever may write there would be in possession of all keys.
+    """
+    with suppress(OSError):
+        if {"", str(Path.cwd())} & set(sys.path):
+            return [sys.executable, "-m", module]
+    return [sys.executable, "-P", "-m", module]
+
+
 def start_anew() -> Born:
     """In a new interpreter: where there are threads, a fork may find any lock taken for ever."""
     line, theirs = socket.socketpair()
     with theirs:
         theirs.set_inheritable(True)
-        command = [sys.executable, "-m", "broker.serve.worker", str(theirs.fileno())]
+        command = [*program("broker.serve.worker"), str(theirs.fileno())]
         pid = os.posix_spawn(sys.executable, command, os.environ)
     line.setblocking(False)
     return Born(pid, line)

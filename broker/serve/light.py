@@ -15,7 +15,7 @@ from pathlib import Path
 
 from broker.ops import log
 from broker.ops.folder import Lock
-from broker.serve.birth import Born, send_home
+from broker.serve.birth import Born, program, send_home
 from broker.serve.keeper import Charge, Keeper
 
 
@@ -29,7 +29,7 @@ def go_on(charge: Charge, brood: Sequence[Born], listening: socket.socket, lock:
     sys.stdout.flush()
     sys.stderr.flush()
     with suppress(OSError):
-        os.execv(sys.executable, [sys.executable, "-m", "broker.serve.light", told])  # noqa: S606 - itself
+        os.execv(sys.executable, [*program("broker.serve.light"), told])  # noqa: S606 - itself
     for descriptor in held:
         os.set_inheritable(descriptor, False)
     return asyncio.run(_keep(charge, list(brood), listening))

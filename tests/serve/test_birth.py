@@ -5,13 +5,15 @@ import os
 import random
 import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
-from broker.serve.birth import fork
-from tests.serve.running import eventually, is_alive, serving
+from broker.serve.birth import fork, program
+from tests.serve.running import environment, eventually, is_alive, serving
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 """Later Pythons warn of a fork beside threads; the process of the tests may have some, a server has none yet."""
@@ -29,6 +31,28 @@ def says_what_it_is(line: socket.socket, descriptors: Sequence[int]) -> int:
     os.write(descriptors[0], f"{os.getpid()} {ignored} {random.random()}\n".encode())
     line.recv(1)
     return 7
+
+
+def modules_found_by(command: list[str], folder: Path) -> str:
+    """What it says of itself where the folder that it stands in has a module called as one of Python's own."""
+    (folder / "selectors.py").write_text("raise SystemExit('from this folder')")
+    said = subprocess.run(
+        command, check=False, cwd=folder, env=environment(), capture_output=True, text=True, timeout=60
+    )
+    return said.stderr
+
+
+def test_a_new_interpreter_imports_nothing_of_the_folder_that_it_stands_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the command `broker` does not; `python -m broker` does, and so does what it starts."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [place for place in sys.path if place])
+    for module in ("broker.serve.light", "broker.serve.worker"):
+        said = modules_found_by(program(module), tmp_path)
+        assert "IndexError" in said, said  # it was told nothing
+    monkeypatch.syspath_prepend(tmp_path)
+    assert "from this folder" in modules_found_by(program("broker.serve.light"), tmp_path)
 
 
 def fails(_line: socket.socket, _descriptors: Sequence[int]) -> int:
