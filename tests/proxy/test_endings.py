@@ -124,7 +124,7 @@ async def test_what_the_provider_says_of_a_key_is_kept_for_its_owner(world: Worl
     for script, status, wanted in ((error(401), 503, "refused"), (answer_chat, 200, "working")):
         world.provider.script = script
         assert (await world.call(token)).status == status
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while await world.db.read(state) != wanted:  # noqa: ASYNC110 - it is written beside the answer
                 await asyncio.sleep(0.01)
 

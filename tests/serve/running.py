@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -96,8 +96,21 @@ def serving(folder: Path, **settings: str) -> Iterator[Running]:
         if process.poll() is None:
             process.kill()
         process.wait()
+        # A server refuses to start beside workers of one that was killed, and on a busy machine these take their time.
+        eventually(lambda: not _left_behind(folder))
         if process.stdout is not None:
             process.stdout.close()
+
+
+def _left_behind(folder: Path) -> list[str]:
+    """The processes of a server of this folder."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if (process / "cwd").readlink() == folder and {b"broker", b"broker.serve.worker"} & set(words):
+                found.append(process.name)
+    return found
 
 
 def _heard(process: subprocess.Popen[str], folder: Path) -> list[str]:

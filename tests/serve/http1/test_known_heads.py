@@ -236,7 +236,7 @@ async def test_an_app_hears_of_a_client_that_leaves_one_that_was_begun() -> None
         await line.say(post(b"two"))
         await asyncio.sleep(0.02)
         line.vanish()
-        await asyncio.wait_for(left.wait(), 5)
+        await asyncio.wait_for(left.wait(), 20)
 
 
 class Streaming(Remembering):
