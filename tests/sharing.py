@@ -7,7 +7,8 @@ from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
 SHARED = {
-    "seconds": ("tests/races/", "tests/serve/"),
+    "races": ("tests/races/",),
+    "serve": ("tests/serve/",),
     "servers": ("tests/sdk/", "tests/attacks/", "tests/clients/", "tests/demo/test_run.py"),
     "browser": ("tests/journey/", "tests/demo/test_page.py"),
     "upstreams": ("tests/upstreams/",),
