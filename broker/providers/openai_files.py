@@ -221,7 +221,8 @@ def _require_bounded(asked: Body, reading: Reading) -> None:
     more: Iterable[str] = [shown(name) for name in asked.keys() - {"custom_id", "method", "url", "body"}]
     if reading.names or (reading.kept is not None and not reading.wish):
         more = [*more, "store, previous_response_id or background in a batch"]
-    if reading.most is not NO_EXTRAS:
+    # Also of one that may happen no time: what a batch tells of searches is not counted.
+    if reading.most is not NO_EXTRAS or "web_search" in reading.extra_actions:
         more = [*more, "sound or searches in a batch"]
     if why := reading.unbounded or not_bounded(more):
         raise CallRefused("not_boundable", why)

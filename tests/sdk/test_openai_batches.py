@@ -177,6 +177,10 @@ def test_lists_show_the_grants_own(place: Place) -> None:
             [{"custom_id": "a", "method": "POST", "url": "/v1/responses", "body": {"model": "gpt-4o-mini", "input": "x", "store": True}}],
             "not_boundable",
         ),
+        (
+            [{"custom_id": "a", "method": "POST", "url": "/v1/responses", "body": {"model": "gpt-4o-mini", "input": "x", "tools": [{"type": "web_search"}], "max_tool_calls": 0}}],
+            "not_boundable",
+        ),
     ],
     ids=str,
 )  # fmt: skip
