@@ -42,14 +42,15 @@ class Listing:
         if all(allowance.provider != provider.name for allowance in standing.allowances):
             raise not_granted()
 
-    async def require_action(self, principal: Principal, provider: Provider, action: str) -> None:
+    async def require_actions(self, principal: Principal, provider: Provider, needed: frozenset[str]) -> None:
         """Of what needs no model."""
         standing = check_state(await self._standing(principal))
         here = [allowance for allowance in standing.allowances if allowance.provider == provider.name]
         if not here:
             raise not_granted()
-        if all(action not in allowance.actions for allowance in here):
-            raise action_not_granted([action])
+        if not any(needed <= allowance.actions for allowance in here):
+            missing = sorted(needed.difference(*(allowance.actions for allowance in here)))
+            raise action_not_granted(missing or sorted(needed))
 
     async def status(self, principal: Principal) -> Head:
         standing = await self._standing(principal)

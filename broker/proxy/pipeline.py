@@ -149,7 +149,7 @@ class Proxy:
             if provider.is_brought:
                 reading = forgetful(reading)
             if reading.names:
-                reading, credential_id = await self._means.kept.found(principal, provider.name, reading)
+                reading, credential_id = await self._found(principal, provider, reading)
         except CallRefused:
             # Whoever may not use this provider is told so first, whatever else is wrong with the request.
             await self._listing.require_granted(principal, provider)
@@ -162,6 +162,15 @@ class Proxy:
         self.usual.remember(scope, principal, work, path)
         return self._begin(principal, work, self._demand(work, conversation_of(body, headers)), once)
 
+    async def _found(self, principal: Principal, provider: Provider, reading: Reading) -> tuple[Reading, str]:
+        """As `found` of what is kept; raises CallRefused."""
+        try:
+            return await self._means.kept.found(principal, provider.name, reading)
+        except CallRefused:
+            # Whoever may name nothing of the kind is told so, and not that there is no such thing.
+            await self._listing.require_actions(principal, provider, reading.extra_actions | {reading.action})
+            raise
+
     async def _principal(self, scope: Scope) -> Principal:
         token = read_token(scope["headers"])
         principal = authenticate(token, self._verify)
@@ -173,7 +182,7 @@ class Proxy:
         self, scope: Scope, receive: Receive, principal: Principal, provider: Provider, own_path: str
     ) -> Head:
         """The first request of two about a file: it is answered here."""
-        await self._listing.require_action(principal, provider, "files")
+        await self._listing.require_actions(principal, provider, frozenset(["files"]))
         raw = await read_body(dict(scope["headers"]), scope, receive, self._max_body)
         address = self._means.kept.base_of(provider.name) + own_path
         return self._uploads.begun(principal, provider.name, address, scope["headers"], raw, self._max_body)

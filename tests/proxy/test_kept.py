@@ -104,6 +104,19 @@ async def test_of_two_accesses_the_one_whose_key_made_it_is_used(world: World, k
     assert answered.json()["id"] == response_id
 
 
+async def test_who_may_keep_nothing_is_told_so_first_whatever_the_id(world: World, keeping: KeepingOpenAI) -> None:
+    token, other = await world.token(actions='["chat"]'), await world.token(actions=MAY)
+    for response_id in ("resp_9", await ask(world, other)):
+        arrived = len(world.provider.asked)
+        for method in ("GET", "DELETE"):
+            refused = await world.call(token, path=f"{RESPONSES}/{response_id}", method=method)
+            assert (refused.status, refused.code) == (403, "action_not_granted")
+        for named in ({"previous_response_id": response_id}, {"conversation": response_id}):
+            refused = await world.call(token, ASK | named, path=RESPONSES)
+            assert (refused.status, refused.code) == (403, "action_not_granted")
+        assert len(world.provider.asked) == arrived
+
+
 async def test_a_revoked_token_and_one_for_another_provider_learn_that_first(
     world: World, keeping: KeepingOpenAI
 ) -> None:
