@@ -2,8 +2,9 @@
 
 WAV (RIFF, of PCM): all bytes after the header, at its rate. MPEG audio (ISO 11172-3, 13818-3): frame by frame, as long as each
 follows the one before it, and from then on at the lowest rate there is. Opus in Ogg (RFC 7845, RFC 6716 §3.1): packet by packet,
-of all that could be a page, since a reader drops those with a wrong checksum and looks for others within them (RFC 3533 §6). Of
-other containers, such as M4A, WebM and FLAC, a few bytes may last for hours, so that they have no bound.
+of all that could be a page, since a reader drops those with a wrong checksum and looks for others within them (RFC 3533 §6), and
+only where no stream of another kind stands beside it, which a reader might take. Of other containers, such as M4A, WebM and FLAC,
+a few bytes may last for hours, so that they have no bound.
 """
 
 import struct
@@ -18,6 +19,8 @@ _LEAST_FRAMES = 16
 """In a row, before what else is in a recording is taken for MPEG audio, too, and not for something that lasts longer."""
 _MOST_PACKETS = 200_000
 """Looked at one by one; a recording of more has no bound, since any byte of it may be a packet."""
+_MOST_HERTZ, _MOST_CHANNELS, _MOST_BITS = 192_000, 8, 64
+"""Of a WAV file that is one: beyond them readers take other figures than those that it claims."""
 _MOST_CHUNKS = 1_000
 """Before the one that says what a WAV file is of."""
 MOST_FRAMES = 40_000
@@ -27,6 +30,8 @@ _KBITS = {
     2: (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 _HERTZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+_BEGINS = 2
+"""The flag of a page with which a stream begins (RFC 3533 §6)."""
 _OPUS_MS = (10, 20, 40, 60) * 3 + (10, 20) * 2 + (2.5, 5, 10, 20) * 4
 
 
@@ -56,7 +61,9 @@ def _wav(data: bytes) -> float | None:
             if (
                 not (kind in _PCM or _is_extended(kind, data[place + 8 : place + 8 + size]))
                 or not frame
-                or not hertz
+                or not 0 < hertz <= _MOST_HERTZ
+                or channels > _MOST_CHANNELS
+                or bits > _MOST_BITS
                 or data.count(b"fmt ") > 1
             ):
                 return None
@@ -111,26 +118,29 @@ def _frame(data: bytes, place: int) -> tuple[int, float] | None:
 
 def _opus(data: bytes) -> float | None:
     seconds = 0.0
-    for count, packet in enumerate(_packets(data)):
-        if count == _MOST_PACKETS or (count == 0 and not packet.startswith(b"OpusHead")):
+    for count, (packet, begins) in enumerate(_packets(data)):
+        if count == _MOST_PACKETS or (begins and not packet.startswith(b"OpusHead")):
             return None
-        seconds += _opus_seconds(packet) if count else 0.0
+        seconds += 0.0 if begins else _opus_seconds(packet)
     return seconds
 
 
-def _packets(data: bytes) -> Iterator[bytes]:
-    """The first bytes of each packet, in whichever stream it is, and after those of each page nothing."""
-    page = 0
+def _packets(data: bytes) -> Iterator[tuple[bytes, bool]]:
+    """The first bytes of each packet, in whichever stream it is, and whether one begins with it; after each page nothing."""
+    page, streams = 0, set[bytes]()
     while (page := data.find(b"OggS", page)) >= 0 and page + 27 <= len(data):
         lacing = data[page + 27 : page + 27 + data[page + 26]]
         place, size = page + 27 + len(lacing), 0
+        stream = data[page + 14 : page + 18]
+        begins = data[page + 5] & _BEGINS > 0 or stream not in streams
+        streams.add(stream)
         page += 4
         for lace in lacing:
             size += lace
             if lace < 255:
-                yield data[place : place + min(size, 16)]
-                place, size = place + size, 0
-        yield data[place : place + 16] if size else b""
+                yield data[place : place + min(size, 16)], begins
+                place, size, begins = place + size, 0, False
+        yield data[place : place + 16] if size else b"", begins
 
 
 def _opus_seconds(packet: bytes) -> float:

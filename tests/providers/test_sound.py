@@ -34,9 +34,10 @@ TAG = b"ID3\4\0\0\0\0\0\x64" + b"\xff\xfb\xe8\x00" * 25
 FRAME = b"\xff\xfb\x90\x00" + b"\0" * 413
 
 
-def ogg(*packets: bytes) -> bytes:
+def ogg(*packets: bytes, stream: int = 0, begins: bool = False) -> bytes:
     lacing = b"".join(b"\xff" * (len(packet) // 255) + bytes([len(packet) % 255]) for packet in packets)
-    return b"OggS" + b"\0" * 22 + bytes([len(lacing)]) + lacing + b"".join(packets)
+    head = b"OggS\0" + bytes([2 * begins]) + b"\0" * 8 + bytes([stream]) + b"\0" * 11
+    return head + bytes([len(lacing)]) + lacing + b"".join(packets)
 
 
 HEAD = ogg(b"OpusHead" + b"\0" * 11) + ogg(b"OpusTags")
@@ -56,6 +57,7 @@ HEAD = ogg(b"OpusHead" + b"\0" * 11) + ogg(b"OpusTags")
         (extensible(9, PCM), 10),
         (HEAD + ogg(*[b"\x78abc"] * 50), 2),
         (HEAD + ogg(*[b"\x1babc"] * 10), 2),
+        ((HEAD + ogg(*[b"\x1babc"] * 10)) * 2, 3),
     ],
     ids=[
         "wav",
@@ -69,6 +71,7 @@ HEAD = ogg(b"OpusHead" + b"\0" * 11) + ogg(b"OpusTags")
         "wav of many channels",
         "opus",
         "opus, packed",
+        "opus, twice",
     ],
 )
 def test_a_recording_lasts_no_longer_than_its_bytes_allow(data: bytes, seconds: int) -> None:
@@ -94,6 +97,12 @@ def test_a_recording_lasts_no_longer_than_its_bytes_allow(data: bytes, seconds: 
         b"\0\0\0 ftypM4A " + b"\0" * 99,
         b"\x1aE\xdf\xa3webm",
         ogg(b"\1vorbis" + b"\0" * 30),
+        HEAD + ogg(b"\x7fFLAC\1\0", stream=1, begins=True) + ogg(*[b"\xff\xf8\0"] * 99, stream=1),
+        HEAD + ogg(b"\x7fFLAC\1\0", stream=1),
+        HEAD + ogg(b"\x7fFLAC\1\0", begins=True),
+        wav(0, hertz=2**32 - 1, claimed=1) + b"\1" * 999,
+        wav(0, channels=32_000, claimed=1) + b"\1" * 999,
+        wav(0, bits=65_528, claimed=1) + b"\1" * 999,
         b"plain text",
     ],
     ids=[
@@ -113,6 +122,12 @@ def test_a_recording_lasts_no_longer_than_its_bytes_allow(data: bytes, seconds: 
         "m4a",
         "webm",
         "vorbis",
+        "flac beside opus",
+        "flac beside opus, with no word of its beginning",
+        "flac after opus",
+        "a wav of four gigahertz",
+        "a wav of too many channels",
+        "a wav of too many bits",
         "no sound",
     ],
 )
