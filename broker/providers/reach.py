@@ -98,6 +98,8 @@ class Reach:
             address = ip_address(text)
         except ValueError:
             return False
+        if "%" in text:  # with a zone it equals none of those that it is compared with
+            return False
         if any(each in _NEVER or each.is_unspecified or each.is_multicast for each in _meanings(address)):
             return False
         if self._is_inside(origin.host, address):

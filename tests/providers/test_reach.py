@@ -119,8 +119,9 @@ def test_the_secrets_of_a_machine_and_other_networks_stay_shut_whatever_is_open(
     assert not INSIDE.admits(Origin("http", "some.example.com", 8000), address)
 
 
-def test_the_secrets_of_a_machine_stay_shut_by_the_name_of_an_open_host_too() -> None:
-    assert not INSIDE.admits(Origin("http", "gpu.lan", 80), "169.254.169.254")
+@pytest.mark.parametrize("address", ["169.254.169.254", "fd00:ec2::254", "fd00:ec2::254%eth0", "fe80::1%lo"])
+def test_the_secrets_of_a_machine_stay_shut_by_the_name_of_an_open_host_too(address: str) -> None:
+    assert not INSIDE.admits(Origin("http", "gpu.lan", 80), address)
 
 
 def test_this_server_is_not_reached_by_its_port_where_its_machine_is_open() -> None:
