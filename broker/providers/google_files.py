@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from broker.core.errors import CallRefused
 from broker.core.handle import Entropy, system_entropy
 from broker.core.strict_json import JSONValue, NotStrict, dumps, loads
 from broker.core.usage import NO_USAGE, Usage
@@ -65,13 +66,14 @@ def _name(raw: bytes) -> str:
         body = loads(raw or b"{}")
     except NotStrict as error:
         raise refuse_request("The body is not strict JSON.") from error
-    outer = spelt(body) if isinstance(body, dict) else {"body": None}
+    outer = spelt(body) if isinstance(body, dict) else {}
     file = outer.get("file") or {}
-    if outer.keys() - {"file"} or not isinstance(file, dict):
+    if not isinstance(body, dict) or not isinstance(file, dict):
         raise refuse_request("The body must be an object with file.")
     known = spelt(file)
-    if unknown := not_bounded(f"file.{shown(name)}" for name in known.keys() - _FILE):
-        raise refuse_request(unknown)
+    named = [shown(name) for name in outer.keys() - {"file"}] + [f"file.{shown(name)}" for name in known.keys() - _FILE]
+    if unknown := not_bounded(named):
+        raise CallRefused("not_boundable", unknown)
     name = known.get("displayName") or ""
     if not isinstance(name, str) or len(name) > _LONGEST_NAME:
         raise refuse_request("displayName must be a string.")

@@ -53,3 +53,13 @@ def test_a_token_that_is_bound_to_a_key_has_none() -> None:
     uploads = Uploads(b"k" * 32, TurnedClock())
     with pytest.raises(CallRefused, match="bound to a key"):
         uploads.begun(PRINCIPAL._replace(jkt="thumb"), "google", ADDRESS, HEADERS, b"{}", 10**6)
+
+
+@pytest.mark.parametrize(
+    ("body", "name"), [(b'{"file": {"source": "X"}}', "file.source"), (b'{"parent": "a"}', "parent")]
+)
+def test_a_field_that_is_not_known_is_refused_with_its_name(body: bytes, name: str) -> None:
+    uploads = Uploads(b"k" * 32, TurnedClock())
+    with pytest.raises(CallRefused, match=name) as refused:
+        uploads.begun(PRINCIPAL, "google", ADDRESS, HEADERS, body, 10**6)
+    assert refused.value.code == "not_boundable"
