@@ -36,7 +36,7 @@ from broker.proxy.large import MANY, LargeBodies
 from broker.proxy.listing import Listing
 from broker.proxy.noted import Noted
 from broker.proxy.proven import NONCE, Prover, giving, require_proof
-from broker.proxy.read import ClientLeft, Route, check_framing, form_reader, parse_body, read_body, read_route
+from broker.proxy.read import ClientLeft, Route, check_framing, parse_body, read_body, read_route, read_typed
 from broker.proxy.refuse import NotAllowed, refused
 from broker.proxy.repeat import key_in, read_key
 from broker.proxy.respond import relay, send_whole
@@ -134,10 +134,9 @@ class Proxy:
         headers: Headers = scope["headers"]
         key = read_key(headers)
         fields = dict(headers)
-        has_body = scope["method"] == "POST"
-        in_parts = form_reader(fields, endpoint) if has_body else None
-        raw = await read_body(fields, scope, receive, self._max_body) if has_body else b""
-        path = own_path + (dialect.query if has_body else paging)(scope["query_string"])
+        posts = scope["method"] == "POST"
+        in_parts, raw = await read_typed(fields, scope, receive, endpoint, self._max_body)
+        path = own_path + (dialect.query if posts else paging)(scope["query_string"])
         credential_id = ""
         try:
             if len(raw) < MANY and in_parts is None:

@@ -46,7 +46,26 @@ BODY = "broker.body"
 """The extension of our own server that has the whole body, if it came with its head."""
 
 
-def form_reader(fields: dict[bytes, bytes], endpoint: Endpoint) -> FormEndpoint | None:
+async def read_typed(
+    fields: dict[bytes, bytes], scope: Scope, receive: Receive, endpoint: Endpoint, most: int
+) -> tuple[FormEndpoint | None, bytes]:
+    """Who reads a body that comes in parts, and its bytes: none where there is none. Raises CallRefused."""
+    if scope["method"] != "POST" or _is_without_body(fields, scope):
+        return None, b""
+    in_parts = _form_reader(fields, endpoint)
+    return in_parts, await read_body(fields, scope, receive, most)
+
+
+def _is_without_body(fields: dict[bytes, bytes], scope: Scope) -> bool:
+    """Whether its head says that it has none: then there is nothing that could be of a wrong media type."""
+    if b"content-type" in fields or b"transfer-encoding" in fields:
+        return False
+    # RFC 9112 §6.3: in HTTP/1.1, without either header, "the message body length is zero".
+    unsaid = b"0" if scope.get("http_version", "").startswith("1") else b""
+    return fields.get(b"content-length", unsaid) == b"0"
+
+
+def _form_reader(fields: dict[bytes, bytes], endpoint: Endpoint) -> FormEndpoint | None:
     """Who reads a body that comes in parts; None for JSON. Raises CallRefused for a media type not taken here."""
     kind = _media_type(fields.get(b"content-type", b""))
     if kind == b"application/json":

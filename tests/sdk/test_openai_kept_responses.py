@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import httpx
 import openai
 import pytest
 
@@ -102,8 +103,9 @@ def test_without_files_nothing_is_kept_and_nothing_followed(place: Place) -> Non
         with pytest.raises(openai.PermissionDeniedError) as refused:
             client.responses.create(model="gpt-4o-mini", input="Hello", store=True)
         assert refused.value.code == "action_not_granted"
-        with pytest.raises(openai.NotFoundError):
+        with pytest.raises(openai.PermissionDeniedError) as refused:
             client.responses.create(model="gpt-4o-mini", input="And?", previous_response_id=made.id)
+        assert refused.value.code == "action_not_granted"
 
 
 def test_a_response_of_another_model_has_no_bound_as_input(place: Place) -> None:
@@ -132,3 +134,17 @@ def test_a_conversation_is_made_talked_in_and_deleted(place: Place, granted: Gra
     assert len(items) == 2
     # Twice 10 tokens at $0.15 and 5 at $0.60 a million, each rounded up.
     assert place.settled(granted) - before == 10
+
+
+def test_what_has_no_body_needs_no_media_type(place: Place, granted: Granted) -> None:
+    headers = {"authorization": f"Bearer {granted.token}"}
+    with httpx.Client(base_url=f"{place.address}/proxy/openai/v1", headers=headers, trust_env=False, timeout=20) as app:
+        made = app.post("/conversations")
+        assert (made.status_code, made.json()["object"]) == (200, "conversation")
+        assert place.provider.asked[-1].header("content-type") == "application/json"
+        arrived = len(place.provider.asked)
+        untyped = app.post("/conversations", content=b"{}")
+        assert (untyped.status_code, untyped.json()["error"]["code"]) == (415, "unsupported_media_type")
+        nothing = app.post("/responses")
+        assert (nothing.status_code, nothing.json()["error"]["code"]) == (400, "invalid_request")
+        assert len(place.provider.asked) == arrived
