@@ -29,6 +29,8 @@ class Listing:
         """The granted models that have a price."""
         standing = check_state(await self._standing(principal))
         here = [allowance for allowance in standing.allowances if allowance.provider == provider.name]
+        if not here:
+            raise not_granted()
         priced = self._prices.models(provider.name)
         named = {pattern for allowance in here for pattern in allowance.models if not pattern.endswith("*")}
         now = self._clock()

@@ -102,6 +102,13 @@ async def test_granted_models_are_listed_without_asking_the_provider(world: Worl
     assert world.provider.asked == []
 
 
+async def test_a_token_for_another_provider_is_told_so_by_the_list_too(world: World) -> None:
+    token = await world.token(provider="anthropic")
+    answered = await world.call(token, b"", path="/proxy/openai/v1/models", method="GET")
+    assert (answered.status, answered.code) == (403, "provider_not_granted")
+    assert "insufficient_scope" in answered.headers["www-authenticate"]
+
+
 async def test_status_says_what_is_left(world: World) -> None:
     token = await world.token(max_requests=5)
     await world.call(token)
