@@ -49,7 +49,8 @@ def operations(dialects: dict[str, Dialect]) -> dict[tuple[str, str], Operation]
 
 
 def paths_of(dialect: Dialect) -> tuple[str, ...]:
-    return (*dialect.paths(), *(path for path in _LISTINGS if dialect.is_listing(path)))
+    listings = [path for path in _LISTINGS if dialect.is_listing(path)]
+    return (*dialect.paths(), *listings, *(f"{path}/{{model}}" for path in listings))
 
 
 def filled(path: str) -> str:
@@ -59,18 +60,24 @@ def filled(path: str) -> str:
 
 
 def _methods(dialect: Dialect, path: str) -> tuple[str, ...]:
-    return ("GET",) if dialect.is_listing(path) else dialect.methods(filled(path))
+    return ("GET",) if _lists(dialect, path) else dialect.methods(filled(path))
+
+
+def _lists(dialect: Dialect, path: str) -> bool:
+    return dialect.is_listing(path.removesuffix("/{model}"))
 
 
 def _operation(dialect: Dialect, path: str, method: str) -> Operation:
-    if dialect.is_listing(path):
-        summary = "The models that are granted and have a price; answered by the broker."
+    if _lists(dialect, path):
+        one = path.endswith("/{model}")
+        which = "One of the models" if one else "The models"
+        summary = f"{which} that are granted and have a price; answered by the broker."
         return Operation(
             summary,
             dialect.name,
             TOKEN,
             answers={200: ("They.", {JSON: _OWN})},
-            errors=_few(401, 403),
+            errors=_few(401, 403) | ({404: "The model is not granted, or has no price."} if one else {}),
             error="ProxyError",
         )
     body = {JSON: _OWN} if method == "POST" and not path.endswith(("/cancel", ":cancel")) else {}

@@ -86,12 +86,12 @@ class Anthropic:
     def is_listing(self, path: str) -> bool:
         return path == "/v1/models"
 
-    def listing(self, models: list[str], provider: Provider) -> bytes:
+    def model(self, model: str, provider: Provider) -> Body:
         epoch = "1970-01-01T00:00:00Z"
-        data = [
-            {"type": "model", "id": model, "display_name": model, "created_at": epoch, "lifecycle": "active"}
-            for model in models
-        ]
+        return {"type": "model", "id": model, "display_name": model, "created_at": epoch, "lifecycle": "active"}
+
+    def listing(self, models: list[str], provider: Provider) -> bytes:
+        data = [self.model(model, provider) for model in models]
         ends = {"first_id": models[0] if models else None, "last_id": models[-1] if models else None}
         return dumps({"data": data, "has_more": False} | ends)
 

@@ -63,9 +63,11 @@ class Cohere:
     def is_listing(self, path: str) -> bool:
         return path == "/v1/models"
 
+    def model(self, model: str, provider: Provider) -> Body:
+        return {"name": model, "endpoints": [_use(model)], "finetuned": False}
+
     def listing(self, models: list[str], provider: Provider) -> bytes:
-        named = [{"name": model, "endpoints": [_use(model)], "finetuned": False} for model in models]
-        return dumps({"models": named})
+        return dumps({"models": [self.model(model, provider) for model in models]})
 
     def headers(self, headers: Headers) -> Headers:
         return []

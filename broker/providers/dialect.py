@@ -239,6 +239,9 @@ class Dialect(Protocol):
     def is_listing(self, path: str) -> bool:
         """Whether a GET of this path asks for the list of models."""
 
+    def model(self, model: str, provider: Provider) -> Body:
+        """What is said of one model, by itself and in the list."""
+
     def listing(self, models: list[str], provider: Provider) -> bytes:
         """The list of these models."""
 

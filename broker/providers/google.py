@@ -113,7 +113,7 @@ def _kept_endpoint(method: str, path: str) -> Endpoint | None:
     return google_batches.endpoint(method, path) or google_files.endpoint(method, path)
 
 
-def _methods(model: str) -> list[str]:
+def _methods(model: str) -> list[JSONValue]:
     """What may be asked of a model, by its name; Google has none that does both."""
     if "embedding" in model:
         return [*_EMBEDDINGS, "countTokens"]
@@ -139,12 +139,11 @@ class Google:
     def is_listing(self, path: str) -> bool:
         return path in _LISTINGS
 
+    def model(self, model: str, provider: Provider) -> Body:
+        return {"name": f"models/{model}", "displayName": model, "supportedGenerationMethods": _methods(model)}
+
     def listing(self, models: list[str], provider: Provider) -> bytes:
-        named = [
-            {"name": f"models/{model}", "displayName": model, "supportedGenerationMethods": _methods(model)}
-            for model in models
-        ]
-        return dumps({"models": named})
+        return dumps({"models": [self.model(model, provider) for model in models]})
 
     def headers(self, headers: Headers) -> Headers:
         return []

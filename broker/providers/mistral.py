@@ -93,10 +93,8 @@ class Mistral(OpenAI):
     def paths(self) -> tuple[str, ...]:
         return tuple(_ENDPOINTS)
 
-    def listing(self, models: list[str], provider: Provider) -> bytes:
-        usual: dict[str, object] = {"object": "model", "type": "base", "created": 0, "capabilities": {}}
-        data = [usual | {"id": model, "owned_by": provider.name} for model in models]
-        return dumps({"object": "list", "data": data})
+    def model(self, model: str, provider: Provider) -> Body:
+        return super().model(model, provider) | {"type": "base", "capabilities": {}}
 
     def is_error(self, answer: JSONValue) -> bool:
         """An error object, or what its gateway says of a key or a field."""

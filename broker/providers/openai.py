@@ -152,9 +152,11 @@ class OpenAI:
     def is_listing(self, path: str) -> bool:
         return path == "/v1/models"
 
+    def model(self, model: str, provider: Provider) -> Body:
+        return {"id": model, "object": "model", "created": 0, "owned_by": provider.name}
+
     def listing(self, models: list[str], provider: Provider) -> bytes:
-        data = [{"id": model, "object": "model", "created": 0, "owned_by": provider.name} for model in models]
-        return dumps({"object": "list", "data": data})
+        return dumps({"object": "list", "data": [self.model(model, provider) for model in models]})
 
     def headers(self, headers: Headers) -> Headers:
         return []

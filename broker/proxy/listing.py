@@ -19,6 +19,12 @@ from broker.store.database import Database
 _JSON: Headers = [(b"content-type", b"application/json")]
 
 
+def model_at(dialect: Dialect, path: str) -> str:
+    """The model whose own place in the list this path is; empty where it is none."""
+    before, _, model = path.partition("/models/")
+    return model if dialect.is_listing(f"{before}/models") else ""
+
+
 class Listing:
     def __init__(self, db: Database, clock: Clock, prices: PriceBook) -> None:
         self._db = db
@@ -37,6 +43,15 @@ class Listing:
         exact = {model for model in named if self._prices.find(provider.name, model, now, "any")}
         granted = exact | {model for model in priced if any(allowance.covers_model(model) for allowance in here)}
         return Head(200, _JSON, dialect.listing(sorted(granted), provider))
+
+    async def model(self, principal: Principal, provider: Provider, dialect: Dialect, model: str) -> Head | None:
+        """One of them; None for any other."""
+        standing = check_state(await self._standing(principal))
+        here = [allowance for allowance in standing.allowances if allowance.provider == provider.name]
+        is_granted = any(allowance.covers_model(model) for allowance in here)
+        if not is_granted or not self._prices.find(provider.name, model, self._clock(), "any"):
+            return None
+        return Head(200, _JSON, dumps(dialect.model(model, provider)))
 
     async def require_granted(self, principal: Principal, provider: Provider) -> None:
         """A token for another provider learns that first, whatever it asked for."""

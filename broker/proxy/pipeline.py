@@ -33,7 +33,7 @@ from broker.proxy.exchange import Exchange, Means
 from broker.proxy.forward import Work
 from broker.proxy.kept import forgetful
 from broker.proxy.large import MANY, LargeBodies
-from broker.proxy.listing import Listing
+from broker.proxy.listing import Listing, model_at
 from broker.proxy.noted import Noted
 from broker.proxy.proven import NONCE, Prover, giving, require_proof
 from broker.proxy.read import ClientLeft, Route, check_framing, parse_body, read_body, read_route, read_typed
@@ -214,7 +214,11 @@ class Proxy:
         if methods := dialect.methods(own_path):
             _require(scope, *methods)
         await self._listing.require_granted(principal, provider)
-        raise not_found()
+        model = model_at(dialect, own_path) if scope["method"] == "GET" else ""
+        found = await self._listing.model(principal, provider, dialect, model) if model else None
+        if found is None:
+            raise not_found()
+        return found
 
     def _begin(self, principal: Principal, work: Work, demand: Demand, once: IdempotencyKey | None) -> Exchange:
         exchange = Exchange(self._means, principal, work, demand, once)

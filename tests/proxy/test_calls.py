@@ -1,5 +1,7 @@
 """A call as its app, its provider and its books see it."""
 
+import pytest
+
 from tests.canary import KEY
 from tests.fake_provider import completion, whole
 from tests.proxy.world import ASK, World
@@ -99,6 +101,34 @@ async def test_granted_models_are_listed_without_asking_the_provider(world: Worl
     assert "gpt-4o-mini" in ids
     assert "gpt-4.1-nano" in ids
     assert "no-such-model" not in ids
+    assert world.provider.asked == []
+
+
+@pytest.mark.parametrize(
+    ("provider", "path", "told"),
+    [
+        ("openai", "/v1/models/gpt-4.1-nano", {"id": "gpt-4.1-nano", "object": "model"}),
+        ("anthropic", "/v1/models/claude-haiku-4-5", {"id": "claude-haiku-4-5", "type": "model"}),
+        ("google", "/v1beta/models/gemini-2.5-flash", {"name": "models/gemini-2.5-flash"}),
+        ("mistral", "/v1/models/mistral-small-latest", {"id": "mistral-small-latest", "type": "base"}),
+        ("cohere", "/v1/models/command-a-03-2025", {"name": "command-a-03-2025", "endpoints": ["chat"]}),
+    ],
+)
+async def test_one_granted_model_is_told_of_by_itself(
+    world: World, provider: str, path: str, told: dict[str, object]
+) -> None:
+    listed = path.rpartition("/")[0]
+    model = path.rpartition("/")[2]
+    token = await world.token(provider=provider, models=f'["{model}","no-such-model"]')
+    answered = await world.call(token, b"", path=f"/proxy/{provider}{path}", method="GET")
+    assert (answered.status, answered.json() | told) == (200, answered.json())
+    whole = (await world.call(token, b"", path=f"/proxy/{provider}{listed}", method="GET")).json()
+    assert answered.json() in (whole.get("data") or whole.get("models"))
+    for other in ("no-such-model", "gpt-4", f"{model}-x"):
+        refused = await world.call(token, b"", path=f"/proxy/{provider}{listed}/{other}", method="GET")
+        assert (refused.status, refused.code) == (404, "not_found")
+    for method in ("POST", "DELETE"):
+        assert (await world.call(token, b"", path=f"/proxy/{provider}{path}", method=method)).status == 404
     assert world.provider.asked == []
 
 

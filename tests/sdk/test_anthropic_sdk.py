@@ -123,7 +123,7 @@ def test_counting_tokens_costs_nothing(place: Place) -> None:
 
 def test_the_models_that_were_granted(place: Place, granted: Granted) -> None:
     with place.client(granted) as client:
-        assert [model.id for model in client.models.list()] == [MODEL]
+        assert [model.id for model in client.models.list()] == [client.models.retrieve(MODEL).id] == [MODEL]
 
 
 def test_a_model_that_was_not_granted(place: Place, granted: Granted) -> None:

@@ -123,7 +123,7 @@ def test_a_search_that_the_budget_does_not_cover_does_not_leave(place: Place) ->
 
 def test_the_models_that_were_granted(place: Place, granted: Granted) -> None:
     with place.client(granted) as client:
-        assert [model.name for model in client.models.list().models] == [CHAT]
+        assert [model.name for model in client.models.list().models] == [client.models.get(CHAT).name] == [CHAT]
 
 
 def test_refusals_are_told_with_their_code(place: Place, granted: Granted) -> None:

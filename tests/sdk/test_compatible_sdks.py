@@ -86,6 +86,7 @@ def test_a_server_of_ones_own_without_a_key_and_without_a_cost(place: Place) -> 
     granted = place.installation.grant(provider="ollama", models=["llama3.2:1b", "dear-one"], max_requests=3)
     with openai.OpenAI(base_url=f"{place.address}/proxy/ollama/v1", api_key=granted.token, max_retries=0) as client:
         assert [model.id for model in client.models.list()] == ["dear-one", "llama3.2:1b"]
+        assert client.models.retrieve("llama3.2:1b").id == "llama3.2:1b"
         client.chat.completions.create(model="llama3.2:1b", messages=MESSAGES)
         assert place.settled(granted) == 0
         assert place.provider.asked[-1].header("authorization").startswith("Bearer no-key_")

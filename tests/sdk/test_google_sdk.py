@@ -104,6 +104,7 @@ def test_embeddings_cost_what_goes_in(place: Place, version: str) -> None:
 def test_the_models_that_were_granted(place: Place, granted: Granted) -> None:
     with place.client(granted) as client:
         assert [model.name for model in client.models.list()] == [f"models/{MODEL}"]
+        assert client.models.get(model=MODEL).name == f"models/{MODEL}"
 
 
 def test_a_model_that_was_not_granted(place: Place, granted: Granted) -> None:

@@ -83,6 +83,7 @@ def test_embeddings_cost_what_goes_in(place: Place) -> None:
 def test_the_models_that_were_granted(place: Place, granted: Granted) -> None:
     with place.client(granted) as client:
         assert [model.id for model in client.models.list().data or []] == [MODEL]
+        assert getattr(client.models.retrieve(model_id=MODEL), "id", "") == MODEL
 
 
 def test_refusals_are_told_with_their_code(place: Place, granted: Granted) -> None:
