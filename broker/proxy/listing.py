@@ -5,7 +5,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from broker.core.clock import Clock
 from broker.core.strict_json import dumps
 from broker.ledger.judge import action_not_granted, check_state, invalid_token, not_granted
-from broker.ledger.standing import Standing, read_standings
+from broker.ledger.standing import Allowance, Standing, read_standings
 from broker.ledger.view import grant_object
 from broker.prices.book import PriceBook
 from broker.providers.client import Headers
@@ -33,10 +33,7 @@ class Listing:
 
     async def models(self, principal: Principal, provider: Provider, dialect: Dialect) -> Head:
         """The granted models that have a price."""
-        standing = check_state(await self._standing(principal))
-        here = [allowance for allowance in standing.allowances if allowance.provider == provider.name]
-        if not here:
-            raise not_granted()
+        here = await self._here(principal, provider)
         priced = self._prices.models(provider.name)
         named = {pattern for allowance in here for pattern in allowance.models if not pattern.endswith("*")}
         now = self._clock()
@@ -46,8 +43,7 @@ class Listing:
 
     async def model(self, principal: Principal, provider: Provider, dialect: Dialect, model: str) -> Head | None:
         """One of them; None for any other."""
-        standing = check_state(await self._standing(principal))
-        here = [allowance for allowance in standing.allowances if allowance.provider == provider.name]
+        here = await self._here(principal, provider)
         is_granted = any(allowance.covers_model(model) for allowance in here)
         if not is_granted or not self._prices.find(provider.name, model, self._clock(), "any"):
             return None
@@ -55,16 +51,11 @@ class Listing:
 
     async def require_granted(self, principal: Principal, provider: Provider) -> None:
         """A token for another provider learns that first, whatever it asked for."""
-        standing = check_state(await self._standing(principal))
-        if all(allowance.provider != provider.name for allowance in standing.allowances):
-            raise not_granted()
+        await self._here(principal, provider)
 
     async def require_actions(self, principal: Principal, provider: Provider, needed: frozenset[str]) -> None:
         """Of what needs no model."""
-        standing = check_state(await self._standing(principal))
-        here = [allowance for allowance in standing.allowances if allowance.provider == provider.name]
-        if not here:
-            raise not_granted()
+        here = await self._here(principal, provider)
         if not any(needed <= allowance.actions for allowance in here):
             missing = sorted(needed.difference(*(allowance.actions for allowance in here)))
             raise action_not_granted(missing or sorted(needed))
@@ -82,6 +73,14 @@ class Listing:
         if found is None:
             raise invalid_token()
         return Head(200, _JSON, dumps(found))
+
+    async def _here(self, principal: Principal, provider: Provider) -> list[Allowance]:
+        """What the token may use at this provider; raises CallRefused where it is nothing."""
+        standing = check_state(await self._standing(principal))
+        here = [allowance for allowance in standing.allowances if allowance.provider == provider.name]
+        if not here:
+            raise not_granted()
+        return here
 
     async def _standing(self, principal: Principal) -> Standing | None:
         found = (await self._db.read_steps(read_standings([principal.jti]))).get(principal.jti)

@@ -213,12 +213,12 @@ class Proxy:
             return await self._listing.models(principal, provider, dialect)
         if methods := dialect.methods(own_path):
             _require(scope, *methods)
-        await self._listing.require_granted(principal, provider)
-        model = model_at(dialect, own_path) if scope["method"] == "GET" else ""
-        found = await self._listing.model(principal, provider, dialect, model) if model else None
-        if found is None:
-            raise not_found()
-        return found
+        if scope["method"] == "GET" and (model := model_at(dialect, own_path)):
+            if (found := await self._listing.model(principal, provider, dialect, model)) is not None:
+                return found
+        else:
+            await self._listing.require_granted(principal, provider)
+        raise not_found()
 
     def _begin(self, principal: Principal, work: Work, demand: Demand, once: IdempotencyKey | None) -> Exchange:
         exchange = Exchange(self._means, principal, work, demand, once)

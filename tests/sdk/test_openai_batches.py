@@ -1,7 +1,6 @@
 """The official openai SDK, unmodified: files that are kept, and batches of their lines."""
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -45,12 +44,7 @@ class Place:
         return access["budget"]["settled"], access["budget"]["held"]
 
     def settled(self, granted: Granted) -> int:
-        for _ in range(100):
-            settled, held = self.figures(granted)
-            if not held:
-                return settled
-            time.sleep(0.1)
-        raise AssertionError("the batch is still held")
+        return self.installation.settled(granted.grant_id)
 
     def begin(self, client: openai.OpenAI, *asked: dict[str, Any], url: Any = CHAT) -> str:
         file = client.files.create(file=lines(*asked), purpose="batch")
