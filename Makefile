@@ -70,12 +70,16 @@ prove: $(INSTALLED) ## Prove the books at length: 50 seeds of overspending, 50 o
 	PROOF=1 PROOF_SEEDS=50 PROOF_ROUNDS=8 $(BIN)/python -m pytest -n 0 tests/races tests/books/test_machine.py tests/oauth/test_never_more.py tests/proxy/test_cut.py tests/rights/test_revoked.py tests/journey/test_demo.py
 
 bench: $(INSTALLED) ## Measure Broker beside others, and print the table (QUICK=1, PART="compare grants ledger streams start limits")
-	$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(CHECK),--check) $(PART)
+	$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(CHECK),--check) $(if $(SHOW),--show) $(PART)
+
+# Those that the tables of docs/explanation/performance.md are of.
+LITELLM := 1.108.7
+PORTKEY := 1.15.2
 
 bench-peers: ## Install what Broker is measured beside: LiteLLM and Portkey into build/bench, nginx where we are root
 	$(PYTHON) -m venv build/bench/litellm
-	build/bench/litellm/bin/pip install --quiet --disable-pip-version-check 'litellm[proxy]'
-	if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --prefix build/bench/portkey @portkey-ai/gateway; else echo "no npm here: without Portkey"; fi
+	build/bench/litellm/bin/pip install --quiet --disable-pip-version-check 'litellm[proxy]==$(LITELLM)'
+	if command -v npm >/dev/null; then npm install --silent --no-audit --no-fund --prefix build/bench/portkey @portkey-ai/gateway@$(PORTKEY); else echo "no npm here: without Portkey"; fi
 	if command -v nginx >/dev/null; then :; elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then RUNLEVEL=1 apt-get install -y --no-install-recommends nginx; else echo "no nginx here, and we are not root: without it"; fi
 
 growth: $(INSTALLED) ## Time every page on books of a million calls (CALLS=10000000 for more)

@@ -61,7 +61,9 @@ def run(length: Length, say: Callable[[str], object], *, quick: bool = False) ->
             say(f"  skipped  {POSTGRES}: {postgres.MISSING}")
         taken = rounds.measure(targets, plans(quick=quick), length, say)
     return {
-        "servers": {name: {scene: row.as_json() for scene, row in scenes.items()} for name, scenes in taken.items()},
+        "servers": {
+            name: {scene: rounds.as_json(rows) for scene, rows in scenes.items()} for name, scenes in taken.items()
+        },
         "versions": {name: version for name, version in versions.items() if version},
         "skipped": skipped,
         "rounds": length.rounds,

@@ -30,11 +30,18 @@ def grants(length: Length, say: Callable[[str], object], most: int = MOST_GRANTS
         }
         taken = rounds.measure(targets, [Plan(MANY, targets.keys())], length, say)
     rows = {name: scenes[MANY.name] for name, scenes in taken.items()}
-    one, thousand, many = (rows[_grants(number)].rps for number in furnished)
+    each = zip(*rows.values(), strict=True)
     return {
-        "rows": {name: row.as_json() for name, row in rows.items()},
-        "thousand_to_one": thousand / one if one else None,
-        "most_to_thousand": many / thousand if thousand else None,
+        "rows": {name: rounds.as_json(row) for name, row in rows.items()},
+        **_ratios(*(rounds.median(row) for row in rows.values())),
+        "each": [_ratios(*of_round) for of_round in each],
+    }
+
+
+def _ratios(one: Measured, thousand: Measured, most: Measured) -> dict[str, float | None]:
+    return {
+        "thousand_to_one": thousand.rps / one.rps if one.rps else None,
+        "most_to_thousand": most.rps / thousand.rps if thousand.rps else None,
     }
 
 
@@ -56,9 +63,8 @@ def ledger(length: Length, say: Callable[[str], object], most: int = MOST_ROWS) 
                 _rows(most): stack.enter_context(brokers.serve(grown.folder, port)),
             }
             taken = rounds.measure(targets, [Plan(MANY, targets.keys())], length, say)
-    rows: dict[str, Measured] = {name: scenes[MANY.name] for name, scenes in taken.items()}
     return {
-        "rows": {name: row.as_json() for name, row in rows.items()},
+        "rows": {name: rounds.as_json(scenes[MANY.name]) for name, scenes in taken.items()},
         "bytes_a_row": grown.database.stat().st_size / most,
     }
 

@@ -3,17 +3,19 @@
 import statistics
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 from tests.bench.loading import Measured, Scene, Target, load
 
-Results = dict[str, dict[str, Measured]]
-"""By server, then by scene: the medians of all rounds."""
+Results = dict[str, dict[str, list[Measured]]]
+"""By server, then by scene: what each round measured."""
 
 ONE, MANY, MOST = Scene("c=1", 1), Scene("c=32", 32), Scene("c=256", 256)
 STREAMS = Scene("streams c=32", 32, streamed=True)
 PACED_ONE = Scene("paced c=1", 1, streamed=True, gap_ms=10, chunks=50)
 PACED_MANY = Scene("paced c=32", 32, streamed=True, gap_ms=10, chunks=50)
 SLOW_MANY, SLOW_MOST = Scene("100 ms c=32", 32, delay_ms=100), Scene("100 ms c=256", 256, delay_ms=100)
+_OF_EACH = ("rps", "p50", "first_p50", "cpu_us")
 _WARM_UP = (Scene("warm up", 16), Scene("warm up", 4, streamed=True))
 
 
@@ -38,14 +40,19 @@ def measure(
     for target in targets.values():
         for scene in _WARM_UP:
             load(target, scene, length.seconds / 4)
-    taken: dict[str, dict[str, list[Measured]]] = {}
+    taken: Results = {}
     for number in range(length.rounds):
         for plan in plans:
             for name in (name for name in targets if name in plan.servers):
                 measured = load(targets[name], plan.scene, length.seconds)
                 taken.setdefault(name, {}).setdefault(plan.scene.name, []).append(measured)
                 say(_line(number, name, plan.scene, measured))
-    return {name: {scene: median(rows) for scene, rows in scenes.items()} for name, scenes in taken.items()}
+    return taken
+
+
+def as_json(rows: Sequence[Measured]) -> dict[str, Any]:
+    """The medians, and beneath them what they are of."""
+    return median(rows).as_json() | {"each": [{name: getattr(row, name) for name in _OF_EACH} for row in rows]}
 
 
 def median(rows: Sequence[Measured]) -> Measured:

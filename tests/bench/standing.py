@@ -10,7 +10,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any
 
 from tests.bench import brokers
-from tests.bench.compare import NORMAL, VARIANTS
+from tests.bench.compare import FULL, VARIANTS
 from tests.bench.loading import Scene, Target, load
 from tests.bench.peers import OTHERS
 from tests.bench.processes import memory
@@ -28,15 +28,15 @@ def streams(say: Callable[[str], object]) -> dict[str, Any]:
     with provider() as port:
         furnished = brokers.furnish(brokers.home() / "furnished")
         starts = {peer.name: peer.start for peer in OTHERS if peer.name in _PACED and not peer.missing()}
-        for name in (*starts, "Broker"):
+        for name in (*starts, FULL):
             with ExitStack() as stack:
                 target = stack.enter_context(
                     starts[name](brokers.home() / f"held-{name.replace(' ', '-')}", port)
                     if name in starts
-                    else brokers.serve(furnished.copy("held-Broker"), port, **VARIANTS[NORMAL])
+                    else brokers.serve(furnished.copy("held-Broker"), port, **VARIANTS[FULL])
                 )
                 taken[name] = _hold(target, port)
-            say(f"  {name:<20} {taken[name]['kilobytes']:6.1f} kB a stream, {taken[name]['open']:.0f} open")
+            say(f"  {name:<28} {taken[name]['kilobytes']:6.1f} kB a stream, {taken[name]['open']:.0f} open")
     return {
         "kilobytes_a_stream": {name: row["kilobytes"] for name, row in taken.items()},
         "open": {name: row["open"] for name, row in taken.items()},
@@ -68,7 +68,7 @@ def _calls(port: int) -> int:
 
 def start(say: Callable[[str], object], times: int = 5) -> dict[str, Any]:
     """From the command to the first answered call of an app, and the memory of all its processes two seconds later."""
-    seconds, megabytes = [], []
+    each: list[dict[str, float]] = []
     with provider() as port:
         furnished = brokers.furnish(brokers.home() / "one", 1)
         token = furnished.tokens.read_text().strip()
@@ -77,14 +77,11 @@ def start(say: Callable[[str], object], times: int = 5) -> dict[str, Any]:
             begun = time.monotonic()
             with brokers.serve(folder, port) as target:
                 _await_answer(target, token)
-                seconds.append(time.monotonic() - begun)
+                seconds = time.monotonic() - begun
                 time.sleep(2)
-                megabytes.append(memory(target.roots) / 1e6)
-            say(f"  {seconds[-1]:.2f} s, {megabytes[-1]:.0f} MB")
-    return {
-        "first_answer_seconds": statistics.median(seconds),
-        "resting_megabytes": statistics.median(megabytes),
-    }
+                each.append({"first_answer_seconds": seconds, "resting_megabytes": memory(target.roots) / 1e6})
+            say("  {first_answer_seconds:.2f} s, {resting_megabytes:.0f} MB".format(**each[-1]))
+    return {name: statistics.median(row[name] for row in each) for name in each[0]} | {"each": each}
 
 
 def _await_answer(target: Target, token: str) -> None:

@@ -1,57 +1,143 @@
-"""The tables that are printed: targets first, then each server."""
+"""The tables that are printed: targets first, then each server, as Markdown that can stand in a page as it is."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
-from tests.bench.rounds import MANY, MOST, ONE, PACED_MANY, PACED_ONE, SLOW_MOST, STREAMS
-from tests.bench.targets import ROWS, SHOWN, Figures, Result, Row
+from tests.bench.compare import FULL
+from tests.bench.figures import Figures, Result
+from tests.bench.rounds import MANY, MOST, ONE, PACED_MANY, PACED_ONE, SLOW_MANY, SLOW_MOST, STREAMS
+from tests.bench.targets import ROWS, SHOWN, Row, missed, spread, verdict
 
-_SERVER_COLUMNS = (
-    ("c=1", ONE.name, "rps", "{:,.0f}"),
-    ("c=32", MANY.name, "rps", "{:,.0f}"),
-    ("c=256", MOST.name, "rps", "{:,.0f}"),
-    ("p50 ms", MANY.name, "p50", "{:.2f}"),
-    ("p99 ms", MANY.name, "p99", "{:.1f}"),
-    ("CPU µs", MANY.name, "cpu_us", "{:,.0f}"),
-    ("streams/s", STREAMS.name, "rps", "{:,.1f}"),
-    ("first byte c=1 ms", PACED_ONE.name, "first_p50", "{:.2f}"),
-    ("first byte c=32 ms", PACED_MANY.name, "first_p50", "{:.2f}"),
-    ("100 ms, c=256", SLOW_MOST.name, "rps", "{:,.0f}"),
+Table = list[list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    title: str
+    form: str
+    of: Callable[[Figures, str], float | None]
+
+    def cell(self, figures: Figures, server: str) -> str:
+        value = self.of(figures, server)
+        return "–" if value is None else self.form.format(value)
+
+
+def _scene(name: str, figure: str) -> Callable[[Figures, str], float | None]:
+    return lambda figures, server: figures.one(server, name, figure)
+
+
+def _part(*names: str) -> Callable[[Figures, str], float | None]:
+    return lambda figures, server: figures.part(*names, server)
+
+
+_OF_SERVERS = (
+    Column("c=1", "{:,.0f}", _scene(ONE.name, "rps")),
+    Column("c=32", "{:,.0f}", _scene(MANY.name, "rps")),
+    Column("c=256", "{:,.0f}", _scene(MOST.name, "rps")),
+    Column("p50 ms", "{:.2f}", _scene(MANY.name, "p50")),
+    Column("p99 ms", "{:.1f}", _scene(MANY.name, "p99")),
+    Column("CPU µs", "{:,.0f}", _scene(MANY.name, "cpu_us")),
+    Column("streams/s", "{:,.1f}", _scene(STREAMS.name, "rps")),
+    Column("first byte c=1 ms", "{:.2f}", _scene(PACED_ONE.name, "first_p50")),
+    Column("first byte c=32 ms", "{:.2f}", _scene(PACED_MANY.name, "first_p50")),
+    Column("100 ms, c=32", "{:,.0f}", _scene(SLOW_MANY.name, "rps")),
+    Column("100 ms, c=256", "{:,.0f}", _scene(SLOW_MOST.name, "rps")),
+    Column("kB a stream", "{:.1f}", _part("streams", "kilobytes_a_stream")),
 )
+
+_NOISE = tuple(
+    Row(
+        f"calls a second, provider of 100 ms, {scene.name.rpartition(' ')[2]}",
+        0,
+        None,
+        "more",
+        _scene(scene.name, "rps"),
+    )
+    for scene in (SLOW_MANY, SLOW_MOST)
+)
+"""How far one server is from itself, where all do is wait."""
 
 
 def render(result: Result) -> str:
-    tables = [("Targets", targets(result)), ("Servers", servers(result)), ("Costs", costs(result))]
-    return "\n\n".join(f"{title}\n\n{_aligned(rows)}" for title, rows in tables if len(rows) > 1)
+    """Each table under its heading, and beneath the targets what is missed."""
+    beneath = {"Targets": f"\n\n{summary(result)}"}
+    tables = {
+        "Parts": parts(result),
+        "Targets": targets(result),
+        "Rounds": rounds(result),
+        "Servers": servers(result),
+        "Costs": costs(result),
+    }
+    shown = {title: rows for title, rows in tables.items() if len(rows) > 1}
+    return "\n\n".join(f"### {title}\n\n{_aligned(rows)}{beneath.get(title, '')}" for title, rows in shown.items())
 
 
-def targets(result: Result) -> list[list[str]]:
-    figures = Figures(result)
-    shown = [name for name in SHOWN if name in result.get("compare", {}).get("servers", {})] or list(SHOWN[:1])
-    rows = [["target", "must", "aim", *(name.removeprefix("Broker, ") for name in shown), "met"]]
+def summary(result: Result) -> str:
+    names = {what: "; ".join(missed(result, what)) or "none" for what in ("MUST MISSED", "aim missed", "not measured")}
+    return (
+        f"Missed musts: {names['MUST MISSED']}. Missed aims, where the must is met: {names['aim missed']}. "
+        f"Not measured: {names['not measured']}."
+    )
+
+
+def parts(result: Result) -> Table:
+    """When each was measured, and what the machine was like then."""
+    rows = [["part", "measured", "fdatasync ms", "load average before"]]
+    for name, part in result.items():
+        if "taken" not in part:
+            continue
+        machine = part.get("machine", {})
+        rows.append([name, part["taken"], *(str(machine.get(fact, "–")) for fact in ("fdatasync_ms", "load_average"))])
+    return rows
+
+
+def targets(result: Result) -> Table:
+    figures, shown = Figures(result), _shown(result)
+    rows = [["target", "must", "aim", *map(_short, shown), "met"]]
     for row in ROWS:
         measured = [_figure(row.of(figures, name), row.unit) for name in shown]
-        limits = [_limit(row, row.must), _limit(row, row.aim)]
-        rows.append([row.name, *limits, *measured, _met(row, row.of(figures, row.judged))])
+        rows.append([_judged(row), _limit(row, row.must), _limit(row, row.aim), *measured, verdict(row, result)])
     return rows
 
 
-def servers(result: Result) -> list[list[str]]:
-    rows = [["server", *(title for title, *_ in _SERVER_COLUMNS)]]
-    for name, scenes in result.get("compare", {}).get("servers", {}).items():
-        cells = [
-            form.format(scenes[scene][figure]) if scene in scenes else "–" for _, scene, figure, form in _SERVER_COLUMNS
-        ]
-        rows.append([name, *cells])
+def rounds(result: Result) -> Table:
+    """The least and the most of the rounds: what lies between them is no difference."""
+    shown = _shown(result)
+    rows = [["the least and the most of the rounds", *map(_short, shown)]]
+    for row in (*ROWS, *_NOISE):
+        spreads = [spread(row, result, name) for name in shown]
+        if any(spreads):
+            rows.append([row.name, *(_between(found, row.unit) for found in spreads)])
     return rows
 
 
-def costs(result: Result) -> list[list[str]]:
-    rows = [["with", "RPS, c=32", "CPU a call, µs"]]
+def servers(result: Result) -> Table:
+    figures = Figures(result)
+    named = result.get("compare", {}).get("servers", {})
+    rows = [[name, *(column.cell(figures, name) for column in _OF_SERVERS)] for name in named]
+    return [["server", *(column.title for column in _OF_SERVERS)], *rows]
+
+
+def costs(result: Result) -> Table:
+    rows = [["with", "RPS, c=32", "of the rounds", "CPU a call, µs"]]
     for part in ("grants", "ledger"):
         for name, row in result.get(part, {}).get("rows", {}).items():
-            rows.append([name, f"{row['rps']:,.0f}", f"{row['cpu_us']:,.0f}"])
+            each = [of_round["rps"] for of_round in row.get("each", [])]
+            between = f"{min(each):,.0f}–{max(each):,.0f}" if len(each) > 1 else "–"
+            rows.append([name, f"{row['rps']:,.0f}", between, f"{row['cpu_us']:,.0f}"])
     return rows
+
+
+def _shown(result: Result) -> list[str]:
+    return [name for name in SHOWN if name in result.get("compare", {}).get("servers", {})] or [FULL]
+
+
+def _short(variant: str) -> str:
+    return variant.removeprefix("Broker, ")
+
+
+def _judged(row: Row) -> str:
+    return row.name if row.judged == (FULL,) else f"{row.name} (judged by {' and '.join(map(_short, row.judged))})"
 
 
 def _limit(row: Row, value: float | None) -> str:
@@ -61,21 +147,18 @@ def _limit(row: Row, value: float | None) -> str:
 
 
 def _figure(value: float | None, unit: str) -> str:
-    if value is None:
-        return "–"
-    return f"{value:.0f} {unit}".rstrip() if abs(value) >= 100 else f"{value:.2f} {unit}".rstrip()
+    return "–" if value is None else f"{_digits(value)} {unit}".rstrip()
 
 
-def _met(row: Row, value: float | None) -> str:
-    if value is None:
-        return "not measured"
-    if not row.meets(value, row.must):
-        return "MISSED"
-    return "must" if row.aim is not None and not row.meets(value, row.aim) else "yes"
+def _between(found: tuple[float, float] | None, unit: str) -> str:
+    return "–" if found is None else f"{_digits(found[0])}–{_digits(found[1])} {unit}".rstrip()
+
+
+def _digits(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> str:
-    """As Markdown, so that it can stand in a page as it is printed."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(_lines(rows, widths))
 
@@ -89,11 +172,16 @@ def _lines(rows: Sequence[Sequence[str]], widths: Sequence[int]) -> Iterator[str
             yield f"|{'-' * (widths[0] + 2)}|{'|'.join('-' * (width + 1) + ':' for width in widths[1:])}|"
 
 
-def measured_where(result: dict[str, Any]) -> str:
-    machine = result["machine"]
+def measured_where(result: Result) -> str:
+    """Of the first part that says so: the others were measured on the same machine, at another time."""
+    machine = next((part["machine"] for part in result.values() if "machine" in part), None)
+    if machine is None:
+        return "Nothing measured."
     libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
-    others = ", ".join(f"{name} {version}" for name, version in result.get("compare", {}).get("versions", {}).items())
+    compared = result.get("compare", {})
+    others = ", ".join(f"{name} {version}" for name, version in compared.get("versions", {}).items())
+    length = f" Rounds of `compare`: {compared['rounds']} of {compared['seconds']:g} s a load." if compared else ""
     return (
-        f"{machine['cores']} cores ({machine['processor']}), Python {machine['python']}, {libraries}; {others or 'no peers'}; "
-        f"fdatasync {machine['fdatasync_ms']} ms; load average before {machine['load_average']}"
+        f"{machine['cores']} cores ({machine['processor']}), Python {machine['python']}, {libraries}; {others or 'no peers'}."
+        + length
     )

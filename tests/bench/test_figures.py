@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from tests.bench import table
-from tests.bench.compare import FULL, NORMAL, TWO
+from tests.bench.compare import FULL, NORMAL, POSTGRES, TWO
+from tests.bench.figures import Figures
 from tests.bench.loading import Measured, Scene, read
-from tests.bench.rounds import MANY, MOST, ONE, median
-from tests.bench.targets import ROWS, Figures, missed
+from tests.bench.rounds import MANY, MOST, ONE, as_json, median
+from tests.bench.targets import ROWS, missed, spread
 
 TOLD: dict[str, Any] = {
     "seconds": 2.0,
@@ -27,7 +28,17 @@ def _measured(**figures: float) -> dict[str, Any]:
 
 
 def _result(**servers: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    return {"machine": {"fdatasync_ms": 0.5}, "compare": {"servers": servers}}
+    return {"compare": {"servers": servers, "machine": {"fdatasync_ms": 0.5}}}
+
+
+def _rounds(**figures: list[float]) -> dict[str, Any]:
+    """A scene of several rounds; its medians are no matter here."""
+    return {"each": [dict(zip(figures, of_round, strict=True)) for of_round in zip(*figures.values(), strict=True)]}
+
+
+def _cells(result: dict[str, Any], beginning: str) -> list[str]:
+    (line,) = [line for line in table.render(result).splitlines() if line.startswith(f"| {beginning}")]
+    return [cell.strip() for cell in line.strip("|").split("|")]
 
 
 def _value(name: str, result: dict[str, Any], variant: str = FULL) -> float | None:
@@ -77,7 +88,7 @@ def test_added_time_is_above_that_of_the_provider_itself() -> None:
     direct, ours = {ONE.name: _measured(p50=0.25)}, {ONE.name: _measured(p50=1.0)}
     result = _result(**{"direct": direct, FULL: ours})
     assert _value("added p50 over direct, c=1", result) == 0.75
-    assert _value("the same, less one fdatasync", result) == 0.25
+    assert _value("added p50 over direct, c=1, less one fdatasync", result) == 0.25
 
 
 def test_two_workers_are_compared_with_one_of_the_same_kind() -> None:
@@ -102,10 +113,65 @@ def test_each_aim_is_at_least_as_hard_as_its_must() -> None:
 
 def test_the_printed_table_says_what_is_met() -> None:
     result = _result(**{FULL: {MANY.name: _measured(cpu_us=200)}})
-    (line,) = [line for line in table.render(result).splitlines() if line.startswith("| CPU a call")]
-    assert [cell.strip() for cell in line.strip("|").split("|")] == [
-        "CPU a call, c=32", "≤ 300 µs", "≤ 120 µs", "200 µs", "must",
-    ]  # fmt: skip
+    assert _cells(result, "CPU a call") == ["CPU a call, c=32", "≤ 300 µs", "≤ 120 µs", "200 µs", "aim missed"]
+
+
+@pytest.mark.parametrize(
+    ("took", "met"), [(120, "yes"), (120.5, "aim missed"), (300, "aim missed"), (301, "MUST MISSED")]
+)
+def test_a_target_is_met_where_its_aim_is(took: float, met: str) -> None:
+    assert _cells(_result(**{FULL: {MANY.name: _measured(cpu_us=took)}}), "CPU a call")[-1] == met
+
+
+def test_a_target_is_judged_by_full_unless_its_row_names_another() -> None:
+    fast, slow = {MANY.name: _measured(cpu_us=100)}, {MANY.name: _measured(cpu_us=900)}
+    assert missed(_result(**{FULL: fast, NORMAL: slow, POSTGRES: slow})) == []
+    servers = {"direct": {ONE.name: _measured(p50=0)}, NORMAL: {ONE.name: _measured(p50=0.9)}}
+    assert missed(_result(**servers)) == ["added p50 over direct, c=1"]
+    result = _result(**servers | {FULL: {}})
+    assert _cells(result, "added p50 over direct, c=1 (")[0] == "added p50 over direct, c=1 (judged by SQLite NORMAL)"
+
+
+def test_what_is_missed_is_said_in_words() -> None:
+    result = _result(**{"LiteLLM": {MANY.name: _measured(rps=10)}, FULL: {MANY.name: _measured(rps=500, cpu_us=301)}})
+    assert "Missed musts: CPU a call, c=32. Missed aims, where the must is met: RPS ÷ LiteLLM, c=32. " in table.render(
+        result
+    )
+
+
+def test_a_sync_is_taken_off_as_it_took_when_the_servers_were_compared() -> None:
+    result = _result(**{"direct": {ONE.name: _measured(p50=0.25)}, FULL: {ONE.name: _measured(p50=1.0)}})
+    later = result | {"start": {"machine": {"fdatasync_ms": 0.75}}}
+    assert _value("added p50 over direct, c=1, less one fdatasync", later) == 0.25
+
+
+def test_each_round_is_kept_beside_the_median() -> None:
+    rows = [Measured(rps, rps / 2, 1, rps / 4, 1, rps * 2, 0) for rps in (4, 8, 12)]
+    told = as_json(rows)
+    assert told["rps"] == 8
+    assert told["each"][2] == {"rps": 12, "p50": 6, "first_p50": 3, "cpu_us": 24}
+
+
+def test_the_spread_of_a_ratio_is_of_the_same_round() -> None:
+    one, two = _rounds(rps=[100.0, 200.0, 100.0]), _rounds(rps=[140.0, 240.0, 150.0])
+    result = _result(**{FULL: {MOST.name: one}, FULL + TWO: {MOST.name: two}})
+    assert table.rounds(result)[1:] == [["RPS of 2 workers ÷ of 1, c=256", "1.20–1.50"]]
+
+
+def test_one_round_has_no_spread() -> None:
+    result = _result(**{FULL: {MOST.name: _rounds(rps=[100.0])}, FULL + TWO: {MOST.name: _rounds(rps=[140.0])}})
+    assert "of the rounds" not in table.render(result)
+
+
+def test_the_spread_of_a_part_is_of_what_it_keeps_of_each_time() -> None:
+    times = [{"first_answer_seconds": seconds} for seconds in (1.5, 1.25, 2.25)]
+    (row,) = [row for row in ROWS if row.name == "start to first answered call"]
+    assert spread(row, {"start": {"first_answer_seconds": 1.5, "each": times}}, FULL) == (1.25, 2.25)
+
+
+def test_each_part_says_when_and_where_it_was_measured() -> None:
+    result = {"start": {"taken": "2026-01-02T03:04:05+00:00", "machine": {"fdatasync_ms": 0.2, "load_average": 1.5}}}
+    assert table.parts(result)[1:] == [["start", "2026-01-02T03:04:05+00:00", "0.2", "1.5"]]
 
 
 def test_the_body_of_a_scene_tells_the_provider_what_to_do() -> None:
