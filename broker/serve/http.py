@@ -1,5 +1,6 @@
 """How connections are spoken to: hypercorn's settings, HTTP/1.1 only, and which of two readers reads it."""
 
+import os
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import Any, cast
@@ -17,6 +18,11 @@ from broker.serve import http1
 from broker.settings import Settings
 
 BACKLOG = 4096
+AT_ONCE = 16
+"""Connections that one turn of the loop takes up.
+
+libuv takes up one of each descriptor that it watches, so under load the last of 256 that came together waited for a second.
+"""
 KEEP_ALIVE_SECONDS = 75
 MARGIN_SECONDS = 5
 """After the drain: for running calls to be cut and settled."""
@@ -64,7 +70,14 @@ def listen_config(settings: Settings, descriptor: int) -> Config:
 async def serve_http(app: ASGIApp, config: Config, parser: str, until: Callable[[], Awaitable[object]]) -> None:
     """Serves until `until` returns and the last request is answered, or the grace that the config gives has passed."""
     speak(parser)
+    config.bind = [f"fd://{each}" for each in _watched(config.bind)]
     await serve(cast("ASGIFramework", app), config, shutdown_trigger=until)
+
+
+def _watched(bound: list[str]) -> list[int]:
+    """The one listening socket of a configuration, under as many descriptors as are to be watched."""
+    descriptor = int(bound[0].removeprefix("fd://"))
+    return [descriptor, *(os.dup(descriptor) for _ in range(AT_ONCE - 1))]
 
 
 def speak(parser: str) -> None:

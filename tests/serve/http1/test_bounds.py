@@ -161,3 +161,30 @@ async def test_who_sends_on_after_the_last_answer_is_cut_off(monkeypatch: pytest
 
             with pytest.raises(ConnectionError):
                 await asyncio.wait_for(say_on(), 10)
+
+
+async def test_of_connections_that_come_together_many_are_taken_up_in_one_turn_of_the_loop(parser: str) -> None:
+    """Under load a turn takes ten milliseconds, and whoever is taken up last has waited for all turns before."""
+    loop, turns, begun = asyncio.get_running_loop(), 0, []
+
+    def turn() -> None:
+        nonlocal turns
+        turns += 1
+        if not server.stop.is_set():
+            loop.call_soon(turn)
+
+    async def noting(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.append(turns)
+        await reply(send, b"")
+
+    async with served(noting, parser) as server:
+        came = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(128)]
+        for each in came:
+            each.sendall(GET)
+        turn()
+        answers = [await asyncio.to_thread(each.recv, 65_536) for each in came]
+        server.stop.set()
+        for each in came:
+            each.close()
+    assert all(answer.startswith(b"HTTP/1.1 200") for answer in answers)
+    assert max(begun) - min(begun) < len(came) / 2
