@@ -15,7 +15,8 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.clock import MINUTE
-from broker.ledger.rollup import ENTRY, QUARTER, SPENDING, USAGE
+from broker.ledger.fold import QUARTER
+from broker.ledger.rollup import ENTRY, SPENDING, USAGE
 from broker.store import grants
 from broker.store.grant_tables import Access, Grant
 from broker.store.ledger_tables import FAILED, Counter, Refusal, Reservation

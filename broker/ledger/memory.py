@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from broker.ledger.ask import Ask, GoOn
+from broker.ledger.fold import Entries
 from broker.ledger.rates import Kept
 from broker.ledger.ready import Ready, Use
 from broker.ledger.settle import Held
@@ -26,6 +27,7 @@ class Memory:
     rates: Kept = field(default_factory=Kept)
     leases: dict[str, int] = field(default_factory=dict)
     """When the leases end that have not been ended."""
+    entries: Entries = field(default_factory=Entries)
     changes: int = 0
     """The counter of changes that may end calls."""
     epoch: int = _UNKNOWN

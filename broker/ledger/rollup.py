@@ -24,15 +24,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from broker.core.clock import MINUTE
+from broker.ledger.fold import QUARTER, fold_alone
 from broker.store import ledger_tables, sums
 from broker.store.database import Database
+from broker.store.steps import run_steps
 
 TABLE_MODULES = (ledger_tables,)
 """Named so that importing this module is importing the tables."""
-
-QUARTER = 15 * MINUTE
-"""Every time zone's days begin at the beginning of one."""
 
 ENTRY = SQLModel.metadata.tables["usage_entry"]
 Columns = Any
@@ -69,12 +67,7 @@ async def fold(connection: AsyncConnection) -> int:
 
 
 async def _fold_alone(connection: AsyncConnection) -> int:
-    """SQLite writes one transaction at a time: below the last entry there is none that another one will commit."""
-    number, last = (await connection.execute(_FIRST, {"most": BATCH})).one()
-    if number:
-        for statement in _alone():
-            await connection.execute(statement, {"last": last})
-    return int(number)
+    return await run_steps(connection, fold_alone(BATCH))
 
 
 async def _fold_among_others(connection: AsyncConnection) -> int:
@@ -106,21 +99,9 @@ def _quarter_of(e: Columns) -> Any:
     return e.admitted_at - e.admitted_at % literal_column(str(QUARTER))
 
 
-# Built once, by the store that uses it: building one of these takes longer than running it.
-
-
-@cache
-def _alone() -> tuple[Executable, ...]:
-    taken = _E.seq <= bindparam("last", type_=BigInteger)
-    return (
-        sums.adding("sqlite", USAGE, _usage(_E).where(taken), latest="last_at"),
-        sums.adding("sqlite", SPENDING, _spending(_E).where(taken)),
-        delete(ENTRY).where(taken),
-    )
-
-
 @cache
 def _among_others() -> Executable:
+    """Built once: it takes longer than to run it."""
     first = _OLDEST.with_for_update(skip_locked=True).cte("first")
     taken = delete(ENTRY).where(_E.seq == first.c.seq).returning(*_E).cte("taken")
     usage = sums.adding("postgresql", USAGE, _usage(taken.c), latest="last_at").cte("usage")
@@ -130,5 +111,4 @@ def _among_others() -> Executable:
 
 _OLDEST = select(_E.seq).order_by(_E.seq).limit(bindparam("most", type_=BigInteger))
 _ANY = select(_E.seq).limit(1)
-_FIRST: Executable = select(func.count(), func.max(literal_column("seq"))).select_from(_OLDEST.subquery())
 _FOLDS = {"sqlite": _fold_alone, "postgresql": _fold_among_others}

@@ -86,6 +86,8 @@ class Transaction:
             yield HOLD, self._rows
         yield from self._tallies.write(self._now)
         yield from self._repeats.write()
+        if not self._anew:
+            yield from self._memory.entries.fold()
         return self._answers
 
     def committed(self) -> None:
@@ -95,6 +97,7 @@ class Transaction:
         for _, close, _, _ in self._ended:
             running.pop(close.reservation_id, None)
         running |= self._began
+        self._memory.entries.committed(len(self._ended))
 
     def undone(self) -> None:
         self._rates.undone()

@@ -11,10 +11,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.clock import MINUTE
 from broker.core.grant import GrantEvent
+from broker.ledger import fold as folding
 from broker.ledger import history, rollup
+from broker.ledger.fold import QUARTER
 from broker.ledger.history import ModelUsage
 from broker.ledger.reserve import Reservation
-from broker.ledger.rollup import QUARTER, fold, roll_up
+from broker.ledger.rollup import fold, roll_up
 from broker.store.ledger_tables import Reservation as Row
 from broker.store.ledger_tables import UsageEntry
 from tests.books.world import ESTIMATED, NOT_RUN, Books, Lent, reported
@@ -154,3 +156,17 @@ async def test_a_call_that_runs_into_the_next_quarter_counts_where_it_began(book
     await books.settle(held, reported(5, 0))
     await roll_up(books.db)
     assert await books.db.read(lambda tx: history.cost_by_quarter(tx, lent.grant_id, 0)) == [(begin, 5)]
+
+
+async def test_what_is_ended_is_folded_with_what_is_written_besides(
+    books: Books, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if store.is_postgresql:
+        pytest.skip("there, folding keeps nobody from writing, and is done apart")
+    monkeypatch.setattr(folding, "FOLDED", 5)
+    lent = await books.lend(RICH)
+    for number in range(1, 18):
+        await books.settle(await books.reserve(lent), reported(number, 0))
+        assert len(await books.db.read(waiting)) <= 6
+        [usage] = await books.db.read(lambda tx: history.by_model(tx, lent.grant_id))
+        assert usage.cost == sum(range(1, number + 1))

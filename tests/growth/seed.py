@@ -9,7 +9,7 @@ from pathlib import Path
 
 from broker.core.clock import DAY, MINUTE
 from broker.core.usage import Price, Rates, Tier
-from broker.ledger.rollup import QUARTER
+from broker.ledger.fold import QUARTER
 
 PRICE = Price("test", "1", (Tier(-1, Rates(1_000_000, 2_000_000, 1_000_000, 1_000_000, 2_000_000)),))
 """A micro-dollar for each token read, two for each token written."""
