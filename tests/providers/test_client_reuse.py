@@ -1,12 +1,11 @@
 """Connections are used again while both sides are well, and a request is never sent twice."""
 
 import asyncio
-import socket
 import ssl
 
 import pytest
 
-from broker.providers import connections, http1
+from broker.providers import connections
 from broker.providers.client import Broken, NotReached, Progress, ProviderClient, Waits
 from tests.providers.wire import OK, Wire, client_of, connected, ending_with, get, saying, serving, silent, until
 
@@ -64,9 +63,8 @@ async def test_a_connection_at_rest_is_closed_in_time(waits: Waits, monkeypatch:
     [("timeout=5, max=100", 1), ("TIMEOUT=0", 2), ("max=5,timeout=0", 2), ("timeout=0x", 1), ("other=0", 1), ("", 1)],
 )
 async def test_a_connection_is_not_used_at_the_end_of_the_rest_that_the_provider_gives_it(
-    waits: Waits, monkeypatch: pytest.MonkeyPatch, said: str, opened: int
+    waits: Waits, said: str, opened: int
 ) -> None:
-    monkeypatch.setattr(http1, "_LOOKED_AT", 0.0)
     answer = OK.replace(b"\r\n\r\n", f"\r\nKeep-Alive: {said}\r\n\r\n".encode())
     async with serving(saying(answer)) as wire, client_of(waits) as client:
         for _ in range(2):
@@ -130,51 +128,6 @@ async def test_a_turn_that_brought_no_connection_is_given_to_the_next() -> None:
         patient.cancel()
         with pytest.raises(asyncio.CancelledError):
             await patient
-
-
-class Sync:
-    """A provider whose every move is made by the test while the loop stands still."""
-
-    def __init__(self) -> None:
-        self.listening = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self.listening.getsockname()[1]}/"
-
-    async def answer_one(self, client: ProviderClient) -> socket.socket:
-        """The connection, at rest after one call."""
-        loop = asyncio.get_running_loop()
-        self.listening.setblocking(False)
-        call = asyncio.create_task(get(client, self.url))
-        accepted, _ = await loop.sock_accept(self.listening)
-        assert await loop.sock_recv(accepted, 4096)
-        await loop.sock_sendall(accepted, OK)
-        assert await call == b"hi"
-        return accepted
-
-
-async def test_a_request_written_to_a_closed_connection_is_broken_and_never_sent_again(waits: Waits) -> None:
-    provider, progress = Sync(), Progress()
-    with provider.listening:
-        async with client_of(waits) as client:
-            (await provider.answer_one(client)).close()  # and the client's loop has no time to hear of it
-            with pytest.raises(Broken):
-                await client.send("POST", provider.url, [], b"x", progress)
-            assert progress.wrote
-            with pytest.raises(BlockingIOError):
-                provider.listening.accept()
-
-
-@pytest.mark.parametrize("last", [b"", b"HTTP/1.1 408 Too slow\r\n\r\n"])
-async def test_a_connection_that_rested_is_looked_at_before_it_is_used(
-    waits: Waits, last: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http1, "_LOOKED_AT", -1)
-    provider = Sync()
-    with provider.listening:
-        async with client_of(waits) as client:
-            accepted = await provider.answer_one(client)
-            accepted.send(last)
-            accepted.close()
-            (await provider.answer_one(client)).close()
 
 
 async def test_calls_under_way_end_with_the_client(waits: Waits) -> None:

@@ -1,6 +1,7 @@
 """An answer is understood however its bytes were cut, or refused; never guessed at."""
 
 import asyncio
+import os
 from itertools import pairwise
 
 import pytest
@@ -23,11 +24,24 @@ ANSWERS = {
 }
 
 
+class Quiet:
+    """A socket by its number alone, at which nothing ever comes."""
+
+    def __init__(self) -> None:
+        self._reading, self._writing = os.pipe()
+
+    def fileno(self) -> int:
+        return self._reading
+
+
+QUIET = Quiet()
+
+
 class Line(asyncio.Transport):
     """A transport on which a test is the other side."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__({"socket": QUIET})
         self.sent = b""
         self.aborted = self.paused = False
         self.unsent = 0
