@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from sqlite3 import SQLITE_DENY, SQLITE_OK
 
+import pytest
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
@@ -72,3 +73,25 @@ def _back(path: Path, revision: str) -> None:
 def _table(path: Path) -> str:
     with closing(sqlite3.connect(path)) as connection:
         return str(connection.execute("SELECT sql FROM sqlite_master WHERE name = 'reservation'").fetchone()[0])
+
+
+def test_the_words_of_a_call_are_said_one_by_one_and_no_others_are_taken(tmp_path: Path, migrated: Path) -> None:
+    path = tmp_path / "broker.db"
+    migrate.upgrade(path)
+    since = _table(path)
+    assert " IN ('held'" not in since
+    _back(path, "0023")
+    assert "state IN ('held', 'settled', 'released')" in _table(path)
+    migrate.upgrade(path)
+    assert _table(path) == since
+    with closing(sqlite3.connect(Path(shutil.copy(migrated, tmp_path / "another.db")))) as connection:
+        for column, word in (("state", "lost"), ("mark", "lost")):
+            with pytest.raises(sqlite3.IntegrityError, match=f"ck_reservation_{column}_known"):
+                connection.execute(_CALL.format(**{"state": "settled", "mark": "reported", column: word}))
+        connection.execute(_CALL.format(state="settled", mark="reported"))
+
+
+_CALL = (
+    "INSERT INTO reservation VALUES ('res_1', 'g', 'a', 'j', 'u', 'c', 'openai', 'm', 'chat', 0, '{state}', '{mark}', 5, '[]', "
+    "'', 0, 0, 0, 'b', 1, 2, 0, 0, 0, 0, 0, 0, 200, 'ok', 1, 0, '')"
+)
