@@ -2,20 +2,24 @@
 
 import os
 from collections.abc import Awaitable, Callable
-from importlib.metadata import version
 from typing import Any, cast
 
 from hypercorn.asyncio import serve
 from hypercorn.config import Config
 from hypercorn.logging import Logger
-from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.typing import ASGIFramework
 from starlette.types import ASGIApp
 
-from broker.core.errors import CannotStart
 from broker.ops.log import logger
-from broker.serve import http1
+from broker.serve import stock
 from broker.settings import Settings
+
+try:
+    from broker.serve import http1
+except ImportError:
+    if stock.is_known():
+        raise
+    http1 = None  # type: ignore[assignment]  # another release, which has not what ours is put in the place of
 
 BACKLOG = 4096
 AT_ONCE = 16
@@ -26,9 +30,6 @@ libuv takes up one of each descriptor that it watches, so under load the last of
 KEEP_ALIVE_SECONDS = 75
 MARGIN_SECONDS = 5
 """After the drain: for running calls to be cut and settled."""
-
-_READ_BY_HAND = ("0.18.",)
-"""The releases of hypercorn whose insides are known: where it hands over a connection, and looks for HTTP/2 in clear text."""
 
 
 class _Log(Logger):
@@ -71,7 +72,8 @@ async def serve_http(app: ASGIApp, config: Config, parser: str, until: Callable[
     """Serves until `until` returns and the last request is answered, or the grace that the config gives has passed."""
     speak(parser)
     config.bind = [f"fd://{each}" for each in _watched(config.bind)]
-    await serve(cast("ASGIFramework", app), config, shutdown_trigger=until)
+    heard = app if stock.is_known() else stock.Http1Only(app)
+    await serve(cast("ASGIFramework", heard), config, shutdown_trigger=until)
 
 
 def _watched(bound: list[str]) -> list[int]:
@@ -82,21 +84,13 @@ def _watched(bound: list[str]) -> list[int]:
 
 def speak(parser: str) -> None:
     """For every server of this process: BROKER_HTTP_PARSER, where this release of hypercorn lets it."""
-    if parser == "httptools":
-        if version("hypercorn").startswith(_READ_BY_HAND) and http1.fits():
-            http1.install()
-            return
+    known = stock.is_known()
+    if parser == "httptools" and known and http1 is not None and http1.fits():
+        http1.install()
+        return
+    if parser == "httptools" or not known:
         logger("http").warning("another hypercorn than the known one", reads_http="h11")
-    http1.uninstall()
-    speak_http1_only()
-
-
-def speak_http1_only() -> None:
-    """hypercorn has no switch against HTTP/2 in clear text, which one bad path could use to end a whole connection."""
-    if not version("hypercorn").startswith(_READ_BY_HAND):
-        raise CannotStart("This release of hypercorn is not one that Broker knows how to keep to HTTP/1.1.")
-
-    async def stay(_protocol: H11Protocol, _event: object) -> None:
-        return None
-
-    H11Protocol._check_protocol = stay  # type: ignore[method-assign, assignment]  # noqa: SLF001 - no switch
+    if http1 is not None:
+        http1.uninstall()
+    if not stock.switch_off_http2():
+        logger("http").warning("HTTP/2 in clear text could not be switched off: its requests are refused one by one")

@@ -18,8 +18,9 @@ from broker.prices.errand import Errand
 from broker.serve import control
 from broker.serve.birth import begin
 from broker.serve.drain import Drain
-from broker.serve.http import listen_config, serve_http, speak
+from broker.serve.http import listen_config, serve_http
 from broker.serve.newer import watch_schema
+from broker.serve.stock import check_config
 from broker.settings import Settings, environment, load_settings
 from broker.start import calm_collector, system_clock
 
@@ -39,7 +40,8 @@ def _cannot(error: CannotStart) -> int:
 
 
 async def _serve(settings: Settings, listening: int, line: socket.socket, books: int | None = None) -> int:
-    speak(settings.http_parser)
+    config = listen_config(settings, listening)
+    check_config(config)
     loop = asyncio.get_running_loop()
     app = await create_app(settings, clock=system_clock, environ=environment(), line=await _line_to_books(books))
     drain = Drain(app, app.end_calls, settings.drain_seconds)
@@ -53,7 +55,7 @@ async def _serve(settings: Settings, listening: int, line: socket.socket, books:
         line.send(control.READY)
         await drain.begun.wait()
 
-    await serve_http(drain, listen_config(settings, listening), settings.http_parser, told)
+    await serve_http(drain, config, settings.http_parser, told)
     watching.cancel()
     return control.NEWER_SCHEMA if drain.closed else 0
 

@@ -8,7 +8,6 @@ import pytest
 from hypercorn.asyncio.tcp_server import TCPServer
 from hypercorn.protocol.h11 import H11Protocol
 
-from broker.core.errors import CannotStart
 from broker.serve import http, http1
 from broker.settings import Settings
 from tests.serve.certificate import write_certificate
@@ -38,15 +37,6 @@ def test_over_tls_only_http1_is_offered(certificate: Settings) -> None:
     assert client.version() in ("TLSv1.2", "TLSv1.3")
 
 
-def test_another_release_of_hypercorn_must_be_read_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(H11Protocol, "_check_protocol", H11Protocol._check_protocol)
-    monkeypatch.setattr(http, "version", lambda name: "0.99.0")
-    with pytest.raises(CannotStart):
-        http.speak_http1_only()
-    monkeypatch.setattr(http, "version", lambda name: "0.18.7")
-    http.speak_http1_only()
-
-
 @pytest.fixture
 def hypercorns_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """As it is before anything was said of how to speak."""
@@ -70,14 +60,6 @@ def test_where_connections_are_handed_over_in_another_way_hypercorn_reads_and_th
     http.speak("httptools")
     assert vars(accepting)["TCPServer"] is TCPServer
     assert "another hypercorn" in capsys.readouterr().err
-
-
-@pytest.mark.usefixtures("hypercorns_own")
-def test_neither_reader_is_used_with_a_release_that_nobody_has_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http, "version", lambda name: "0.99.0")
-    with pytest.raises(CannotStart):
-        http.speak("httptools")
-    assert vars(accepting)["TCPServer"] is TCPServer
 
 
 def test_nothing_is_logged_of_a_request() -> None:
