@@ -37,8 +37,8 @@ test: $(INSTALLED) $(NODE_MODULES) ## Run the tests (T=tests/core for some of th
 	@$(if $(NODE_MODULES),:,echo "no npm here: the tests with openid-client and oauth4webapi will be skipped")
 	$(BIN)/python -m pytest -n $(WORKERS) $(T)
 
-test-stock: $(INSTALLED) ## Run the tests of the server on hypercorn's own parser
-	BROKER_HTTP_PARSER=h11 $(BIN)/python -m pytest -n 2 tests/serve tests/attacks tests/sdk
+test-stock: $(INSTALLED) $(NODE_MODULES) ## Run the tests on hypercorn's own reader of HTTP/1.1 (T=tests/sdk for some of them)
+	BROKER_HTTP_PARSER=h11 $(BIN)/python -m pytest -n $(WORKERS) $(T)
 
 UPSTREAMS := build/upstreams/.installed
 $(UPSTREAMS): tests/upstreams/requirements.lock tests/upstreams/package-lock.json

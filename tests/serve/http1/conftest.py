@@ -1,4 +1,4 @@
-"""On the loop that serves in earnest."""
+"""On the loop that serves in earnest; where all tests run on hypercorn's own reader, without those of ours alone."""
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
@@ -7,6 +7,9 @@ import pytest
 import uvloop
 
 from broker.serve import http1
+from tests.serve.running import PARSER
+
+_STOCK = PARSER == "h11"
 
 
 def pytest_asyncio_loop_factories(
@@ -22,7 +25,14 @@ def _as_it_was() -> Iterator[None]:
     http1.uninstall()
 
 
-@pytest.fixture(params=["httptools", "h11"])
+@pytest.fixture(params=["h11"] if _STOCK else ["httptools", "h11"])
 def parser(request: pytest.FixtureRequest) -> str:
     """For what must hold on both."""
     return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def _of_ours_alone(request: pytest.FixtureRequest) -> None:
+    """What does not ask for `parser` is about the reader of our own."""
+    if _STOCK and "parser" not in request.fixturenames:
+        pytest.skip("about our own reader of HTTP/1.1, and BROKER_HTTP_PARSER chose hypercorn's")
