@@ -15,6 +15,7 @@ from broker.demo.processes import DidNotStart, Port, Servers, hold_port
 EMAIL = "demo@example.com"
 ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PACKAGES = Path(__file__).parents[2]
+_KEPT = "BROKER_HTTP_PARSER"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,8 @@ class Plan:
         return f"http://127.0.0.1:{self.sandbox.number}"
 
     def environment(self) -> dict[str, str]:
-        """Ours, without the settings and keys of a real broker, of which the demo must know nothing."""
-        own = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_")}
+        """Ours, without the settings and keys of a real broker, of which the demo must know nothing but who reads HTTP."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith("BROKER_") or name == _KEPT}
         return {
             **{name: value for name, value in own.items() if not name.endswith("_API_KEY")},
             "PYTHONPATH": os.pathsep.join(filter(None, [str(PACKAGES), own.get("PYTHONPATH")])),

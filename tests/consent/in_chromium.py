@@ -1,6 +1,7 @@
 """An app served on loopback, and windows of Chromium on it."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -16,7 +17,8 @@ from tests.serve.running import PARSER
 @asynccontextmanager
 async def served(app: ASGIApp, address: str) -> AsyncIterator[str]:
     config, stop = Config(), asyncio.Event()
-    config.bind, config.errorlog = [address.removeprefix("http://")], None
+    host, _, port = address.removeprefix("http://").partition(":")
+    config.bind, config.errorlog = [f"fd://{socket.create_server((host, int(port))).detach()}"], None
     config.graceful_timeout = 0.1
     server = asyncio.create_task(serve_http(app, config, PARSER, stop.wait))
     try:

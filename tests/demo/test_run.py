@@ -79,13 +79,17 @@ def test_sigterm_while_it_starts_leaves_nothing_either(demo: Demo) -> None:
     assert list(demo.folder.iterdir()) == []
 
 
-def test_settings_and_keys_of_a_real_broker_have_no_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_and_keys_of_a_real_broker_have_no_say_but_in_who_reads_http(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("BROKER_WORKERS", "7")
+    monkeypatch.setenv("BROKER_HTTP_PARSER", "h11")
     monkeypatch.setenv("OPENAI_API_KEY", "sk-real")
     ports = [hold_port(0) for _ in range(3)]
     given = Plan(tmp_path, *ports).environment()
     assert given["BROKER_DATA_DIR"].startswith(str(tmp_path))
     assert given["BROKER_PORT"] == str(ports[0].number)
+    assert given["BROKER_HTTP_PARSER"] == "h11"
     assert not {"BROKER_WORKERS", "OPENAI_API_KEY"} & set(given)
     for port in ports:
         port.give_up()

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+import socket
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -196,8 +197,9 @@ async def open_place(folder: Path, migrated: Path, chromium: Browser) -> AsyncIt
     async with fake_provider(answer_chat) as provider, fake_provider(_answer_browser) as elsewhere:
         app = await create_app(settings, clock=clock, environ={"BROKER_PROVIDER_OPENAI_BASE_URL": provider.url})
         config = Config()
-        config.bind, config.errorlog, config.graceful_timeout = [url.removeprefix("http://")], None, 0.1
         port.give_up()
+        listening = socket.create_server(("127.0.0.1", port.number))
+        config.bind, config.errorlog, config.graceful_timeout = [f"fd://{listening.detach()}"], None, 0.1
         server = asyncio.create_task(serve_http(app, config, PARSER, stop.wait))
         place = Place(app, url, clock, provider, elsewhere, chromium)
         # The process whose calls the tests write down lives on; else they would be settled while they are looked at.
