@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.bench import brokers, compare, growth, limits, standing, table
+from tests.bench import brokers, compare, growth, limits, rest, standing, table
 from tests.bench.machine import facts
 from tests.bench.programs import BUILT
 from tests.bench.rounds import Length
@@ -26,11 +26,12 @@ def parts(length: Length, *, quick: bool) -> dict[str, Callable[[], dict[str, An
         "ledger": lambda: growth.ledger(length, say, QUICK_ROWS if quick else growth.MOST_ROWS),
         "streams": lambda: standing.streams(say),
         "start": lambda: standing.start(say, 1 if quick else 5),
+        "rest": lambda: rest.run(say),
         "limits": lambda: limits.run(say),
     }
 
 
-USUAL = ("compare", "grants", "streams", "start", "limits")
+USUAL = ("compare", "grants", "streams", "start", "rest", "limits")
 """Without the ledger of ten million rows, which takes minutes to fill."""
 QUICKEST = ("compare", "start")
 

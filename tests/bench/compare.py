@@ -23,13 +23,19 @@ VARIANTS: dict[str, dict[str, str]] = {
     NORMAL + TWO: {"BROKER_SQLITE_SYNCHRONOUS": "normal", "BROKER_WORKERS": "2"},
 }
 
+ON_POSTGRES: dict[str, dict[str, str]] = {
+    POSTGRES: {},
+    POSTGRES + TWO: {"BROKER_WORKERS": "2"},
+}
+
 NO_STREAMS = {"Portkey"}
 """Its release for Node fails on every stream ("TypeError: immutable")."""
-PACED = {"direct", "nginx", "bare passthrough", "LiteLLM", FULL, NORMAL, POSTGRES}
+PACED = {"direct", "nginx", "bare passthrough", "LiteLLM", FULL, FULL + TWO, NORMAL, POSTGRES, POSTGRES + TWO}
+APART = {"bare passthrough", FULL}
 
 
 def plans(*, quick: bool = False) -> list[Plan]:
-    names = {peer.name for peer in OTHERS} | set(VARIANTS) | {POSTGRES, POSTGRES + TWO}
+    names = {peer.name for peer in OTHERS} | set(VARIANTS) | set(ON_POSTGRES)
     ours = {name for name in names if name.startswith("Broker")}
     if quick:
         return [Plan(scene, names) for scene in (rounds.ONE, rounds.MANY)]
@@ -37,7 +43,8 @@ def plans(*, quick: bool = False) -> list[Plan]:
         *(Plan(scene, names) for scene in (rounds.ONE, rounds.MANY, rounds.MOST)),
         Plan(rounds.STREAMS, names - NO_STREAMS),
         *(Plan(scene, PACED) for scene in (rounds.PACED_ONE, rounds.PACED_MANY)),
-        *(Plan(scene, ours) for scene in (rounds.SLOW_MANY, rounds.SLOW_MOST)),
+        *(Plan(scene, {"direct"} | ours) for scene in (rounds.SLOW_MANY, rounds.SLOW_MOST)),
+        Plan(rounds.APART, APART),
     ]
 
 
@@ -52,7 +59,7 @@ def run(length: Length, say: Callable[[str], object], *, quick: bool = False) ->
                 say(f"  skipped  {peer.name}: {missing}")
                 continue
             versions[peer.name] = peer.version()
-            targets[peer.name] = stack.enter_context(peer.start(brokers.home() / _folder(peer.name), port))
+            targets[peer.name] = stack.enter_context(peer.start(brokers.home() / folder_of(peer.name), port))
         targets |= _on_sqlite(stack, port)
         if postgres.is_there():
             targets |= _on_postgres(stack, port)
@@ -75,7 +82,7 @@ def run(length: Length, say: Callable[[str], object], *, quick: bool = False) ->
 def _on_sqlite(stack: ExitStack, provider_port: int) -> dict[str, Target]:
     furnished = brokers.furnish(brokers.home() / "furnished")
     return {
-        name: stack.enter_context(brokers.serve(furnished.copy(_folder(name)), provider_port, **settings))
+        name: stack.enter_context(brokers.serve(furnished.copy(folder_of(name)), provider_port, **settings))
         for name, settings in VARIANTS.items()
     }
 
@@ -86,12 +93,13 @@ def _on_postgres(stack: ExitStack, provider_port: int) -> dict[str, Target]:
     settings = {"BROKER_DATABASE_URL": url}
     furnished = brokers.furnish(brokers.home() / "furnished-postgres", settings=settings)
     targets = {}
-    for name, workers in ((POSTGRES, "1"), (POSTGRES + TWO, "2")):
-        folder = furnished.copy(_folder(name))
-        target = stack.enter_context(brokers.serve(folder, provider_port, **settings, BROKER_WORKERS=workers))
+    for name, chosen in ON_POSTGRES.items():
+        folder = furnished.copy(folder_of(name))
+        target = stack.enter_context(brokers.serve(folder, provider_port, **settings, **chosen))
         targets[name] = replace(target, roots=(*target.roots, *roots))
     return targets
 
 
-def _folder(name: str) -> str:
+def folder_of(name: str) -> str:
+    """What a server's folder is called."""
     return name.replace(",", "").replace(" ", "-")

@@ -1,14 +1,17 @@
-"""Whether any limit lets a call through that it must not: 350 calls at once against each of four, over two workers."""
+"""Whether any limit lets a call through that it must not: 350 calls at once against each of four, over two workers, on both stores."""
 
-import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
+from sqlalchemy import text
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from tests.bench import brokers
+from broker.cli.desk import at_desk
+from tests.bench import brokers, postgres
+from tests.bench.compare import FULL, POSTGRES
 from tests.bench.loading import Scene, Target, load
 from tests.bench.programs import provider
 from tests.serve.installation import Granted, Installation, dollars
@@ -22,12 +25,20 @@ _WIDE = {"amount": "1000.00", "currency": "USD"}
 
 
 def run(say: Callable[[str], object]) -> dict[str, Any]:
-    folder = brokers.home() / "limits"
-    brokers.furnish(folder, 1)
-    place = Installation(folder, {"BROKER_ISSUER": brokers.ISSUER})
+    """By store; on PostgreSQL where a server of our own can be started."""
+    stores = {FULL: _burst(brokers.home() / "limits", {}, say)}
+    if postgres.is_ours():
+        with postgres.database(brokers.home() / "limits-postgres") as (url, _):
+            stores[POSTGRES] = _burst(brokers.home() / "limits-on-postgres", {"BROKER_DATABASE_URL": url}, say)
+    return {"stores": stores}
+
+
+def _burst(folder: Path, settings: dict[str, str], say: Callable[[str], object]) -> dict[str, Any]:
+    brokers.furnish(folder, 1, settings)
+    place = Installation(folder, {"BROKER_ISSUER": brokers.ISSUER, **settings})
     place.client_id = place.json("client", "list")[0]["client_id"]
     through: dict[str, int] = {}
-    with provider() as port, brokers.serve(folder, port, BROKER_WORKERS="2") as target:
+    with provider() as port, brokers.serve(folder, port, **settings, BROKER_WORKERS="2") as target:
         for name, granted in _grants(place, target).items():
             measured = load(_as(target, folder, granted), BURST, 1, count=AT_ONCE)
             through[name] = measured.statuses.get("200", 0)
@@ -36,7 +47,7 @@ def run(say: Callable[[str], object]) -> dict[str, Any]:
         "calls": AT_ONCE * len(through),
         "let_through": through,
         "beyond": sum(max(0, number - ADMITTED) for number in through.values()),
-        "over_in_the_books": over(folder),
+        "over_in_the_books": over(place),
         "verdict": place.broker("ledger", "verify").strip(),
     }
 
@@ -66,8 +77,12 @@ def _as(target: Target, folder: Path, granted: Granted) -> Target:
     return replace(target, tokens=tokens)
 
 
-def over(folder: Path) -> int:
-    connection = sqlite3.connect(folder / "data" / "broker.db")
-    (count,) = connection.execute('SELECT count(*) FROM counter WHERE settled + held > "limit"').fetchone()
-    connection.close()
-    return int(count)
+def over(place: Installation) -> int:
+    """Counters of which more is settled and held than they may."""
+
+    async def count(tx: AsyncSession) -> int:
+        found = await tx.execute(text('SELECT count(*) FROM counter WHERE settled + held > "limit"'))
+        return int(found.scalar_one())
+
+    with place.at():
+        return at_desk(lambda desk: desk.db.read(count))

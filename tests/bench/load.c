@@ -22,7 +22,7 @@
 enum { READ_SIZE = 1 << 18, GRACE_US = 20 * 1000000, TOKEN_SIZE = 8192 };
 
 static struct {
-    int port, connections;
+    int port, connections, apart;
     long count;
     double seconds;
     const char *path, *tail, *head, *tokens;
@@ -32,7 +32,7 @@ static int poller, alive;
 static long asked, under_way, next_token, token_count;
 static char **tokens;
 static char *before_token, *after_token;
-static size_t before_length, after_length;
+static size_t before_length, after_length, body_length;
 static long long started, ends;
 static struct tally tally;
 
@@ -67,7 +67,8 @@ static void prepare(void) {
     before_length = (size_t)asprintf(
         &before_token, "POST %s HTTP/1.1\r\nhost: 127.0.0.1:%d\r\ncontent-type: application/json\r\n%s",
         wanted.path, wanted.port, wanted.head);
-    after_length = (size_t)asprintf(&after_token, "content-length: %zu\r\n\r\n%s", strlen(body), body);
+    body_length = strlen(body);
+    after_length = (size_t)asprintf(&after_token, "content-length: %zu\r\n\r\n%s", body_length, body);
 }
 
 static void open_connection(struct conn *conn) {
@@ -82,6 +83,10 @@ static void open_connection(struct conn *conn) {
 }
 
 /* Requests are small, so a socket that blocks takes each of them at once. */
+static void write_bytes(struct conn *conn, const char *bytes, size_t length) {
+    if (send(conn->fd, bytes, length, MSG_NOSIGNAL) < 0) conn->failed = 1;
+}
+
 static void ask(struct conn *conn) {
     static char request[1 << 16];
     if (asked == wanted.count || now_us() >= ends) {
@@ -100,7 +105,9 @@ static void ask(struct conn *conn) {
     asked++;
     under_way++;
     conn->asked_at = now_us();
-    if (send(conn->fd, request, used + after_length, MSG_NOSIGNAL) < 0) conn->failed = 1;
+    size_t length = used + after_length, at_first = wanted.apart ? length - body_length : length;
+    write_bytes(conn, request, at_first);
+    if (at_first < length) write_bytes(conn, request + at_first, length - at_first);
 }
 
 static void close_connection(struct conn *conn) {
@@ -157,7 +164,7 @@ int main(int argc, char **argv) {
         {"seconds", required_argument, 0, 's'}, {"count", required_argument, 0, 'n'},
         {"path", required_argument, 0, 'u'},    {"head", required_argument, 0, 'h'},
         {"tokens", required_argument, 0, 't'},  {"tail", required_argument, 0, 'e'},
-        {0, 0, 0, 0},
+        {"apart", no_argument, 0, 'a'},         {0, 0, 0, 0},
     };
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (option) {
@@ -168,6 +175,7 @@ int main(int argc, char **argv) {
         case 'u': wanted.path = optarg; break;
         case 'h': add_head(optarg); break;
         case 't': wanted.tokens = optarg; break;
+        case 'a': wanted.apart = 1; break;
         case 'e': wanted.tail = optarg; break;
         default: return 2;
         }

@@ -35,6 +35,8 @@ class Scene:
     delay_ms: int = 0
     gap_ms: int = 0
     chunks: int = 100
+    apart: bool = False
+    """Head and body in two writes, as most clients do, the official SDKs among them."""
 
     def body(self) -> bytes:
         scene = f"scene:d{self.delay_ms},g{self.gap_ms},n{self.chunks}"
@@ -85,6 +87,7 @@ def _command(target: Target, scene: Scene, seconds: float, count: int | None) ->
     command = [str(program("load")), "--port", str(target.port), "--connections", str(scene.connections)]
     command += ["--seconds", str(seconds), "--path", target.path]
     command += ["--tail", "data: [DONE]" if scene.streamed else "}"]
+    command += ["--apart"] if scene.apart else []
     command += [word for line in target.head for word in ("--head", line)]
     command += ["--tokens", str(target.tokens)] if target.tokens else []
     return command + (["--count", str(count)] if count is not None else [])

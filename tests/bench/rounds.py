@@ -11,6 +11,7 @@ Results = dict[str, dict[str, list[Measured]]]
 """By server, then by scene: what each round measured."""
 
 ONE, MANY, MOST = Scene("c=1", 1), Scene("c=32", 32), Scene("c=256", 256)
+APART = Scene("apart c=32", 32, apart=True)
 STREAMS = Scene("streams c=32", 32, streamed=True)
 PACED_ONE = Scene("paced c=1", 1, streamed=True, gap_ms=10, chunks=50)
 PACED_MANY = Scene("paced c=32", 32, streamed=True, gap_ms=10, chunks=50)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tests.bench.compare import FULL
 from tests.bench.figures import Figures, Result
-from tests.bench.rounds import MANY, MOST, ONE, PACED_MANY, PACED_ONE, SLOW_MANY, SLOW_MOST, STREAMS
+from tests.bench.rounds import APART, MANY, MOST, ONE, PACED_MANY, PACED_ONE, SLOW_MANY, SLOW_MOST, STREAMS
 from tests.bench.targets import ROWS, SHOWN, Row, missed, spread, verdict
 
 Table = list[list[str]]
@@ -37,11 +37,13 @@ _OF_SERVERS = (
     Column("p50 ms", "{:.2f}", _scene(MANY.name, "p50")),
     Column("p99 ms", "{:.1f}", _scene(MANY.name, "p99")),
     Column("CPU µs", "{:,.0f}", _scene(MANY.name, "cpu_us")),
+    Column("apart, c=32", "{:,.0f}", _scene(APART.name, "rps")),
     Column("streams/s", "{:,.1f}", _scene(STREAMS.name, "rps")),
     Column("first byte c=1 ms", "{:.2f}", _scene(PACED_ONE.name, "first_p50")),
     Column("first byte c=32 ms", "{:.2f}", _scene(PACED_MANY.name, "first_p50")),
     Column("100 ms, c=32", "{:,.0f}", _scene(SLOW_MANY.name, "rps")),
     Column("100 ms, c=256", "{:,.0f}", _scene(SLOW_MOST.name, "rps")),
+    Column("MB at rest", "{:,.0f}", _part("rest", "megabytes")),
     Column("kB a stream", "{:.1f}", _part("streams", "kilobytes_a_stream")),
 )
 
@@ -123,7 +125,7 @@ def costs(result: Result) -> Table:
     for part in ("grants", "ledger"):
         for name, row in result.get(part, {}).get("rows", {}).items():
             each = [of_round["rps"] for of_round in row.get("each", [])]
-            between = f"{min(each):,.0f}–{max(each):,.0f}" if len(each) > 1 else "–"
+            between = f"{min(each):,.0f} to {max(each):,.0f}" if len(each) > 1 else "–"
             rows.append([name, f"{row['rps']:,.0f}", between, f"{row['cpu_us']:,.0f}"])
     return rows
 
@@ -151,7 +153,7 @@ def _figure(value: float | None, unit: str) -> str:
 
 
 def _between(found: tuple[float, float] | None, unit: str) -> str:
-    return "–" if found is None else f"{_digits(found[0])}–{_digits(found[1])} {unit}".rstrip()
+    return "–" if found is None else f"{_digits(found[0])} to {_digits(found[1])} {unit}".rstrip()
 
 
 def _digits(value: float) -> str:

@@ -64,7 +64,7 @@ ROWS = (
     Row("RPS with 100,000 grants ÷ with 1,000",               0.7,  0.9,  "more", _part("grants", "most_to_thousand")),
     Row("start to first answered call",                       2,    1,    "less", _part("start", "first_answer_seconds"), "s"),
     Row("memory at rest, one worker",                         110,  80,   "less", _part("start", "resting_megabytes"), "MB"),
-    Row("calls let through over any limit, of 1,400",         0,    0,    "less", _part("limits", "beyond")),
+    Row("calls over a limit, 2 workers, of 1,400",         0,    0,    "less", lambda f, v: f.part("limits", "stores", v, "beyond"), "", (FULL, POSTGRES)),
     Row("RPS of 2 workers ÷ of 1, c=32",                      0.9,  None, "more", _two(MANY.name)),
     Row("RPS of 2 workers ÷ of 1, c=256",                     1.3,  None, "more", _two(MOST.name)),
     Row("RPS of 2 workers ÷ of 1, provider of 100 ms, c=32",  0.97, None, "more", _two(SLOW_MANY.name)),

@@ -102,9 +102,14 @@ def test_a_must_that_is_not_met_is_named() -> None:
     assert missed(_result(**{FULL: {MANY.name: _measured(cpu_us=300)}})) == []
 
 
-def test_one_call_over_a_limit_is_missed() -> None:
-    assert missed({"limits": {"beyond": 0}}) == []
-    assert missed({"limits": {"beyond": 1}}) == ["calls let through over any limit, of 1,400"]
+def _beyond(**stores: int) -> dict[str, Any]:
+    return {"limits": {"stores": {name: {"beyond": number} for name, number in stores.items()}}}
+
+
+def test_one_call_over_a_limit_is_missed_on_either_store() -> None:
+    assert missed(_beyond(**{FULL: 0, POSTGRES: 0})) == missed(_beyond(**{FULL: 0})) == []
+    assert missed(_beyond(**{FULL: 1})) == ["calls over a limit, 2 workers, of 1,400"]
+    assert missed(_beyond(**{FULL: 0, POSTGRES: 1})) == ["calls over a limit, 2 workers, of 1,400"]
 
 
 def test_each_aim_is_at_least_as_hard_as_its_must() -> None:
@@ -155,7 +160,7 @@ def test_each_round_is_kept_beside_the_median() -> None:
 def test_the_spread_of_a_ratio_is_of_the_same_round() -> None:
     one, two = _rounds(rps=[100.0, 200.0, 100.0]), _rounds(rps=[140.0, 240.0, 150.0])
     result = _result(**{FULL: {MOST.name: one}, FULL + TWO: {MOST.name: two}})
-    assert table.rounds(result)[1:] == [["RPS of 2 workers ÷ of 1, c=256", "1.20–1.50"]]
+    assert table.rounds(result)[1:] == [["RPS of 2 workers ÷ of 1, c=256", "1.20 to 1.50"]]
 
 
 def test_one_round_has_no_spread() -> None:
@@ -172,6 +177,15 @@ def test_the_spread_of_a_part_is_of_what_it_keeps_of_each_time() -> None:
 def test_each_part_says_when_and_where_it_was_measured() -> None:
     result = {"start": {"taken": "2026-01-02T03:04:05+00:00", "machine": {"fdatasync_ms": 0.2, "load_average": 1.5}}}
     assert table.parts(result)[1:] == [["start", "2026-01-02T03:04:05+00:00", "0.2", "1.5"]]
+
+
+def test_what_other_parts_say_of_a_server_stands_in_its_line() -> None:
+    result = _result(nginx={}) | {
+        "rest": {"megabytes": {"nginx": 4.6}},
+        "streams": {"kilobytes_a_stream": {"nginx": 17.78}},
+    }
+    assert table.servers(result)[0][-2:] == ["MB at rest", "kB a stream"]
+    assert table.servers(result)[1][-2:] == ["5", "17.8"]
 
 
 def test_the_body_of_a_scene_tells_the_provider_what_to_do() -> None:

@@ -3,6 +3,7 @@
 import json
 import shutil
 import socket
+import struct
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 from tests.bench import loading
 from tests.bench.loading import Scene, Target
 from tests.bench.programs import provider
+
+_DATA_SEGMENTS_IN = 152
+"""Where `struct tcp_info` counts what came with bytes in it; the load sends at once what it writes."""
 
 pytestmark = pytest.mark.skipif(shutil.which("cc") is None, reason="needs a C compiler")
 
@@ -97,3 +101,22 @@ def test_tokens_are_used_in_turn(tmp_path: Path) -> None:
         process.communicate(timeout=10)
     words = [next(line for line in head.split(b"\r\n") if line.startswith(b"authorization")) for head in asked]
     assert [word.rpartition(b" ")[2] for word in words] == [b"first", b"second", b"first"]
+
+
+@pytest.mark.parametrize(("apart", "pieces"), [(False, 1), (True, 2)])
+def test_head_and_body_are_written_at_once_or_apart(apart: bool, pieces: int) -> None:
+    scene = Scene("apart", 1, apart=apart)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        process = loading.start(Target(server.getsockname()[1]), scene, 5, count=1)
+        connection, _ = server.accept()
+        received = b""
+        while not received.endswith(b"\r\n\r\n" + scene.body()):
+            received += connection.recv(65_536)
+        segments = struct.unpack_from(
+            "I", connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), _DATA_SEGMENTS_IN
+        )
+        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+        connection.close()
+        told = process.communicate(timeout=10)[0]
+    assert segments == (pieces,)
+    assert loading.read(json.loads(told), 0).statuses == {"200": 1}
