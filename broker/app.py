@@ -21,8 +21,7 @@ from broker.oauth.resource_proofs import ResourceProofs
 from broker.oauth.signing import Signer, load_or_make_signing_keys
 from broker.oauth.signing_keys import load_keys
 from broker.prices.book import PriceBook
-from broker.providers.client import ProviderClient, Waits
-from broker.providers.dial import GuardedDial
+from broker.providers.client import Waits, provider_client
 from broker.providers.fetch import Fetch, GuardedFetch
 from broker.providers.reach import Reach
 from broker.providers.registry import Registry
@@ -138,7 +137,7 @@ async def create_app(
         raise
     reach = Reach.of(settings)
     registry, prices = Registry(environ, reach=reach), PriceBook()
-    client = ProviderClient(_waits(settings), guard=None if reach is None else GuardedDial(reach))
+    client = provider_client(_waits(settings), reach)
     web = make_web(db, clock, settings, vault, registry, prices)
     books = line or OwnBooks(db, clock)
     prover = ResourceProofs(db, clock, ProofReader.build(settings, clock, vault.derive("nonces")))

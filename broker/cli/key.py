@@ -20,8 +20,7 @@ from broker.core.secret import Secret
 from broker.ledger import overall_limits
 from broker.ledger.overall import key_scope
 from broker.providers.check import KeyCheck, Verdict
-from broker.providers.client import ProviderClient, Waits
-from broker.providers.dial import GuardedDial
+from broker.providers.client import Waits, provider_client
 from broker.providers.known import BROUGHT
 from broker.providers.registry import Provider
 from broker.store import credentials, quarantine, users
@@ -195,9 +194,7 @@ async def _judge(desk: Desk, upstream: Provider, secret: Secret) -> str:
 
 async def _ask(desk: Desk, upstream: Provider, secret: Secret) -> Verdict:
     seconds = desk.settings.upstream_connect_seconds
-    reach = desk.registry.reach
-    guard = None if reach is None else GuardedDial(reach)
-    client = ProviderClient(Waits(seconds, seconds, seconds), guard=guard)
+    client = provider_client(Waits(seconds, seconds, seconds), desk.registry.reach)
     try:
         return await KeyCheck(client)(upstream, secret)
     finally:

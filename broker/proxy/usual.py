@@ -6,7 +6,7 @@ from functools import partial
 from starlette.types import Scope
 
 from broker.ledger.judge import Demand
-from broker.providers.client import Headers, start
+from broker.providers.client import Headers
 from broker.providers.conversation import conversation_of
 from broker.providers.dialect import Reading
 from broker.proxy.asked import Asked, Complete, Usual
@@ -60,8 +60,11 @@ class UsualCalls:
         if not _is_straight(work.reading, path):
             return
         provider, dialect, endpoint, reading, headers, *_ = work
+        client = self._means.client
         whole, streamed = (
-            start(provider.base_url + path, content_headers(work._replace(reading=reading._replace(streamed=streamed))))
+            client.start(
+                provider.base_url + path, content_headers(work._replace(reading=reading._replace(streamed=streamed)))
+            )
             for streamed in (False, True)
         )
         usual = Usual(self._generation, principal, provider, dialect, endpoint, headers, path, whole, streamed)

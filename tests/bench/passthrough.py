@@ -7,7 +7,7 @@ import sys
 import uvloop
 from starlette.types import Receive, Scope, Send
 
-from broker.providers.client import Headers, ProviderClient, Waits
+from broker.providers.client import Headers, Waits, provider_client
 from broker.serve.http import BACKLOG, listen_config, serve_http
 from broker.settings import Settings
 
@@ -18,7 +18,7 @@ _KEPT = (b"content-type", b"content-length")
 class Passthrough:
     def __init__(self, provider: str) -> None:
         self._provider = provider
-        self._client = ProviderClient(Waits(10, 60, 60))
+        self._client = provider_client(Waits(10, 60, 60))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":

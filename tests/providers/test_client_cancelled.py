@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from broker.providers.client import Broken, NotReached, Progress, ProviderClient, Waits
+from broker.providers.client import Broken, NotReached, Progress, Waits
+from broker.providers.pooled import PooledClient
 from tests.providers.certificates import Authority
 from tests.providers.wire import OK, Wire, client_of, connected, get, saying, serving, until
 
@@ -62,7 +63,7 @@ async def slowly(wire: Wire, reader: asyncio.StreamReader, writer: asyncio.Strea
             await asyncio.sleep(0.001)
 
 
-async def call(client: ProviderClient, url: str, progress: Progress) -> None:
+async def call(client: PooledClient, url: str, progress: Progress) -> None:
     answer = await client.send("POST", url, [], b"x", progress)
     try:
         assert b"".join([piece async for piece in answer.chunks()]) == b"hi" * 3
@@ -70,7 +71,7 @@ async def call(client: ProviderClient, url: str, progress: Progress) -> None:
         await answer.close()
 
 
-async def call_whole(client: ProviderClient, url: str, progress: Progress) -> None:
+async def call_whole(client: PooledClient, url: str, progress: Progress) -> None:
     answer = await client.send("POST", url, [], b"x", progress)
     assert await answer.whole(99) == b"hi" * 3
 
@@ -91,7 +92,7 @@ async def test_at_every_await_of_a_handshake(waits: Waits, late: bool, tmp_path:
         assert await _cancelled_everywhere(client, wire, call, late=late, reused=False) > 5
 
 
-async def _cancelled_everywhere(client: ProviderClient, wire: Wire, work: Any, *, late: bool, reused: bool) -> int:
+async def _cancelled_everywhere(client: PooledClient, wire: Wire, work: Any, *, late: bool, reused: bool) -> int:
     """How many awaits there were to be cancelled at."""
     for nth in range(1, MOST_AWAITS):
         if reused:
@@ -117,11 +118,11 @@ async def _cancelled_everywhere(client: ProviderClient, wire: Wire, work: Any, *
     raise AssertionError("it never ran to its end")
 
 
-def _at_rest(client: ProviderClient) -> int:
+def _at_rest(client: PooledClient) -> int:
     return sum(len(pool._idle) for pool in client._pools.values())
 
 
-async def _close_those_at_rest(client: ProviderClient, wire: Wire) -> None:
+async def _close_those_at_rest(client: PooledClient, wire: Wire) -> None:
     for pool in client._pools.values():
         for connection in list(pool._idle):
             connection.hang_up()
@@ -154,7 +155,7 @@ async def test_a_turn_given_to_one_who_left_is_given_to_the_next(waits: Waits, n
         assert await second == b"hi"
 
 
-async def _got(client: ProviderClient, url: str) -> None:
+async def _got(client: PooledClient, url: str) -> None:
     await get(client, url)
 
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from broker.providers.client import Broken, Progress, ProviderClient, Waits, start
+from broker.providers.client import Broken, Progress, Waits
 from broker.providers.http1 import Connection
+from broker.providers.pooled import PooledClient
 from tests.providers.certificates import Authority
 from tests.providers.wire import OK, client_of, connected, get
 
@@ -44,7 +45,7 @@ class Provider:
         return False
 
 
-def wait_for_news(client: ProviderClient) -> None:
+def wait_for_news(client: PooledClient) -> None:
     """Until the kernel has some for the connection at rest; the loop stands still meanwhile."""
     [pool] = client._pools.values()
     [connection] = pool._idle
@@ -81,9 +82,9 @@ async def test_nothing_is_sent_at_once_where_the_only_one_has_ended(waits: Waits
             assert await get(client, provider.url) == b"hi"
             (await first).close()
             wait_for_news(client)
-            assert client.send_at_once(start(provider.url, []), [], b"x") is None
+            assert client.send_at_once(client.start(provider.url, []), [], b"x") is None
             second = asyncio.create_task(provider.answer_one())
-            answer = await client.send_on_another(start(provider.url, []), [], b"x")
+            answer = await client.send_on_another(client.start(provider.url, []), [], b"x")
             assert await answer.whole(9) == b"hi"
             (await second).close()
 
@@ -98,7 +99,7 @@ async def test_of_several_the_one_that_is_well_is_used(waits: Waits) -> None:
             second.close()  # its other end came to rest last, so that it would be used first
             [pool] = client._pools.values()
             wait_for_news_of(pool._idle[-1])
-            answer = client.send_at_once(start(provider.url, []), [], b"x")
+            answer = client.send_at_once(client.start(provider.url, []), [], b"x")
             assert answer is not None
             with first:
                 await provider.answer_by(first)

@@ -6,7 +6,8 @@ import ssl
 import pytest
 
 from broker.providers import connections
-from broker.providers.client import Broken, NotReached, Progress, ProviderClient, Waits
+from broker.providers.client import Broken, NotReached, Progress, Waits
+from broker.providers.pooled import PooledClient
 from tests.providers.wire import OK, Wire, client_of, connected, ending_with, get, saying, serving, silent, until
 
 
@@ -132,7 +133,7 @@ async def test_a_turn_that_brought_no_connection_is_given_to_the_next() -> None:
 
 async def test_calls_under_way_end_with_the_client(waits: Waits) -> None:
     async with serving(saying(b"HTTP/1.1 200 OK\r\n\r\n")) as wire:
-        client = ProviderClient(waits, connections=1)
+        client = PooledClient(waits, connections=1)
         answer = await client.send("GET", wire.url, [])
         reading = asyncio.create_task(answer.whole(9))
         waiting = asyncio.create_task(client.send("GET", wire.url, []))

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.providers.client import NotReached, Progress, ProviderClient, Waits
+from broker.providers.client import NotReached, Progress, Waits
+from broker.providers.pooled import PooledClient
 from tests.providers.certificates import Authority
 from tests.providers.wire import OK, Wire, client_of, connected, get, saying, serving, silent, until
 
@@ -88,7 +89,7 @@ async def test_a_provider_without_tls_is_not_spoken_to_in_the_clear(authority: A
 
 def test_names_are_checked_and_certificates_demanded_by_default() -> None:
     async def context() -> ssl.SSLContext | None:
-        client = ProviderClient(Waits(1, 1, 1))
+        client = PooledClient(Waits(1, 1, 1))
         with socket.create_server(("127.0.0.1", 0)) as closed:
             port = closed.getsockname()[1]
         with pytest.raises(NotReached):

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from broker.core.inside import read_inside
-from broker.providers import client as clients
 from broker.providers import names as lookups
-from broker.providers.client import NotReached, ProviderClient, Waits
+from broker.providers import pooled
+from broker.providers.client import NotReached, Waits
 from broker.providers.dial import GuardedDial
 from broker.providers.names import Unresolved
+from broker.providers.pooled import PooledClient
 from broker.providers.reach import Reach
 from tests.providers.certificates import Authority
 from tests.providers.wire import OK, Wire, ending_with, saying, serving
@@ -36,15 +37,15 @@ class Names:
 
 
 @asynccontextmanager
-async def guarded(names: Names, reach: Reach = LOOPBACK, **terms: object) -> AsyncIterator[ProviderClient]:
-    client = ProviderClient(WAITS, guard=GuardedDial(reach, names), **terms)  # type: ignore[arg-type]
+async def guarded(names: Names, reach: Reach = LOOPBACK, **terms: object) -> AsyncIterator[PooledClient]:
+    client = PooledClient(WAITS, guard=GuardedDial(reach, names), **terms)  # type: ignore[arg-type]
     try:
         yield client
     finally:
         await client.close()
 
 
-async def get(client: ProviderClient, url: str) -> bytes:
+async def get(client: PooledClient, url: str) -> bytes:
     return await (await client.send("GET", url, [], brought=True)).whole(1 << 20)
 
 
@@ -96,7 +97,7 @@ async def test_an_address_of_numbers_is_no_question_to_a_name_server() -> None:
 
 async def test_a_client_without_a_guard_reaches_nothing_that_people_brought() -> None:
     async with serving(saying(OK)) as wire:
-        client = ProviderClient(WAITS)
+        client = PooledClient(WAITS)
         with pytest.raises(NotReached):
             await get(client, f"http://127.0.0.1:{wire.port}/")
         await client.close()
@@ -143,7 +144,7 @@ async def test_a_name_without_an_address_is_not_reached() -> None:
     async def nowhere(_host: str) -> list[str]:
         raise Unresolved("the name has no address")
 
-    client = ProviderClient(WAITS, guard=GuardedDial(LOOPBACK, nowhere))
+    client = PooledClient(WAITS, guard=GuardedDial(LOOPBACK, nowhere))
     with pytest.raises(NotReached):
         await get(client, "http://llm.example.com:8000/")
     await client.close()
@@ -169,7 +170,7 @@ async def test_names_of_other_strangers_are_looked_up_however_many_of_theirs_wai
 
 
 async def test_hosts_that_nobody_is_connected_to_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clients, "MOST_BROUGHT", 3)
+    monkeypatch.setattr(pooled, "MOST_BROUGHT", 3)
     async with serving(ending_with(OK)) as wire, guarded(Names([["127.0.0.1"]])) as client:
         for number in range(10):
             await get(client, f"http://host{number}.example.com:{wire.port}/")

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from broker.providers.client import ProviderClient, Waits
+from broker.providers.client import Waits
+from broker.providers.pooled import PooledClient
 from broker.providers.transport import Transport
 from tests.providers.wire import OK, Script, Wire, ending_with, saying, serving, silent, until
 
@@ -21,7 +22,7 @@ async def both(
 ) -> AsyncIterator[tuple[Wire, httpx.AsyncClient]]:
     async with (
         serving(script) as wire,
-        httpx.AsyncClient(transport=Transport(ProviderClient(waits)), timeout=timeout) as http,
+        httpx.AsyncClient(transport=Transport(PooledClient(waits)), timeout=timeout) as http,
     ):
         yield wire, http
 

@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
-from broker.providers.client import ProviderClient, Waits
+from broker.providers.client import Waits
+from broker.providers.pooled import PooledClient
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
 
@@ -105,8 +106,8 @@ async def serving(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIte
 @asynccontextmanager
 async def client_of(
     waits: Waits, *, connections: int = 2048, idle: int = 256, trusts: ssl.SSLContext | None = None
-) -> AsyncIterator[ProviderClient]:
-    client = ProviderClient(waits, connections=connections, idle=idle, ssl_context=trusts)
+) -> AsyncIterator[PooledClient]:
+    client = PooledClient(waits, connections=connections, idle=idle, ssl_context=trusts)
     try:
         yield client
     finally:
@@ -114,12 +115,12 @@ async def client_of(
         assert connected(client) == 0
 
 
-def connected(client: ProviderClient) -> int:
+def connected(client: PooledClient) -> int:
     """How many connections the client has, or is making."""
     return sum(len(pool) for pool in client._pools.values())
 
 
-async def get(client: ProviderClient, url: str) -> bytes:
+async def get(client: PooledClient, url: str) -> bytes:
     return await (await client.send("GET", url, [])).whole(1 << 30)
 
 

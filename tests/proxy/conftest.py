@@ -11,6 +11,7 @@ from broker.oauth.proof_reader import ProofReader
 from broker.oauth.resource_proofs import ResourceProofs
 from broker.prices.book import PriceBook
 from broker.providers.client import ProviderClient, Waits
+from broker.providers.pooled import PooledClient
 from broker.providers.registry import Registry
 from broker.proxy.lifecycle import ProxyService
 from broker.settings import Settings
@@ -42,9 +43,13 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 @pytest.fixture
-async def world(page_store: Store, settings: Settings, waits: Waits, connections: int) -> AsyncIterator[World]:
+async def client(waits: Waits, connections: int) -> ProviderClient:
+    return PooledClient(waits, connections=connections)
+
+
+@pytest.fixture
+async def world(page_store: Store, settings: Settings, client: ProviderClient) -> AsyncIterator[World]:
     db, clock, vault = page_store.open(), TurnedClock(), Vault(b"k" * 32)
-    client = ProviderClient(waits, connections=connections)
     books = OwnBooks(db, clock)
     async with fake_provider(answer_chat) as provider:
         registry = Registry({f"BROKER_PROVIDER_{name.upper()}_BASE_URL": provider.url for name in KEYS})

@@ -10,7 +10,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.clock import SECOND
 from broker.core.secret import Secret
-from broker.providers.client import ProviderClient, Waits
+from broker.providers.client import Waits
+from broker.providers.pooled import PooledClient
 from broker.proxy.renewal import Renewal
 from broker.store import spare_keys
 from broker.store.grant_tables import Access
@@ -123,7 +124,7 @@ async def test_twenty_calls_at_its_end_renew_it_once(account: Account) -> None:
 
 async def test_it_is_renewed_ahead_of_its_end_while_nobody_waits(account: Account, waits: Waits) -> None:
     world = account.world
-    client = ProviderClient(waits)
+    client = PooledClient(waits)
     renewals = [Renewal(world.db, world.vault, client, world.clock) for _ in range(2)]
     for _ in range(2):  # the second time it is good for an hour
         await asyncio.gather(*(renewal.look() for renewal in renewals))

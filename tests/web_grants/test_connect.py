@@ -9,7 +9,8 @@ from starlette.applications import Starlette
 from starlette.routing import Route
 
 from broker.core.secret import Secret
-from broker.providers.client import ProviderClient, Waits
+from broker.providers.client import Waits
+from broker.providers.pooled import PooledClient
 from broker.store import credentials, oauth_tokens
 from broker.store.database import Database
 from broker.store.tables import Credential, User
@@ -30,7 +31,7 @@ from tests.web_grants.lending import Lending
 
 @pytest.fixture
 async def server(app: Starlette, web: Web, db: Database, vault: Vault) -> AsyncIterator[AuthorizationServer]:
-    made, client = AuthorizationServer(), ProviderClient(Waits(5, 5, 5))
+    made, client = AuthorizationServer(), PooledClient(Waits(5, 5, 5))
     connect = ConnectPages(web, client)
     app.router.routes.insert(0, Route("/keys/connected", connect.come_back, methods=["GET"]))
     app.router.routes.insert(0, Route("/keys/connect", connect.leave, methods=["POST"]))
