@@ -10,7 +10,7 @@ INSTALLED := .venv/.installed
 NODE_MODULES := $(if $(shell command -v npm),docs/examples/node_modules/.package-lock.json)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo run test test-stock upstreams test-upstreams programs test-programs prove bench bench-peers check lint types format screenshots wheel lock clean
+.PHONY: help install demo run test test-stock test-postgresql upstreams test-upstreams programs test-programs prove bench bench-peers growth check lint types format screenshots wheel lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ test: $(INSTALLED) $(NODE_MODULES) ## Run the tests (T=tests/core for some of th
 
 test-stock: $(INSTALLED) $(NODE_MODULES) ## Run the tests on hypercorn's own reader of HTTP/1.1 (T=tests/sdk for some of them)
 	BROKER_HTTP_PARSER=h11 $(BIN)/python -m pytest -n $(WORKERS) $(T)
+
+test-postgresql: $(INSTALLED) ## Run the tests of the pages and of the proxy with their database on PostgreSQL
+	TEST_PAGES_ON=postgresql $(BIN)/python -m pytest -n 2 tests/consent tests/web tests/web_grants tests/proxy
 
 UPSTREAMS := build/upstreams/.installed
 $(UPSTREAMS): tests/upstreams/requirements.lock tests/upstreams/package-lock.json

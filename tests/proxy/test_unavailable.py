@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from broker.store import group
 from broker.store.sqlite_steps import SqliteSteps
 from tests.fake_provider import Asked, answer_chat
 from tests.proxy.world import World
@@ -103,3 +104,24 @@ async def test_a_settlement_that_cannot_be_written_is_tried_until_it_is(impatien
     [row] = await impatient.at_rest()
     assert (row.mark, row.cost) == ("reported", 5)
     other.close()
+
+
+async def test_when_too_much_waits_for_the_books_a_call_is_refused_and_what_was_taken_is_answered(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One may wait beside what is being written: of ten calls at least eight find no room."""
+    token = await world.token()
+    assert (await world.call(token)).status == 200
+    await world.at_rest()
+    monkeypatch.setattr(group, "MOST_WAITING", 1)
+    async with world.db.turn:
+        calls = [asyncio.create_task(world.call(token)) for _ in range(10)]
+        await asyncio.wait(calls, timeout=60, return_when=asyncio.FIRST_COMPLETED)
+    answers = await asyncio.gather(*calls)
+    refused = [answered for answered in answers if answered.status != 200]
+    assert len(refused) >= 1
+    assert {(answered.status, answered.code) for answered in refused} == {(503, "unavailable")}
+    assert {answered.headers["retry-after"] for answered in refused} == {"1"}
+    assert len(world.provider.asked) == 1 + len(answers) - len(refused)
+    await world.at_rest()
+    assert (await world.call(token)).status == 200

@@ -30,7 +30,7 @@ from tests.web_grants.lending import Lending
 
 
 @pytest.fixture
-async def server(app: Starlette, web: Web, db: Database, vault: Vault) -> AsyncIterator[AuthorizationServer]:
+async def accounts(app: Starlette, web: Web, db: Database, vault: Vault) -> AsyncIterator[AuthorizationServer]:
     made, client = AuthorizationServer(), PooledClient(Waits(5, 5, 5))
     connect = ConnectPages(web, client)
     app.router.routes.insert(0, Route("/keys/connected", connect.come_back, methods=["GET"]))
@@ -50,7 +50,7 @@ async def server(app: Starlette, web: Web, db: Database, vault: Vault) -> AsyncI
     await client.close()
 
 
-async def leave(browser: Browser, server: AuthorizationServer, code: str = "the-code") -> str:
+async def leave(browser: Browser, accounts: AuthorizationServer, code: str = "the-code") -> str:
     """The way to the provider; gives the state that it comes back with."""
     await browser.go("/keys")
     await browser.press("Connect OpenAI")
@@ -59,7 +59,7 @@ async def leave(browser: Browser, server: AuthorizationServer, code: str = "the-
     assert asked["redirect_uri"] == "http://127.0.0.1:8080/keys/connected"
     assert (asked["response_type"], asked["client_id"], asked["scope"]) == ("code", CLIENT_ID, "api offline")
     assert (asked["code_challenge_method"], asked["prompt"]) == ("S256", "consent")
-    server.challenges[code] = asked["code_challenge"]
+    accounts.challenges[code] = asked["code_challenge"]
     return asked["state"]
 
 
@@ -68,26 +68,26 @@ async def own(db: Database, user: User) -> list[Credential]:
 
 
 async def test_an_account_is_connected_and_its_tokens_are_sealed(
-    browser: Browser, server: AuthorizationServer, db: Database, vault: Vault, ana: User
+    browser: Browser, accounts: AuthorizationServer, db: Database, vault: Vault, ana: User
 ) -> None:
-    state = await leave(browser, server)
+    state = await leave(browser, accounts)
     page = await browser.go(f"/keys/connected?code=the-code&state={state}")
     assert "Your OpenAI account is connected." in page.text
     (row,) = await own(db, ana)
     tokens = unpack(open_sealed(vault, row))
     assert tokens is not None
-    assert tokens.refresh == Secret(server.refresh)
-    assert open_credential(vault, row, lambda _: None) == Secret(server.good)
+    assert tokens.refresh == Secret(accounts.refresh)
+    assert open_credential(vault, row, lambda _: None) == Secret(accounts.good)
     token: OAuthToken | None = await db.read(lambda tx: oauth_tokens.token_of(tx, row.id))
     assert token is not None
     assert token.expires_at == tokens.expires_at == NOON + 3600 * 1_000_000
     for answer in browser.seen:
-        assert server.good not in answer.text
-        assert server.refresh not in answer.text
+        assert accounts.good not in answer.text
+        assert accounts.refresh not in answer.text
 
 
-async def test_an_answer_counts_once(browser: Browser, server: AuthorizationServer, db: Database, ana: User) -> None:
-    state = await leave(browser, server)
+async def test_an_answer_counts_once(browser: Browser, accounts: AuthorizationServer, db: Database, ana: User) -> None:
+    state = await leave(browser, accounts)
     await browser.go(f"/keys/connected?code=the-code&state={state}")
     await browser.go(f"/keys/connected?code=the-code&state={state}")
     assert browser.status == 400
@@ -96,20 +96,20 @@ async def test_an_answer_counts_once(browser: Browser, server: AuthorizationServ
 
 
 async def test_an_answer_in_another_browser_counts_for_nothing(
-    browser: Browser, browser_of: BrowserOf, server: AuthorizationServer, db: Database, lending: Lending, ana: User
+    browser: Browser, browser_of: BrowserOf, accounts: AuthorizationServer, db: Database, lending: Lending, ana: User
 ) -> None:
     """Who sends somebody their own answer would have them pay into an account of theirs."""
     bo = await lending.user("bo", NOON)
-    other, state = await browser_of(bo), await leave(browser, server)
+    other, state = await browser_of(bo), await leave(browser, accounts)
     await other.go(f"/keys/connected?code=the-code&state={state}")
     assert other.status == 400
     assert await own(db, bo) == await own(db, ana) == []
 
 
 async def test_an_answer_that_is_late_counts_for_nothing(
-    browser: Browser, server: AuthorizationServer, db: Database, ana: User, clock: TurnedClock
+    browser: Browser, accounts: AuthorizationServer, db: Database, ana: User, clock: TurnedClock
 ) -> None:
-    state = await leave(browser, server)
+    state = await leave(browser, accounts)
     clock.now += 10 * 60 * 1_000_000
     await browser.go(f"/keys/connected?code=the-code&state={state}")
     assert browser.status == 400
@@ -118,9 +118,9 @@ async def test_an_answer_that_is_late_counts_for_nothing(
 
 @pytest.mark.parametrize("answer", ["error=access_denied", "code=of-somebody-else", ""])
 async def test_what_the_provider_does_not_give_is_not_connected(
-    browser: Browser, server: AuthorizationServer, db: Database, ana: User, answer: str
+    browser: Browser, accounts: AuthorizationServer, db: Database, ana: User, answer: str
 ) -> None:
-    state = await leave(browser, server)
+    state = await leave(browser, accounts)
     page = await browser.go(f"/keys/connected?{answer}&state={state}".replace("?&", "?"))
     assert "OpenAI gave no access, so nothing was connected." in page.text
     assert await own(db, ana) == []
