@@ -102,16 +102,17 @@ def _nobody() -> tuple[int, int]:
 class Cluster:
     """A server of its own that may be ended and begun again; with fsync, for what it has said it keeps."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **options: str) -> None:
         self.folder = folder
+        self._options = options
         self.url = address(folder)
         self.begin()
 
     @classmethod
     @contextmanager
-    def begun(cls) -> Iterator["Cluster"]:
+    def begun(cls, **options: str) -> Iterator["Cluster"]:
         folder = Path(tempfile.mkdtemp(prefix="broker-"))
-        made = cls(folder)
+        made = cls(folder, **options)
         try:
             yield made
         finally:
@@ -119,7 +120,7 @@ class Cluster:
             shutil.rmtree(folder)
 
     def begin(self) -> None:
-        self.server = start(self.folder, fsync="on")
+        self.server = start(self.folder, fsync="on", **self._options)
         wait_until_up(self.folder)
 
     def end(self, how: signal.Signals) -> None:
