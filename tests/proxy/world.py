@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlmodel import select
+from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.clock import from_seconds
@@ -222,7 +222,8 @@ def _sender(answered: Answered, left: asyncio.Event, leave_after: int | None) ->
 
 
 async def _reservations(tx: AsyncSession) -> list[Reservation]:
-    return list((await tx.exec(select(Reservation))).all())
+    """As they began, where the clock was turned meanwhile; those of one instant come as the store has them."""
+    return list((await tx.exec(select(Reservation).order_by(col(Reservation.admitted_at)))).all())
 
 
 GRANT_OF: dict[str, str] = {}
