@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.bench import brokers, compare, growth, limits, rest, standing, table
+from tests.bench import brokers, compare, disk, growth, limits, rest, standing, table
 from tests.bench.machine import facts
 from tests.bench.programs import BUILT
 from tests.bench.rounds import Length
@@ -27,11 +27,12 @@ def parts(length: Length, *, quick: bool) -> dict[str, Callable[[], dict[str, An
         "streams": lambda: standing.streams(say),
         "start": lambda: standing.start(say, 1 if quick else 5),
         "rest": lambda: rest.run(say),
+        "disk": lambda: disk.run(length, say),
         "limits": lambda: limits.run(say),
     }
 
 
-USUAL = ("compare", "grants", "streams", "start", "rest", "limits")
+USUAL = ("compare", "grants", "streams", "start", "rest", "disk", "limits")
 """Without the ledger of ten million rows, which takes minutes to fill."""
 QUICKEST = ("compare", "start")
 

@@ -1,4 +1,4 @@
-"""What the benchmark starts: two programs of its own, compiled on first use, and any other server on this computer."""
+"""What the benchmark starts: programs of its own, compiled on first use, and any other server on this computer."""
 
 import os
 import socket
@@ -13,7 +13,13 @@ CHECKOUT = Path(__file__).parents[2]
 SOURCES = Path(__file__).parent
 BUILT = CHECKOUT / "build" / "bench"
 
-_PROGRAMS = {"provider": ("provider.c",), "load": ("load.c", "load_answer.c", "load_tally.c")}
+_PROGRAMS = {
+    "provider": ("provider.c",),
+    "load": ("load.c", "load_answer.c", "load_tally.c"),
+    "slow_disk.so": ("slow_disk.c",),
+}
+_SHARED = ("-shared", "-fPIC")
+"""Of what is no program of its own, but loaded into one."""
 PATIENCE = 90.0
 
 
@@ -27,7 +33,8 @@ def program(name: str) -> Path:
     sources, made = [SOURCES / source for source in _PROGRAMS[name]], BUILT / name
     newest = max(path.stat().st_mtime for path in (*sources, SOURCES / "load.h"))
     if not made.exists() or made.stat().st_mtime < newest:
-        subprocess.run(["cc", "-O2", "-Wall", "-Wextra", "-o", made, *sources], check=True)
+        kind = _SHARED if made.suffix == ".so" else ()
+        subprocess.run(["cc", "-O2", "-Wall", "-Wextra", *kind, "-o", made, *sources, "-ldl"], check=True)
     return made
 
 

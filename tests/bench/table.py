@@ -69,6 +69,7 @@ def render(result: Result) -> str:
         "Rounds": rounds(result),
         "Servers": servers(result),
         "Costs": costs(result),
+        "On a slow disk": disks(result),
     }
     shown = {title: rows for title, rows in tables.items() if len(rows) > 1}
     return "\n\n".join(f"### {title}\n\n{_aligned(rows)}{beneath.get(title, '')}" for title, rows in shown.items())
@@ -127,6 +128,20 @@ def costs(result: Result) -> Table:
             each = [of_round["rps"] for of_round in row.get("each", [])]
             between = f"{min(each):,.0f} to {max(each):,.0f}" if len(each) > 1 else "–"
             rows.append([name, f"{row['rps']:,.0f}", between, f"{row['cpu_us']:,.0f}"])
+    return rows
+
+
+def disks(result: Result) -> Table:
+    """For each number of connections: calls a second, and the times of the middle one and of one in a hundred."""
+    scenes = [scene.name for scene in (ONE, MANY, MOST)]
+    rows = [
+        ["a flush takes", *(f"{scene}: {figure}" for scene in scenes for figure in ("calls/s", "p50 ms", "p99 ms"))]
+    ]
+    for disk, measured in result.get("disk", {}).get("rows", {}).items():
+        figures = [(measured[scene]["rps"], measured[scene]["p50"], measured[scene]["p99"]) for scene in scenes]
+        rows.append(
+            [disk, *(cell for rps, *times in figures for cell in (f"{rps:,.0f}", *map("{:.1f}".format, times)))]
+        )
     return rows
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.bench import table
+from tests.bench import disk, table
 from tests.bench.compare import FULL, NORMAL, POSTGRES, TWO
 from tests.bench.figures import Figures
 from tests.bench.loading import Measured, Scene, read
@@ -192,3 +192,11 @@ def test_the_body_of_a_scene_tells_the_provider_what_to_do() -> None:
     body = Scene("paced", 1, streamed=True, delay_ms=5, gap_ms=10, chunks=50).body()
     assert b"scene:d5,g10,n50" in body
     assert b'"stream":true' in body
+
+
+def test_a_slow_disk_has_a_row_with_three_figures_for_each_load() -> None:
+    scenes = {scene.name: _measured(rps=1234.5, p50=7.04, p99=28.26) for scene in (ONE, MANY, MOST)}
+    heads, row = table.disks({"disk": {"rows": {disk.name(5): scenes}}})
+    assert len(heads) == len(row) == 10
+    assert row[:4] == ["+ 5 ms", "1,234", "7.0", "28.3"]
+    assert table.disks({}) == [heads]

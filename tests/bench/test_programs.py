@@ -1,18 +1,21 @@
 """The load and the provider, which are written in C: what one sends, the other counts."""
 
+import errno
 import json
 import shutil
 import socket
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
-from tests.bench import loading
+from tests.bench import disk, loading
 from tests.bench.loading import Scene, Target
-from tests.bench.programs import provider
+from tests.bench.programs import bare_environment, provider
 
 _DATA_SEGMENTS_IN = 152
 """Where `struct tcp_info` counts what came with bytes in it; the load sends at once what it writes."""
@@ -120,3 +123,52 @@ def test_head_and_body_are_written_at_once_or_apart(apart: bool, pieces: int) ->
         told = process.communicate(timeout=10)[0]
     assert segments == (pieces,)
     assert loading.read(json.loads(told), 0).statuses == {"200": 1}
+
+
+_FLUSHES = """
+import os, sys, time
+file = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
+for flush in (os.fdatasync, os.fsync):
+    begun = time.perf_counter()
+    flush(file)
+    print(time.perf_counter() - begun)
+try:
+    os.fdatasync(os.pipe()[0])
+except OSError as error:
+    print(error.errno)
+"""
+
+
+def _flushes(file: Path, **environ: str) -> list[float]:
+    """The seconds of a fdatasync and of a fsync, and the error of one that fails."""
+    command = [sys.executable, "-c", _FLUSHES, str(file)]
+    told = subprocess.run(command, env=bare_environment(**environ), check=True, capture_output=True, text=True)
+    return [float(line) for line in told.stdout.split()]
+
+
+def test_every_flush_takes_so_much_longer_and_fails_as_before(tmp_path: Path) -> None:
+    *slow, error = _flushes(tmp_path / "file", **disk.slow(300))
+    assert min(slow) >= 0.3
+    assert error == errno.EINVAL
+
+
+def test_a_slow_disk_keeps_waiting_who_asks_and_nobody_else(tmp_path: Path) -> None:
+    """SQLite's COMMIT by its own library, whose other threads go on."""
+    script = """
+import sqlite3, sys, threading, time
+db = sqlite3.connect(sys.argv[1], isolation_level=None, check_same_thread=False)
+db.executescript("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; CREATE TABLE t (a); BEGIN; INSERT INTO t VALUES (1)")
+committing = threading.Thread(target=db.execute, args=("COMMIT",))
+begun = time.perf_counter()
+committing.start()
+turns = 0
+while committing.is_alive():
+    time.sleep(0.001)
+    turns += 1
+print(time.perf_counter() - begun, turns)
+"""
+    command = [sys.executable, "-c", script, str(tmp_path / "a.db")]
+    told = subprocess.run(command, env=bare_environment(**disk.slow(300)), check=True, capture_output=True, text=True)
+    seconds, turns = map(float, told.stdout.split())
+    assert seconds >= 0.3
+    assert turns > 3
