@@ -76,7 +76,7 @@ class Doors:
     async def ready(self) -> httpx.Response:
         return await self.place.https[0].get("/health/ready")
 
-    async def answers(self) -> list[httpx.Response]:
+    async def answers(self) -> tuple[httpx.Response, ...]:
         return await asyncio.gather(self.page(), self.refresh(), self.models(), self.call(), self.ready())
 
     async def open(self) -> None:
