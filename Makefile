@@ -40,8 +40,8 @@ test: $(INSTALLED) $(NODE_MODULES) ## Run the tests (T=tests/core for some of th
 test-stock: $(INSTALLED) $(NODE_MODULES) ## Run the tests on hypercorn's own reader of HTTP/1.1 (T=tests/sdk for some of them)
 	BROKER_HTTP_PARSER=h11 $(BIN)/python -m pytest -n $(WORKERS) $(T)
 
-test-postgresql: $(INSTALLED) ## Run the tests of the pages and of the proxy with their database on PostgreSQL
-	TEST_PAGES_ON=postgresql $(BIN)/python -m pytest -n 2 tests/consent tests/web tests/web_grants tests/proxy
+test-postgresql: $(INSTALLED) ## Run the tests of pages, proxy and rights with their database on PostgreSQL
+	TEST_PAGES_ON=postgresql $(BIN)/python -m pytest -n 2 tests/consent tests/web tests/web_grants tests/proxy tests/device tests/rights
 
 UPSTREAMS := build/upstreams/.installed
 $(UPSTREAMS): tests/upstreams/requirements.lock tests/upstreams/package-lock.json

@@ -1,7 +1,6 @@
 """The whole app: a device that asks, people with browsers, and a clock that can be turned."""
 
 import json
-import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,12 +14,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from broker.app import App, create_app
 from broker.core.clock import DAY
 from broker.core.handle import digest, new_id
+from broker.core.secret import Secret
 from broker.oauth.grant_types import DEVICE_CODE
 from broker.settings import Settings
 from broker.store import sessions
 from broker.store.grant_tables import Grant
 from broker.store.tables import Client, Credential, User
 from tests.browser import Browser
+from tests.stores import Store
 from tests.turned_clock import NOON, TurnedClock
 from tests.web_grants.lending import Lending
 
@@ -84,8 +85,9 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-async def house(settings: Settings, migrated: Path) -> AsyncIterator[House]:
-    shutil.copy(migrated, settings.database_file)
+async def house(settings: Settings, page_store: Store) -> AsyncIterator[House]:
+    if page_store.is_postgresql:
+        settings = settings.model_copy(update={"database_url": Secret(page_store.url)})
     clock = TurnedClock()
     app = await create_app(settings, clock=clock, environ={})
     await app.start()
