@@ -12,6 +12,6 @@ from tests.stores import Store
 
 @pytest.fixture
 async def place(tmp_path: Path, migrated: Path, page_store: Store) -> AsyncIterator[Place]:
-    chosen = {"database_url": Secret(page_store.url)} if page_store.is_postgresql else {}
-    async with open_place(tmp_path, migrated, **chosen) as made:
+    url = Secret(page_store.url if page_store.is_postgresql else "")
+    async with open_place(tmp_path, migrated, database_url=url) as made:
         yield made
