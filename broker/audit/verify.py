@@ -8,6 +8,7 @@ from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.audit.chain import Entry, Head, Walk
+from broker.core.counted import of_number
 from broker.store.database import Database
 from broker.store.tables import AuditEntry
 
@@ -23,7 +24,7 @@ class Verdict:
     fault: str
 
     def __str__(self) -> str:
-        return self.fault or f"OK: {self.head.seq} entries, head {self.head}"
+        return self.fault or f"OK: {self.head.seq} {of_number(self.head.seq, 'entry', 'entries')}, head {self.head}"
 
 
 async def verify(db: Database, kept: Head | None = None) -> Verdict:

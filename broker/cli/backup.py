@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from broker.cli.command import say, settings, wrong
+from broker.core.counted import of_number
 from broker.core.errors import NEWER, CannotStart, Unavailable
 
 if TYPE_CHECKING:
@@ -109,10 +110,13 @@ async def _end(db: "Database") -> "Ended":
 
 
 def _words_of(ended: "Ended") -> str:
-    return (
-        f"Ended: {ended.access_tokens} access tokens, {ended.refresh_tokens} refresh tokens, {ended.sessions} sessions,"
-        " and all codes. Apps ask again, and people sign in again."
+    kinds = (
+        (ended.access_tokens, "access token"),
+        (ended.refresh_tokens, "refresh token"),
+        (ended.sessions, "session"),
     )
+    counts = ", ".join(f"{number} {of_number(number, noun)}" for number, noun in kinds)
+    return f"Ended: {counts}, and all codes. Apps ask again, and people sign in again."
 
 
 def _require_ours(file: Path) -> None:

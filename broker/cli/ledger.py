@@ -6,6 +6,7 @@ from broker.cli.command import AsJson, group, say, say_json, say_rows
 from broker.cli.desk import Desk, at_desk
 from broker.cli.ledger_limits import limits
 from broker.core.clock import to_seconds
+from broker.core.counted import of_number
 from broker.core.money import MicroUSD, to_decimal
 from broker.ledger import sweep, thresholds, verify
 from broker.ledger.books import OwnBooks
@@ -31,7 +32,8 @@ def settle_the_held() -> None:
     async def work(desk: Desk) -> int:
         return await sweep.sweep(desk.db, OwnBooks(desk.db, system_clock), system_clock)
 
-    say(f"Settled {at_desk(work)} calls.")
+    settled = at_desk(work)
+    say(f"Settled {settled} {of_number(settled, 'call')}.")
 
 
 @ledger.command("thresholds")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from broker.cli.command import wrong
+from broker.core.counted import counted
 from broker.core.money import MicroUSD, parse_decimal, to_decimal
 from broker.ledger.overall_limits import Terms
 from broker.store.limit_tables import OverallLimit
@@ -59,7 +60,7 @@ def in_words(terms: Terms | OverallLimit | None) -> str:
     if terms is None:
         return ""
     budget = [] if terms.budget is None else [f"${to_decimal(MicroUSD(terms.budget))}"]
-    requests = [] if terms.max_requests is None else [f"{terms.max_requests:,} requests"]
+    requests = [] if terms.max_requests is None else [counted(terms.max_requests, "request")]
     return f"{' and '.join(budget + requests)} {_WORDS[terms.per]}"
 
 

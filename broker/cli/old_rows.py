@@ -4,18 +4,19 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.audit.record import OPERATOR, record
 from broker.cli.desk import Desk
+from broker.core.counted import of_number
 from broker.ledger import archive
 from broker.ledger.archive_file import ArchiveFile
 from broker.store import ended
 
-_ARCHIVED = ((archive.CALLS, "calls"), (archive.REFUSALS, "refused calls"))
+_ARCHIVED = ((archive.CALLS, ended.Words("call")), (archive.REFUSALS, ended.Words("refused call")))
 
 
 async def counted(desk: Desk, until: int) -> list[str]:
-    lines = [
-        f"{await archive.count(desk.db, kind, until)} {words} would go to an archive." for kind, words in _ARCHIVED
-    ]
-    return lines + [f"{await ended.count(desk.db, kind, until)} {kind.words} would be deleted." for kind in ended.KINDS]
+    moved = [(await archive.count(desk.db, kind, until), words) for kind, words in _ARCHIVED]
+    deleted = [(await ended.count(desk.db, kind, until), kind.words) for kind in ended.KINDS]
+    lines = [f"{number} {words.of(number)} would go to an archive." for number, words in moved]
+    return lines + [f"{number} {words.of(number)} would be deleted." for number, words in deleted]
 
 
 async def removed(desk: Desk, until: int) -> list[str]:
@@ -33,6 +34,10 @@ async def removed(desk: Desk, until: int) -> list[str]:
         await record(tx, desk.now(), "ledger.archived", OPERATOR, file.path.name, **details)
 
     await desk.db.write(note)
-    lines = [f"{number} {words} went to {file.path}." for number, words in moved if number]
-    lines += [f"{number} {words} were deleted." for number, words in deleted if number]
+    lines = [f"{number} {words.of(number)} went to {file.path}." for number, words in moved if number]
+    lines += [
+        f"{number} {words.of(number)} {of_number(number, 'was', 'were')} deleted."
+        for number, words in deleted
+        if number
+    ]
     return lines or ["Nothing is that old."]

@@ -10,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from broker.audit.record import OPERATOR, record
 from broker.cli.command import say, wrong
 from broker.cli.desk import Desk, at_desk
+from broker.core.counted import counted
 from broker.core.money import parse_decimal
 from broker.prices.file import MAX_BYTES, BadPrices, is_model_id, read_prices
 from broker.store import own_prices
@@ -74,7 +75,7 @@ def load(
     except BadPrices as error:
         wrong(f"Nothing was set: {error}.")
     _store(rows)
-    say("1 price is set." if len(rows) == 1 else f"{len(rows)} prices are set.")
+    say(f"{counted(len(rows), 'price is', 'prices are')} set.")
 
 
 def _store(rows: list[OwnPrice]) -> None:

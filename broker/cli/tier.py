@@ -10,6 +10,7 @@ from broker.audit.record import OPERATOR, record
 from broker.cli.command import AsJson, group, say, say_json, say_rows, wrong
 from broker.cli.desk import Desk, at_desk
 from broker.cli.limit_options import Budget, Requests, changed, in_words, terms_of
+from broker.core.counted import counted
 from broker.ledger import overall_limits
 from broker.ledger.overall_limits import Terms
 from broker.store.limit_tables import OverallLimit
@@ -62,7 +63,9 @@ def remove(name: Name) -> None:
     async def work(tx: AsyncSession, now: int) -> None:
         users = len(await overall_limits.in_tier(tx, name))
         if users:
-            wrong(f"{users} users are in {name}. Put them into another tier with: broker user set EMAIL --tier …")
+            wrong(
+                f"{counted(users, 'user is', 'users are')} in {name}. Put {'them' if users > 1 else 'that user'} into another tier with: broker user set EMAIL --tier …"
+            )
         if not await overall_limits.remove_limit(tx, "tier", name, now):
             wrong(f"There is no tier {name!r}.")
         await record(tx, now, "tier.removed", OPERATOR, name)

@@ -8,6 +8,7 @@ import typer
 
 from broker.cli.command import AsJson, group, say, say_json, wrong
 from broker.cli.desk import Desk, at_desk
+from broker.core.counted import counted
 from broker.core.errors import CannotStart
 from broker.ops.folder import FolderInUse, Lock
 from broker.vault import rotation
@@ -59,7 +60,8 @@ def rotate(
 
 
 def _tell(done: Rotated) -> None:
-    say(f"Key {done.key} seals everything now; {sum(done.resealed.values())} values were resealed.")
+    resealed = counted(sum(done.resealed.values()), "value was", "values were")
+    say(f"Key {done.key} seals everything now; {resealed} resealed.")
     for each in done.unreadable:
         say(f"No key in the file opens {each}; it is as it was.")
     if done.kept:

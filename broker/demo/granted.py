@@ -13,7 +13,7 @@ def in_words(access: dict[str, Any]) -> list[tuple[str, str]]:
     if requests := access.get("max_requests"):
         rows.append(("Requests", f"{requests} in all"))
     if a_minute := (access.get("rate_limit") or {}).get("requests_per_minute"):
-        rows.append(("Speed", f"{a_minute} requests a minute"))
+        rows.append(("Speed", f"{a_minute} request{'' if a_minute == 1 else 's'} a minute"))
     if end := access.get("expires_at"):
         at = datetime.fromtimestamp(end, UTC)
         rows.append(("Until", f"{at.day} {at:%B %Y, %H:%M} UTC"))

@@ -10,6 +10,7 @@ from sqlalchemy import Row, Select, select
 from sqlmodel import SQLModel
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from broker.core.counted import of_number
 from broker.core.errors import BrokerError
 from broker.core.money import MicroUSD, to_decimal
 from broker.core.usage import Price, Usage
@@ -79,7 +80,8 @@ class Verdict:
             return self.fault
         archived = f" and {self.archived} archived" if self.archived else ""
         spent = to_decimal(MicroUSD(self.spent))
-        return f"OK: {self.calls} calls{archived}, {self.counters} counters, ${spent} settled"
+        calls, counters = of_number(self.calls, "call"), of_number(self.counters, "counter")
+        return f"OK: {self.calls} {calls}{archived}, {self.counters} {counters}, ${spent} settled"
 
 
 async def verify(db: Database) -> Verdict:

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from broker.core.counted import counted
 from broker.core.strict_json import JSONValue
 from broker.prices.book import context_limit
 from broker.providers.dialect import Name, refuse_request
@@ -172,6 +173,6 @@ class Pictures:
         if tokens is None or known is None:
             return False
         if self.count == known.most:
-            raise refuse_request(f"A request has at most {known.most} pictures here.")
+            raise refuse_request(f"A request has at most {counted(known.most, 'picture')} here.")
         self.count, self.tokens, self.data = self.count + 1, self.tokens + tokens + AROUND, self.data + data
         return True

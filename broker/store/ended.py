@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Table, and_, delete, func, or_, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel import SQLModel
 
 from broker.core.clock import DAY
+from broker.core.counted import of_number
 from broker.core.handle import new_id
 from broker.store import grant_tables, ledger_tables, limit_tables, object_tables, tables
 from broker.store.database import Database
@@ -38,9 +39,19 @@ PAUSE = 0.02
 """Seconds between two transactions, in which a server writes."""
 
 
+class Words(NamedTuple):
+    """What so many of them are called."""
+
+    one: str
+    several: str = ""
+
+    def of(self, number: int) -> str:
+        return of_number(number, self.one, self.several)
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
-    words: str
+    words: Words
     table: Table
     old: Callable[[int], ColumnElement[bool]]
 
@@ -83,18 +94,25 @@ def _is_over(until: int) -> ColumnElement[bool]:
     return or_(*rolled, and_(period == "grant", ended))
 
 
+_NOTES = Words("note of a limit that was nearly reached", "notes of limits that were nearly reached")
 KINDS = (
-    Kind("tries to sign in", _ATTEMPT, lambda until: _ATTEMPT.c.at <= until),
-    Kind("sessions", _SESSION, lambda until: _SESSION.c.ends_at <= until),
-    Kind("proofs and assertions", _SEEN, lambda until: _SEEN.c.ends_at <= until),
-    Kind("idempotency keys", _KEY, lambda until: _KEY.c.taken_at <= until),
-    Kind("names of what providers kept", _OBJECT, lambda until: _OBJECT.c.ends_at <= until),
-    Kind("notes of limits that were nearly reached", _NEAR, lambda until: and_(_NEAR.c.at <= until, _is_over(until))),
-    Kind("refresh tokens", _REFRESH, lambda until: _REFRESH.c.ends_at <= until),
-    Kind("access tokens", _TOKEN, lambda until: and_(_TOKEN.c.ends_at <= until, ~_is_named(until), ~_has_child())),
-    Kind("codes", _CODE, lambda until: _CODE.c.ends_at <= until),
-    Kind("device codes", _DEVICE, lambda until: _DEVICE.c.ends_at <= until),
-    Kind("requests", _REQUEST, lambda until: and_(_REQUEST.c.ends_at <= until, ~_is_wanted_after(until))),
+    Kind(Words("try to sign in", "tries to sign in"), _ATTEMPT, lambda until: _ATTEMPT.c.at <= until),
+    Kind(Words("session"), _SESSION, lambda until: _SESSION.c.ends_at <= until),
+    Kind(Words("proof or assertion", "proofs and assertions"), _SEEN, lambda until: _SEEN.c.ends_at <= until),
+    Kind(Words("idempotency key"), _KEY, lambda until: _KEY.c.taken_at <= until),
+    Kind(
+        Words("name of what providers kept", "names of what providers kept"),
+        _OBJECT,
+        lambda until: _OBJECT.c.ends_at <= until,
+    ),
+    Kind(_NOTES, _NEAR, lambda until: and_(_NEAR.c.at <= until, _is_over(until))),
+    Kind(Words("refresh token"), _REFRESH, lambda until: _REFRESH.c.ends_at <= until),
+    Kind(
+        Words("access token"), _TOKEN, lambda until: and_(_TOKEN.c.ends_at <= until, ~_is_named(until), ~_has_child())
+    ),
+    Kind(Words("code"), _CODE, lambda until: _CODE.c.ends_at <= until),
+    Kind(Words("device code"), _DEVICE, lambda until: _DEVICE.c.ends_at <= until),
+    Kind(Words("request"), _REQUEST, lambda until: and_(_REQUEST.c.ends_at <= until, ~_is_wanted_after(until))),
 )
 """In this order: a request goes after its codes, and all after the calls."""
 

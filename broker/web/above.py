@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from broker.core.counted import counted
 from broker.ledger.overall_used import Used
 from broker.web.usage import share
 from broker.web.words import count, instant, money
@@ -27,7 +28,7 @@ def bars(limit: Used) -> list[Bar]:
         words = f"{money(used)} of {money(spent.limit, 'limit')}{window}"
         found.append(Bar(words, share(used, spent.limit, reached=spent.is_reached and not spent.held)))
     if requests.limit is not None:
-        words = f"{count(requests.used)} of {count(requests.limit)} requests{window}"
+        words = f"{count(requests.used)} of {counted(requests.limit, 'request')}{window}"
         found.append(Bar(words, share(requests.used, requests.limit, reached=requests.is_reached)))
     return found
 

@@ -5,12 +5,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from broker.audit.record import record
+from broker.core.counted import counted
 from broker.ledger.agents import agents_of
 from broker.store import tokens
 from broker.web.context import Web
 from broker.web.forms import read_form
 from broker.web.lent import Lent, require_lent
-from broker.web.words import counted
 
 
 class AgentMoves:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from broker.core.access import Access, Budget
 from broker.core.clock import DAY, from_seconds, to_seconds
+from broker.core.counted import counted
 from broker.oauth.consent_changes import (
     BudgetChange,
     Change,
@@ -140,7 +141,7 @@ def _models(patterns: tuple[str, ...], label: str) -> Line:
     if families:
         said = Piece(shortlist(names), strong=True)
         return (Piece("can use "), said, Piece(", including new ones "), Piece("Broad", tag=True))
-    number = Piece(f"{len(names)} model{'s' if len(names) > 1 else ''}", strong=True)
+    number = Piece(counted(len(names), "model"), strong=True)
     return (Piece("can use "), number, Piece(f": {shortlist(names)}"))
 
 
@@ -156,12 +157,14 @@ def _requests(element: Access) -> Line:
     rates = element.rate_limit
     bounds = [
         "" if rates.requests_per_minute is None else f"at most {count(rates.requests_per_minute)} a minute",
-        "" if rates.tokens_per_minute is None else f"at most {count(rates.tokens_per_minute)} tokens a minute",
+        "" if rates.tokens_per_minute is None else f"at most {counted(rates.tokens_per_minute, 'token')} a minute",
         "" if rates.concurrent is None else f"at most {count(rates.concurrent)} at once",
-        "" if element.max_output_tokens is None else f"each answer at most {count(element.max_output_tokens)} tokens",
+        ""
+        if element.max_output_tokens is None
+        else f"each answer at most {counted(element.max_output_tokens, 'token')}",
     ]
     total = element.max_requests
-    said = "any number of requests" if total is None else f"up to {count(total)} request{'s' if total > 1 else ''}"
+    said = "any number of requests" if total is None else f"up to {counted(total, 'request')}"
     rest = "".join(f", {bound}" for bound in bounds if bound)
     within = " within its spending limit" if total is None else ""
     return (

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from broker.audit.record import record_each
+from broker.core.counted import counted
 from broker.ledger import history
 from broker.store import grants, lent
 from broker.store.tables import User
@@ -16,7 +17,7 @@ from broker.web.context import Web
 from broker.web.forms import read_form, read_query
 from broker.web.lent import Lent, read_some_lent, shown_name
 from broker.web.overview import Overview, read_overview
-from broker.web.words import ago, clock_time, counted
+from broker.web.words import ago, clock_time
 
 PAUSE_ALL = "grants:pause-all"
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from broker.core.counted import counted
 from broker.core.forms import Form
 from broker.core.money import MicroUSD, to_decimal
 from broker.ledger.key_limits import save_key_limit
@@ -17,7 +18,7 @@ from broker.web.context import Web
 from broker.web.forms import read_form
 from broker.web.key_cards import KeyCard, own_card
 from broker.web.session import SignedIn
-from broker.web.words import clock_time, counted, money, parse_count_input, parse_money_input
+from broker.web.words import clock_time, money, parse_count_input, parse_money_input
 
 PERIODS = [("day", "a day"), ("week", "a week"), ("month", "a month"), ("grant", "in total")]
 _PER = dict(PERIODS)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from broker.core.counted import counted
 from broker.ledger.keys import CounterKey, money_key, requests_key
 from broker.ledger.thresholds import reached
 from broker.store.limit_tables import Threshold
@@ -45,5 +46,5 @@ def _names(part: Part, instance: str, now: int) -> dict[CounterKey, str]:
 
 def _near(row: Threshold, name: str) -> Near:
     is_money = row.measure == "money"
-    used, limit = (money(row.used), money(row.limit, "limit")) if is_money else (count(row.used), count(row.limit))
-    return Near(row.percent, name, f"{used} of {limit}" if is_money else f"{used} of {limit} requests", row.at)
+    limit = money(row.limit, "limit") if is_money else counted(row.limit, "request")
+    return Near(row.percent, name, f"{money(row.used) if is_money else count(row.used)} of {limit}", row.at)

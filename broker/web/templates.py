@@ -7,6 +7,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
 from broker.assets import TEMPLATES
+from broker.core.counted import counted
 from broker.core.money import MicroUSD, to_decimal
 from broker.web import foreign, words
 
@@ -29,7 +30,7 @@ def environment() -> Environment:
         "clock": _in_zone(words.clock_time),
         "machine_time": words.machine_time,
         "count": words.count,
-        "counted": words.counted,
+        "counted": counted,
         "listed": words.listed,
         "possessive": words.possessive,
         "q": foreign.quoted,

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
+from broker.core.counted import counted
 from broker.web.lent import Part
-from broker.web.words import HOUR, clock_time, count, counted, duration, instant, local, money
+from broker.web.words import HOUR, clock_time, count, duration, instant, local, money
 
 _RESETS = {"day": "Resets daily", "week": "Resets on Mondays", "month": "Resets on the first of each month"}
 

@@ -7,6 +7,7 @@ from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from broker.core.clock import DAY, MINUTE, SECOND
+from broker.core.counted import counted
 from broker.core.money import MAX_MONEY, MICRO, MicroUSD, ceil_div, parse_decimal, to_decimal
 
 MoneyKind = Literal["total", "left", "fine", "limit"]
@@ -124,11 +125,6 @@ def ago(at: int, now: int) -> str:
 
 def count(number: int) -> str:
     return f"{number:,}"
-
-
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """1 request, 1,000 requests."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def listed(items: Sequence[str], last: str = "and") -> str:

@@ -126,7 +126,7 @@ async def test_what_was_undone_leaves_no_gap(db: Database) -> None:
     with pytest.raises(RuntimeError):
         await db.write(undone)
     await db.write(lambda tx: record(tx, 2, "user.added", "operator", "usr_2"))
-    assert str(await verify.verify(db)).startswith("OK: 1 entries")
+    assert str(await verify.verify(db)).startswith("OK: 1 entry,")
 
 
 async def test_two_that_record_at_once_make_one_trail(store: Store, db: Database) -> None:
@@ -150,7 +150,7 @@ async def test_the_database_itself_refuses_to_change_an_entry(db: Database, chan
 
     with pytest.raises((Unavailable, DBAPIError)):
         await db.write(spoil)
-    assert str(await verify.verify(db)).startswith("OK: 1 entries")
+    assert str(await verify.verify(db)).startswith("OK: 1 entry,")
 
 
 async def test_a_trail_longer_than_a_page_is_followed_to_its_end(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:

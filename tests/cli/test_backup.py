@@ -52,7 +52,7 @@ def test_nothing_that_was_given_out_comes_to_life_again(broker: Broker, data: Pa
     broker("backup", "copy.db")
     shutil.rmtree(data)
     told = broker("restore", "copy.db", "data")
-    assert "Ended: 1 access tokens, 1 refresh tokens, 1 sessions, and all codes." in told.out
+    assert "Ended: 1 access token, 1 refresh token, 1 session, and all codes." in told.out
     assert _lives(data) == [0, 0, 0, 0, 0, 0]
     assert [path.name for path in data.iterdir() if path.name.startswith(".restore")] == []
     assert stage.show(grant_id)["state"] == "active"
@@ -64,7 +64,7 @@ def test_nothing_that_was_given_out_comes_to_life_again(broker: Broker, data: Pa
 def test_what_was_put_back_by_other_means_is_ended_by_a_command(broker: Broker, data: Path) -> None:
     stage = furnished(broker)
     _give_out(data, stage.add("--token").json()["grant_id"], stage.client_id)
-    assert broker("restored").out.startswith("Ended: 1 access tokens, 1 refresh tokens, 1 sessions,")
+    assert broker("restored").out.startswith("Ended: 1 access token, 1 refresh token, 1 session,")
     assert _lives(data) == [0, 0, 0, 0, 0, 0]
     assert broker("restored").out.startswith("Ended: 0 access tokens, 0 refresh tokens, 0 sessions,")
 

@@ -79,7 +79,7 @@ def test_old_calls_go_to_a_file_and_the_books_are_right(broker: Broker, data: Pa
     kept = [json.loads(line)["call"] for line in gzip.decompress(file.read_bytes()).splitlines()]
     assert {call["id"] for call in kept} == {"res_1", "res_2"}
     assert rows(data, "SELECT id FROM reservation") == [("res_0",)]
-    assert broker("ledger", "verify").out == "OK: 1 calls and 2 archived, 2 counters, $0.00002 settled\n"
+    assert broker("ledger", "verify").out == "OK: 1 call and 2 archived, 2 counters, $0.00002 settled\n"
     assert broker("grant", "show", used, "--json").json()["access"][0]["budget"]["settled"] == 20
     assert rows(data, "SELECT event, object_id FROM audit_entry ORDER BY seq DESC LIMIT 1") == [
         ("ledger.archived", file.name)
@@ -90,9 +90,9 @@ def test_what_ended_long_ago_is_deleted_and_what_is_young_stays(broker: Broker, 
     for at in (5, 2**62):
         _ended(data, at)
     out = broker("cleanup", "--older-than", "1d").out
-    kinds = ("tries to sign in", "sessions", "codes", "device codes", "requests", "proofs and assertions")
-    for words in (*kinds, "idempotency keys"):
-        assert f"1 {words} were deleted." in out
+    kinds = ("try to sign in", "session", "code", "device code", "request", "proof or assertion", "idempotency key")
+    for words in kinds:
+        assert f"1 {words} was deleted." in out
     digests = [(table, "digest") for table in ("session", "code", "device", "seen", "idempotency_key")]
     for table, key in (("attempt", "id"), ("grant_request", "id"), *digests):
         assert [row[0][4:] for row in rows(data, f"SELECT {key} FROM {table}")] == [str(2**62)]
@@ -107,7 +107,7 @@ def test_a_request_stays_with_its_receipt(broker: Broker, data: Path, used: str)
         "INSERT INTO consent_receipt (id, request_id, grant_id, user_id, client_id, signed, shown, created_at) "
         f"VALUES ({values})",
     )
-    assert "requests" not in broker("cleanup", "--older-than", "1d").out
+    assert "request" not in broker("cleanup", "--older-than", "1d").out
     assert rows(data, "SELECT id FROM grant_request") == [("grq_5",)]
 
 
@@ -122,8 +122,8 @@ def test_an_access_token_goes_once_no_call_and_no_other_token_names_it(broker: B
         _token(data, jti, parent, ends_at)
     rows(data, "UPDATE reservation SET jti = 'archived' WHERE id = 'res_1'")
     rows(data, "UPDATE reservation SET jti = 'running' WHERE id = 'res_0'")
-    assert "1 access tokens would be deleted." in broker("cleanup", "--older-than", "30d", "--dry-run").out
-    assert "1 access tokens were deleted." in broker("cleanup", "--older-than", "30d").out
+    assert "1 access token would be deleted." in broker("cleanup", "--older-than", "30d", "--dry-run").out
+    assert "1 access token was deleted." in broker("cleanup", "--older-than", "30d").out
     left = {jti for (jti,) in rows(data, "SELECT jti FROM access_token")}
     assert left == {live, "running", "parent", "child"}
 
@@ -174,7 +174,7 @@ def test_a_dry_run_only_counts(broker: Broker, data: Path, used: str) -> None:
     _ended(data, 5)
     out = broker("cleanup", "--older-than", "30d", "--dry-run").out
     assert "2 calls would go to an archive.\n0 refused calls would go to an archive.\n" in out
-    assert "1 requests would be deleted." in out
+    assert "1 request would be deleted." in out
     assert rows(data, "SELECT count(*) FROM reservation") == [(3,)]
     assert rows(data, "SELECT count(*) FROM code") == [(1,)]
     assert not (data / "archive").exists()

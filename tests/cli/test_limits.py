@@ -40,6 +40,7 @@ def test_what_is_not_said_stays_and_none_takes_a_limit_away(broker: Broker, data
     broker("key", "limit", key, "--budget", "5.50", "--requests", "10", "--per", "week")
     assert broker("key", "limit", key, "--budget", "none").out == f"{key}: 10 requests a week.\n"
     assert rows(data, LIMITS) == [("credential", f"{mia}/{key}", None, 10, "week")]
+    assert broker("key", "limit", key, "--requests", "1").out == f"{key}: 1 request a week.\n"
     assert broker("key", "limit", key, "--requests", "none").out == f"{key}: no limit.\n"
     assert rows(data, LIMITS) == []
 
@@ -80,7 +81,7 @@ def test_a_tier_is_added_changed_listed_and_removed(broker: Broker, data: Path, 
     ]
     [listed] = broker("user", "list", "--json").json()
     assert (listed["tier"], listed["anchor_day"]) == ("plus", "31")
-    assert "1 users are in plus" in broker("tier", "remove", "plus").err
+    assert "1 user is in plus. Put that user into another tier" in broker("tier", "remove", "plus").err
     broker("user", "set", "mia@example.com", "--tier", "none")
     assert broker("tier", "remove", "plus").out == "Removed plus.\n"
     assert rows(data, LIMITS) == rows(data, "SELECT * FROM user_tier") == []

@@ -65,6 +65,16 @@ async def test_the_way_back_is_said(browser: Browser, ask: Ask, key: Credential,
     assert said in page.text
 
 
+async def test_what_is_allowed_once_is_said_in_the_singular(browser: Browser, ask: Ask, key: Credential) -> None:
+    once = {
+        "type": "ai_model_access", "provider": "openai", "models": ["gpt-4.1-mini"], "actions": ["chat"],
+        "max_requests": 1, "rate_limit": {"tokens_per_minute": 1}, "max_output_tokens": 1,
+    }  # fmt: skip
+    page = await browser.go(f"/consent/{await ask(once)}")
+    assert "can use 1 model: gpt-4.1-mini" in page.text
+    assert "can make up to 1 request, at most 1 token a minute, each answer at most 1 token" in page.text
+
+
 async def test_what_an_app_does_not_name_is_filled_in_and_said(browser: Browser, ask: Ask, key: Credential) -> None:
     bare = {"type": "ai_model_access", "provider": "openai", "models": ["made-up-1"], "actions": ["chat"]}
     page = await browser.go(f"/consent/{await ask(bare)}")

@@ -47,4 +47,4 @@ def test_an_agent_spends_its_apps_money_and_no_more_than_its_own(tmp_path: Path)
                 with pytest.raises(openai.PermissionDeniedError):
                     client.chat.completions.create(model="gpt-4o", messages=MESSAGES)
             assert place.settled(granted.grant_id) == 5
-        assert place.broker("ledger", "verify").startswith("OK: 1 calls")
+        assert place.broker("ledger", "verify").startswith("OK: 1 call,")

@@ -65,7 +65,7 @@ def test_a_running_stream_goes_on_until_the_drain_ends_and_is_then_cut_and_settl
         assert last["error"]["code"] == "unavailable"
         assert server.process.wait(30) == 0
     assert _at_rest(place, granted)
-    assert place.broker("ledger", "verify").startswith("OK: 1 calls")
+    assert place.broker("ledger", "verify").startswith("OK: 1 call,")
 
 
 def test_one_that_was_begun_at_sight_is_cut_and_settled_as_any_other(place: Installation) -> None:
@@ -98,4 +98,4 @@ def test_a_second_signal_does_not_wait_for_the_drain(place: Installation) -> Non
         assert list(events)[-1]["error"]["code"] == "unavailable"
         assert server.process.wait(30) == 0
     assert _at_rest(place, granted)
-    assert place.broker("ledger", "verify").startswith("OK: 1 calls")
+    assert place.broker("ledger", "verify").startswith("OK: 1 call,")

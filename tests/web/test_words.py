@@ -114,9 +114,6 @@ def test_lists_and_counts_read_like_sentences() -> None:
     assert words.listed(["a", "b"], "or") == "a or b"
     assert words.shortlist(["a", "b", "c"]) == "a, b and c"
     assert words.shortlist(list("abcdefg")) == "a, b, c and 4 more"
-    assert words.counted(1, "request") == "1 request"
-    assert words.counted(1000, "request") == "1,000 requests"
-    assert words.counted(2, "capability", "capabilities") == "2 capabilities"
     assert words.possessive("Acme Notes") == "Acme Notes'"
     assert words.possessive("Draft CLI") == "Draft CLI's"
 

@@ -63,6 +63,15 @@ async def test_a_limit_of_ones_own_key_that_is_used_leads_to_where_it_is_changed
     assert "All apps together: $2.00 of $2.00 this month" in (await browser.go("/keys")).text
 
 
+async def test_a_limit_of_one_request_is_said_in_the_singular(
+    browser: Browser, lending: Lending, db: Database, clock: TurnedClock, ana: User
+) -> None:
+    key = await lending.key(ana, NOON)
+    await limit(db, "credential", key_scope(ana.id, key.id), Terms(None, 1, "month"))
+    await spend(db, await lend(lending, ana, key), clock, DOLLAR)
+    assert "All apps together: 1 of 1 request this month" in (await browser.go("/keys")).text
+
+
 async def test_without_a_limit_of_a_key_there_is_nothing_to_raise_there(
     browser: Browser, lending: Lending, ana: User
 ) -> None:
