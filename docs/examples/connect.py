@@ -11,7 +11,9 @@ broker, client_id, callback = sys.argv[1:]
 wish = {"type": "ai_model_access", "provider": "openai", "models": ["gpt-4o-mini"], "actions": ["chat"],
         "budget": {"amount": "5.00", "currency": "USD"}, "purpose": "Summarise your notes."}  # fmt: skip
 
-app = OAuth2Client(client_id, redirect_uri=callback, code_challenge_method="S256", token_endpoint_auth_method="none")
+app = OAuth2Client(
+    client_id, redirect_uri=callback, code_challenge_method="S256", token_endpoint_auth_method="none", timeout=30
+)
 verifier, details = generate_token(48), json.dumps([wish])
 address, state = app.create_authorization_url(
     f"{broker}/oauth/authorize", code_verifier=verifier, authorization_details=details

@@ -16,8 +16,8 @@ from joserfc.jwk import KeySet
 from jsonschema import Draft202012Validator
 
 issuer, receipt, *shown = sys.argv[1:]
-keys = KeySet.import_key_set(httpx.get(f"{issuer}/.well-known/jwks.json").raise_for_status().json())
-schema = httpx.get(f"{issuer}/schemas/consent_receipt.json").raise_for_status().json()
+keys = KeySet.import_key_set(httpx.get(f"{issuer}/.well-known/jwks.json", timeout=30).raise_for_status().json())
+schema = httpx.get(f"{issuer}/schemas/consent_receipt.json", timeout=30).raise_for_status().json()
 
 signed = jws.deserialize_compact(Path(receipt).read_text("ascii"), keys, algorithms=["ES256", "EdDSA"])
 if signed.headers().get("typ") != "consent-receipt+jwt":

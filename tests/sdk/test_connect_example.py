@@ -1,5 +1,6 @@
 """The example of the README is followed as it stands: an OAuth client and an SDK that nobody here wrote."""
 
+import ast
 import asyncio
 import json
 import sys
@@ -20,6 +21,13 @@ def test_the_readme_shows_the_example_that_is_tested() -> None:
     readme = (CHECKOUT / "README.md").read_text("utf-8")
     body = EXAMPLE.read_text("utf-8").partition("import json")[2]
     assert body in readme
+
+
+def test_the_example_does_not_give_up_on_a_busy_server_after_the_five_seconds_of_httpx() -> None:
+    calls = [node for node in ast.walk(ast.parse(EXAMPLE.read_text("utf-8"))) if isinstance(node, ast.Call)]
+    (client,) = (call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "OAuth2Client")
+    (timeout,) = (word.value for word in client.keywords if word.arg == "timeout")
+    assert ast.literal_eval(timeout) >= 30
 
 
 async def test_an_app_connects_and_spends_what_was_left_of_its_wish(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from google.genai import errors, types
 from tests.fake_google_state import BatchingGoogle
 from tests.fake_provider import FakeProvider, provider_in_a_thread
 from tests.serve.installation import Granted, Installation, dollars
+from tests.serve.running import PATIENCE
 
 MODEL = "gemini-2.5-flash"
 USED = {"promptTokenCount": 1_000, "candidatesTokenCount": 150, "thoughtsTokenCount": 50, "totalTokenCount": 1_200}
@@ -34,7 +35,7 @@ class Place:
     kept: BatchingGoogle
 
     def client(self, granted: Granted, **more: Any) -> genai.Client:
-        options = types.HttpOptions(base_url=f"{self.address}/proxy/google", **more)
+        options = types.HttpOptions(base_url=f"{self.address}/proxy/google", timeout=int(PATIENCE * 1_000), **more)
         return genai.Client(api_key=granted.token, http_options=options)
 
     def grant(self, **more: Any) -> Granted:

@@ -15,6 +15,7 @@ from google.genai import errors, types
 from tests.fake_google_state import KeepingGoogle
 from tests.fake_provider import FakeProvider, provider_in_a_thread
 from tests.serve.installation import Granted, Installation, dollars
+from tests.serve.running import PATIENCE
 
 MODEL = "gemini-3-flash-preview"
 PICTURE = b"\x89PNG\r\n\x1a\n" + b"\x00drawn" * 100
@@ -36,7 +37,7 @@ class Place:
     kept: KeepingGoogle
 
     def client(self, granted: Granted, **more: Any) -> genai.Client:
-        options = types.HttpOptions(base_url=f"{self.address}/proxy/google", **more)
+        options = types.HttpOptions(base_url=f"{self.address}/proxy/google", timeout=int(PATIENCE * 1_000), **more)
         return genai.Client(api_key=granted.token, http_options=options)
 
     def grant(self, **more: Any) -> Granted:

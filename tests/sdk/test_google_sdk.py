@@ -11,6 +11,7 @@ from google.genai import errors, types
 from tests.fake_google import answer_generate
 from tests.fake_provider import FakeProvider, provider_in_a_thread
 from tests.serve.installation import Granted, Installation, dollars
+from tests.serve.running import PATIENCE
 
 MODEL = "gemini-2.5-flash"
 ASK: Any = {"model": MODEL, "contents": "Hello", "config": types.GenerateContentConfig(max_output_tokens=100)}
@@ -24,7 +25,7 @@ class Place:
     provider: FakeProvider
 
     def client(self, granted: Granted, **more: Any) -> genai.Client:
-        options = types.HttpOptions(base_url=f"{self.address}/proxy/google", **more)
+        options = types.HttpOptions(base_url=f"{self.address}/proxy/google", timeout=int(PATIENCE * 1_000), **more)
         return genai.Client(api_key=granted.token, http_options=options)
 
     def settled(self, granted: Granted) -> int:

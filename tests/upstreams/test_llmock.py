@@ -15,7 +15,7 @@ from google.genai import errors, types
 
 from tests.canary import KEYS
 from tests.serve.installation import Granted, Installation, free_port
-from tests.serve.running import Running
+from tests.serve.running import PATIENCE, Running
 from tests.upstreams import programs
 from tests.upstreams.ledger import Row, rows
 
@@ -55,14 +55,17 @@ class Place:
 
     def openai(self, retries: int = 0) -> openai.OpenAI:
         base = f"{self.server.address}/proxy/openai/v1"
-        return openai.OpenAI(base_url=base, api_key=self.granted["openai"].token, max_retries=retries)
+        return openai.OpenAI(base_url=base, api_key=self.granted["openai"].token, max_retries=retries, timeout=PATIENCE)
 
     def anthropic(self, retries: int = 0) -> anthropic.Anthropic:
         base = f"{self.server.address}/proxy/anthropic"
-        return anthropic.Anthropic(base_url=base, api_key=self.granted["anthropic"].token, max_retries=retries)
+        return anthropic.Anthropic(
+            base_url=base, api_key=self.granted["anthropic"].token, max_retries=retries, timeout=PATIENCE
+        )
 
     def google(self) -> genai.Client:
-        options = types.HttpOptions(base_url=f"{self.server.address}/proxy/google", api_version="v1beta")
+        base = f"{self.server.address}/proxy/google"
+        options = types.HttpOptions(base_url=base, api_version="v1beta", timeout=int(PATIENCE * 1_000))
         return genai.Client(api_key=self.granted["google"].token, http_options=options)
 
 
