@@ -1,6 +1,7 @@
 """How the parent of a running server begins: workers to be, the lock, the present schema, the socket."""
 
 import asyncio
+import errno
 import os
 import resource
 import socket
@@ -74,4 +75,6 @@ def _listen(settings: Settings) -> socket.socket:
         return socket.create_server((str(address[0]), settings.port), family=family, backlog=BACKLOG)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror
-        raise CannotStart(f"Cannot listen on {settings.host}:{settings.port} ({why}).") from error
+        is_taken = error.errno in (errno.EADDRINUSE, errno.EACCES)
+        choose = "Choose another port with BROKER_PORT." if is_taken else "BROKER_HOST and BROKER_PORT say where."
+        raise CannotStart(f"Cannot listen on {settings.host}:{settings.port} ({why}). {choose}") from error
