@@ -8,12 +8,14 @@ from broker.cli.command import AsJson, group, say_rows, wrong
 from broker.cli.desk import Desk, at_desk
 from broker.cli.price_markup import markup
 from broker.cli.price_own import change, load
+from broker.cli.price_remove import remove
 from broker.core.money import MicroUSD, percent, to_decimal
 from broker.core.usage import Price, Tier
-from broker.prices.book import PriceBook
+from broker.prices.book import EVERY, PriceBook
 
 price = group()
 price.command("set")(change)
+price.command("remove")(remove)
 price.command("load")(load)
 price.command("markup")(markup)
 
@@ -26,7 +28,7 @@ _ALL_TITLES = (
 
 @price.command("list")
 def listed(as_json: AsJson = False) -> None:
-    """List every model with a price, in dollars a million tokens."""
+    """List every model with a price, in dollars a million tokens; * stands for those that have no other."""
     say_rows(_TITLES, at_desk(_every), as_json=as_json)
 
 
@@ -45,7 +47,7 @@ async def _every(desk: Desk) -> list[tuple[str, ...]]:
     await book.refresh(desk.db)
     found: list[tuple[str, ...]] = []
     for provider in desk.registry.names():
-        for name in book.models(provider):
+        for name in [*book.models(provider), EVERY]:
             known = book.find(provider, name, desk.now(), "any")
             if known is not None:
                 rates = known.tiers[0].rates

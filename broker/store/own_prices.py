@@ -1,6 +1,6 @@
-"""The operator's own prices; the newest row of a model counts, the older ones stay as its history."""
+"""The operator's own prices; the newest row of a model counts, the older ones stay as its history until it is removed."""
 
-from sqlmodel import col, select
+from sqlmodel import col, delete, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.store import changes
@@ -22,3 +22,13 @@ async def add(tx: AsyncSession, price: OwnPrice | Markup) -> None:
     tx.add(price)
     await tx.flush()
     await changes.bump(tx)
+
+
+async def remove(tx: AsyncSession, provider: str, model: str) -> OwnPrice | None:
+    """Deletes every row of the model; gives the one that counted, or None where there was none."""
+    rows = [row for row in await in_order(tx) if (row.provider, row.model) == (provider, model)]
+    if not rows:
+        return None
+    await tx.exec(delete(OwnPrice).where(col(OwnPrice.provider) == provider, col(OwnPrice.model) == model))
+    await changes.bump(tx)
+    return rows[-1]

@@ -22,7 +22,14 @@ COMMANDS = [
     *(["provider", "add"], ["provider", "list"], ["provider", "oauth"], ["provider", "set"]),
     *(["client", "add"], ["client", "list"], ["client", "show"], ["client", "remove"]),
     *(["grant", "add"], ["grant", "list"], ["grant", "show"], ["grant", "pause"], ["grant", "resume"]),
-    *(["grant", "revoke"], ["price", "list"], ["price", "show"], ["price", "set"], ["price", "load"]),
+    *(
+        ["grant", "revoke"],
+        ["price", "list"],
+        ["price", "show"],
+        ["price", "set"],
+        ["price", "remove"],
+        ["price", "load"],
+    ),
     *(
         ["ledger", "verify"],
         ["ledger", "sweep"],

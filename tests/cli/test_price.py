@@ -1,5 +1,6 @@
 """broker price."""
 
+import json
 import re
 from pathlib import Path
 
@@ -36,6 +37,55 @@ def test_a_model_without_a_price_says_what_that_means(broker: Broker) -> None:
     command = "broker price set PROVIDER nobody-knows --input USD --output USD"
     line = f"No price is known for 'nobody-knows', so calls to it are refused. Set one, a million tokens: {command}"
     assert refused(told, line)
+
+
+def test_a_price_of_ones_own_is_taken_back_with_all_that_it_was(broker: Broker, data: Path) -> None:
+    (packaged,) = broker("price", "show", "gpt-4o-mini", "--json").json()
+    for dollars in ("1", "2"):
+        broker("price", "set", "openai", "gpt-4o-mini", "--input", dollars, "--output", "3")
+    broker("price", "set", "openai", "gpt-4o", "--input", "7", "--output", "8")
+    told = broker("price", "remove", "openai", "gpt-4o-mini")
+    holds = f"{packaged['input']} in, {packaged['output']} out, in dollars a million tokens"
+    assert told.out == (
+        "openai gpt-4o-mini: your price is removed.\n"
+        f"From the next call on: {holds}, from {packaged['source']} {packaged['version']}.\n"
+    )
+    assert broker("price", "show", "gpt-4o-mini", "--json").json() == [packaged]
+    assert rows(data, "SELECT model FROM own_price") == [("gpt-4o",)]
+    audited = rows(data, "SELECT object_id, actor, details FROM audit_entry WHERE event = 'price.removed'")
+    ((model, actor, details),) = audited
+    assert (model, actor) == ("gpt-4o-mini", "operator")
+    assert json.loads(details) == {"provider": "openai", "input": 2_000_000, "output": 3_000_000}
+
+
+def test_running_servers_learn_that_a_price_is_taken_back(broker: Broker, data: Path) -> None:
+    broker("price", "set", "openai", "mine", "--input", "1", "--output", "1")
+    before = rows(data, "SELECT count FROM change")
+    broker("price", "remove", "openai", "mine")
+    assert rows(data, "SELECT count FROM change") > before
+
+
+def test_without_its_own_price_a_model_may_have_that_of_all_or_none(broker: Broker) -> None:
+    broker("provider", "add", "ollama")
+    for model, dollars in (("*", "0.10"), ("llama3.2", "0.50")):
+        broker("price", "set", "ollama", model, "--input", dollars, "--output", dollars)
+    told = broker("price", "remove", "ollama", "llama3.2").out
+    assert "From the next call on: 0.10 in, 0.10 out, in dollars a million tokens, from another price of your" in told
+    told = broker("price", "remove", "ollama", "*").out
+    assert told == (
+        "ollama *: your price is removed.\nFrom the next call on: models that have no other price are refused.\n"
+    )
+    broker("price", "set", "ollama", "llama3.2", "--input", "1", "--output", "1")
+    assert "refused, as no other price is known." in broker("price", "remove", "ollama", "llama3.2").out
+    assert broker("price", "show", "llama3.2").status == 2
+
+
+def test_only_what_was_set_is_taken_back(broker: Broker, data: Path) -> None:
+    assert refused(
+        broker("price", "remove", "openai", "gpt-4o-mini"), "There is no price of your own for openai gpt-4o-mini."
+    )
+    assert broker("price", "remove", "other", "mine").err.startswith("No provider is called 'other'.")
+    assert rows(data, "SELECT * FROM audit_entry WHERE event = 'price.removed'") == []
 
 
 @pytest.mark.parametrize("amount", ["-1", "1,5", "free", "1e3", ""])
@@ -145,6 +195,8 @@ def test_all_models_of_a_server_of_ones_own_get_a_price_at_once(broker: Broker) 
     broker("provider", "add", "ollama")
     told = broker("price", "set", "ollama", "*", "--input", "0", "--output", "0")
     assert told.status == 0
+    (every,) = [row for row in broker("price", "list", "--json").json() if row["provider"] == "ollama"]
+    assert (every["model"], every["input"], every["output"], every["source"]) == ("*", "0.00", "0.00", "operator")
     (row,) = broker("price", "show", "llama3.2:1b", "--json").json()
     assert (row["provider"], row["input"], row["output"], row["source"]) == ("ollama", "0.00", "0.00", "operator")
 

@@ -92,7 +92,9 @@ def test_a_port_in_use(refused: Refused) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         said = refused(BROKER_PORT=str(port))
-    assert said == f"Cannot listen on 127.0.0.1:{port} (Address already in use). Choose another port with BROKER_PORT.\n"
+    assert (
+        said == f"Cannot listen on 127.0.0.1:{port} (Address already in use). Choose another port with BROKER_PORT.\n"
+    )
 
 
 def test_a_database_of_a_newer_version(folder: Path, refused: Refused) -> None:
