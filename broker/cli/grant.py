@@ -11,8 +11,9 @@ from broker.cli.command import AsJson, group, say, say_json, say_rows, wrong
 from broker.cli.desk import Desk, at_desk
 from broker.cli.grant_add import add
 from broker.cli.grant_keys import calls, keys
+from broker.cli.grant_shown import lines
 from broker.core.grant import GrantEvent, GrantState, state_at
-from broker.core.money import MicroUSD, to_decimal
+from broker.core.money import to_decimal
 from broker.ledger.agents import Agent, agents_of
 from broker.ledger.view import Wire, grant_object, grant_state
 from broker.store import grants
@@ -55,14 +56,8 @@ def show(grant_id: Id, as_json: AsJson = False) -> None:
     if as_json:
         say_json(told)
         return
-    say(f"{told['grant_id']}  {told['state']}  for {told['client_id']}")
-    for access in told["access"] if isinstance(told["access"], list) else []:
-        money, requests = access["budget"], access["requests"]
-        spent, limit = (to_decimal(MicroUSD(money[name])) for name in ("settled", "limit"))
-        say(f"  {access['provider']}: {', '.join(access['models'])} ({', '.join(access['actions'])})")
-        say(
-            f"    ${spent} of ${limit} a {money['per']}; {requests['used']} requests of {requests['limit'] or 'any number'}"
-        )
+    for line in lines(told):
+        say(line)
     for agent in agents:
         spent, limit = to_decimal(agent.spent), "" if agent.limit is None else f" of ${to_decimal(agent.limit)}"
         # In quotation marks and ASCII: it is the app's own word.

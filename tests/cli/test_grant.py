@@ -1,6 +1,7 @@
 """broker grant: the operator's own decisions."""
 
 import json
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from broker.store.accesses import key_identifier
 from tests.cli.conftest import Broker, refused, rows
 from tests.cli.stage import WHOLE, Stage, furnished
 
@@ -206,12 +208,46 @@ def test_a_grant_past_its_end_is_expired_and_moves_no_more(
     assert refused(stage.broker("grant", "pause", grant_id), "A grant that is expired cannot be paused.")
 
 
-def test_for_people_a_grant_is_shown_in_words(stage: Stage) -> None:
+SPRING = 1_774_008_000_000_000
+"""2026-03-20 12:00 UTC."""
+
+
+def test_for_people_a_grant_is_shown_in_words(stage: Stage, data: Path) -> None:
     grant_id = stage.add().json()["grant_id"]
-    first, second, third = stage.broker("grant", "show", grant_id).out.splitlines()
-    assert first == f"{grant_id}  active  for {stage.client_id}"
-    assert second == "  openai: gpt-4o-mini (chat)"
-    assert third == "    $0.00 of $5.00 a grant; 0 requests of any number"
+    rows(data, f'UPDATE "grant" SET created_at = {SPRING}')
+    rows(data, f"UPDATE access SET ends_at = {SPRING} + 86400000000")
+    ((key, client),) = rows(data, 'SELECT credential_id, client_id FROM access JOIN "grant" ON "grant".id = grant_id')
+    rows(data, "UPDATE counter SET settled = 1840000, held = 120000 WHERE measure = 'money'")
+    rows(data, "UPDATE counter SET settled = 411, held = 1 WHERE measure = 'requests'")
+    each_rate = ("requests a minute", "tokens a minute", "calls at once")
+    assert stage.broker("grant", "show", grant_id).out.splitlines() == [
+        f"{grant_id}  expired  for {stage.client_id}, since 2026-03-20 12:00:00 UTC",
+        "  openai: gpt-4o-mini (chat)",
+        "    $1.84 of $5.00 in total; $0.12 held, $3.04 left, $0.00 over",
+        "    412 of any number of requests",
+        f"    {', '.join(f'any number of {each}' for each in each_rate)}, answers of any length",
+        f"    until 2026-03-21 12:00:00 UTC, by the key that the app knows as {key_identifier(key, client)}",
+    ]
+
+
+def test_for_people_every_limit_of_a_grant_is_shown(stage: Stage) -> None:
+    limits: dict[str, Any] = {
+        "budget": {"amount": "5.00", "currency": "USD", "per": "day"},
+        "max_requests": 1,
+        "rate_limit": {"requests_per_minute": 30, "tokens_per_minute": 20_000, "concurrent": 1},
+        "max_output_tokens": 500,
+    }
+    grant_id = stage.add(**limits).json()["grant_id"]
+    before, told, after = stage.show(grant_id), stage.broker("grant", "show", grant_id), stage.show(grant_id)
+    money, requests, rates = told.out.splitlines()[2:5]
+    # Midnight may pass between two of these.
+    ends = [time.gmtime(each["access"][0]["budget"]["resets_at"]) for each in (before, after)]
+    begins_again = [time.strftime("%Y-%m-%d 00:00:00 UTC", end) for end in ends]
+    said = "    $0.00 of $5.00 a day; $0.00 held, $5.00 left, $0.00 over; begins again on "
+    assert money in [f"{said}{each}" for each in begins_again]
+    assert requests == "    0 of 1 request"
+    most = "at most 30 requests a minute, at most 20,000 tokens a minute, at most 1 call at once"
+    assert rates == f"    {most}, answers of at most 500 tokens"
 
 
 def test_grants_are_listed(stage: Stage) -> None:
