@@ -54,10 +54,13 @@ class Entries:
     """By the transaction that is open."""
 
     def fold(self) -> Steps[None]:
-        self.folded = 0
         if self.there >= FOLDED:
             yield from fold_alone(self.there)
             self.folded = self.there
 
     def committed(self, ended: int) -> None:
         self.there += ended - self.folded
+        self.folded = 0
+
+    def undone(self) -> None:
+        self.folded = 0

@@ -102,6 +102,7 @@ class Transaction:
     def undone(self) -> None:
         self._rates.undone()
         self._tallies.undone()
+        self._memory.entries.undone()
 
     # Endings.
 

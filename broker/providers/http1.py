@@ -66,7 +66,7 @@ class Connection(asyncio.Protocol):
         """
         if self._closed or self._transport.is_closing():
             return False
-        if self._look(0) or self._now() > self._rests_until:
+        if self._look(0) or self._now() >= self._rests_until:
             self.hang_up()
             return False
         return True

@@ -10,8 +10,9 @@ import httpx
 from broker.providers.client import Answer, Broken, NotReached, ProviderClient, TimedOut, TooLarge, Waits
 from broker.providers.request import OURS
 
-FAILURES = (httpx.HTTPError, httpx.InvalidURL, TooLarge)
-"""What may be raised between a request and the end of its answer."""
+FAILURES = (httpx.HTTPError, httpx.InvalidURL, TooLarge, ValueError)
+"""What may be raised between a request and the end of its answer; the last by an address to go on at, which httpx reads also
+where it does not go on."""
 
 
 def ordinary(client: ProviderClient) -> httpx.AsyncClient:

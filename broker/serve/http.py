@@ -70,9 +70,8 @@ def listen_config(settings: Settings, descriptor: int) -> Config:
 
 async def serve_http(app: ASGIApp, config: Config, parser: str, until: Callable[[], Awaitable[object]]) -> None:
     """Serves until `until` returns and the last request is answered, or the grace that the config gives has passed."""
-    speak(parser)
+    heard = app if speak(parser) else stock.Http1Only(app)
     config.bind = [f"fd://{each}" for each in _watched(config.bind)]
-    heard = app if stock.is_known() else stock.Http1Only(app)
     await serve(cast("ASGIFramework", heard), config, shutdown_trigger=until)
 
 
@@ -82,15 +81,20 @@ def _watched(bound: list[str]) -> list[int]:
     return [descriptor, *(os.dup(descriptor) for _ in range(AT_ONCE - 1))]
 
 
-def speak(parser: str) -> None:
-    """For every server of this process: BROKER_HTTP_PARSER, where this release of hypercorn lets it."""
+def speak(parser: str) -> bool:
+    """For every server of this process: BROKER_HTTP_PARSER, where this release of hypercorn lets it.
+
+    Gives whether nothing but HTTP/1 can come to the app of itself.
+    """
     known = stock.is_known()
     if parser == "httptools" and known and http1 is not None and http1.fits():
         http1.install()
-        return
+        return True
     if parser == "httptools" or not known:
         logger("http").warning("another hypercorn than the known one", reads_http="h11")
     if http1 is not None:
         http1.uninstall()
-    if not stock.switch_off_http2():
-        logger("http").warning("HTTP/2 in clear text could not be switched off: its requests are refused one by one")
+    if stock.switch_off_http2():
+        return known
+    logger("http").warning("HTTP/2 in clear text could not be switched off: its requests are refused one by one")
+    return False

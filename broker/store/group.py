@@ -15,11 +15,13 @@ MOST_AT_ONCE = 128
 MOST_WAITING = 4096
 ALONE = 2
 """What one caller hands in at a time: the end of a call, and the next one."""
+PAUSE = 0.001
+"""Seconds from one transaction to the next where several callers are at work: it costs as much as many calls, and without
+this most had two or three in them and the throughput was half."""
 QUIET = 4
-"""Where several callers are at work, the next transaction begins once so many turns of the loop have brought nothing more: it
-costs as much as many calls, and without a pause most had two or three in them and the throughput was half."""
+"""Then it begins once so many turns of the loop have brought nothing more, which a busy loop has none of for a while;"""
 GATHER = 0.008
-"""Seconds after which it begins in any case."""
+"""or after so many seconds in any case."""
 PATIENCE = 0.01
 """Seconds that what may wait does wait, for others to share its transaction."""
 
@@ -120,8 +122,9 @@ class Group(Generic[Asked, Given]):
         given: Sequence[Given | Exception],
     ) -> None:
         if len(batch) > ALONE and len(self._waiting) < MOST_AT_ONCE:
-            self._gather_until = asyncio.get_running_loop().time() + GATHER
-            self._gather(-1, 0)
+            loop = asyncio.get_running_loop()
+            self._gather_until = loop.time() + GATHER
+            self._next = loop.call_later(PAUSE, self._gather, -1, 0)
         elif self._waiting:
             self._begin_soon()
         for (_, tell), answer in zip(batch, given, strict=True):

@@ -170,3 +170,19 @@ async def test_what_is_ended_is_folded_with_what_is_written_besides(
         assert len(await books.db.read(waiting)) <= 6
         [usage] = await books.db.read(lambda tx: history.by_model(tx, lent.grant_id))
         assert usage.cost == sum(range(1, number + 1))
+
+
+def test_what_was_done_anew_without_folding_takes_nothing_off_what_waits() -> None:
+    entries = folding.Entries(there=folding.FOLDED + 20)
+    steps = entries.fold()
+    next(steps)
+    steps.send([(folding.FOLDED + 20, 1_000)])
+    for _ in range(2):
+        steps.send([])
+    with pytest.raises(StopIteration):
+        steps.send([])
+    entries.committed(4)
+    assert entries.there == 4
+    for _ in range(3):
+        entries.committed(4)
+    assert entries.there == 16

@@ -65,6 +65,7 @@ async def test_a_refusal_is_told_from_a_server_that_is_not_well(waits: Waits) ->
         saying_json({"error": "invalid_client"}, 401): TokenUnavailable,
         saying_json({"error": "server_error"}, 500): TokenUnavailable,
         saying_json(GOOD | {"pad": "x" * 70_000}): TokenUnavailable,
+        saying_json({}, 302, "location: http://xn--/"): TokenUnavailable,
         saying_json(GOOD, 200, "content-encoding: gzip")[:-1] + b"!": TokenUnavailable,
     }
     for answer, error in said.items():
@@ -79,6 +80,8 @@ async def test_silence_an_early_end_and_an_address_that_is_none_are_told_alike()
         for url in (wire.url, "http://a:b@127.0.0.1/", "http://[", "ftp://127.0.0.1/"):
             with pytest.raises(TokenUnavailable):
                 await ask_token(client, Endpoint(url, "broker", Secret("s")), FORM)
+        with pytest.raises(TokenUnavailable):
+            await ask_token(client, Endpoint(wire.url, "broker", Secret("s")), FORM | {"code": "\ud800"})
         await until(lambda: wire.open == 0)
     async with serving(ending_with(b"")) as wire, client_of(Waits(9, 9, 9)) as client:
         with pytest.raises(TokenUnavailable):

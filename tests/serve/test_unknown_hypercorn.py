@@ -79,7 +79,7 @@ async def test_where_http2_cannot_be_switched_off_the_log_says_so_and_the_app_is
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     asked: list[str] = []
-    async with served(_noting(asked), keep_alive_timeout=0.5) as server:
+    async with served(_noting(asked), keep_alive_timeout=3) as server:
         line = await server.connect()
         assert (await line.ask(GET)).body == b"GET /page "
         refused = await _ask_in_http2(server)
@@ -91,6 +91,16 @@ async def test_where_http2_cannot_be_switched_off_the_log_says_so_and_the_app_is
     assert asked == ["/page"]
     told = capsys.readouterr().err
     assert told.count(FALLS_BACK) == told.count(LEFT_ON) == 1
+
+
+@pytest.mark.usefixtures("with_other_insides")
+async def test_a_known_release_with_other_insides_is_held_to_http1_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stock, "version", lambda name: "0.18.99")
+    asked: list[str] = []
+    async with served(_noting(asked), "h11", keep_alive_timeout=3) as server:
+        assert (await _ask_in_http2(server)).status_code == 505
+        assert (await (await server.connect()).ask(GET)).body == b"GET /page "
+    assert asked == ["/page"]
 
 
 class _Waits:

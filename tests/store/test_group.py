@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from broker.core.errors import Unavailable
+from broker.store import group
 from broker.store.group import MOST_AT_ONCE, MOST_WAITING, Group
 
 PATIENCE = 30.0
@@ -243,3 +244,39 @@ async def test_what_failed_is_settled_too() -> None:
     asking.disk.goes_on()
     await asking.settled()
     assert isinstance(asking.told[0][1], Unavailable)
+
+
+async def in_a_batch(asking: Asking) -> None:
+    """Until it is done; then the pause before the next one has just begun."""
+    while not asking.told:  # noqa: ASYNC110 - to the very turn
+        await asyncio.sleep(0)
+
+
+def each_turn(asking: Asking, numbers: list[int]) -> None:
+    """The first now, each of the others a turn of the loop later."""
+    asking.ask(numbers.pop(0))
+    if numbers:
+        asyncio.get_running_loop().call_soon(each_turn, asking, numbers)
+
+
+async def test_what_comes_turn_by_turn_shares_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group, "GATHER", 60.0)
+    asking = Asking(Disk(quick=True))
+    for number in range(5):
+        asking.ask(number)
+    await in_a_batch(asking)
+    each_turn(asking, list(range(5, 65)))
+    await asking.until(lambda: len(asking.told) == 65)
+    assert asking.disk.batches == [list(range(5)), list(range(5, 65))]
+
+
+async def test_nobody_waits_for_ever_for_those_who_go_on_coming(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group, "GATHER", 0.0)
+    asking = Asking(Disk(quick=True))
+    for number in range(5):
+        asking.ask(number)
+    await in_a_batch(asking)
+    each_turn(asking, list(range(5, 5_000)))
+    await asking.until(lambda: len(asking.told) == 5_000)
+    assert len(asking.disk.batches) > 5_000 // MOST_AT_ONCE
+    assert [number for batch in asking.disk.batches for number in batch] == list(range(5_000))

@@ -178,7 +178,7 @@ async def test_of_connections_that_come_together_many_are_taken_up_in_one_turn_o
         await reply(send, b"")
 
     async with served(noting, parser) as server:
-        came = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(128)]
+        came = [socket.create_connection(("127.0.0.1", server.port), timeout=30) for _ in range(128)]
         for each in came:
             each.sendall(GET)
         turn()
