@@ -261,13 +261,14 @@ def each_turn(asking: Asking, numbers: list[int]) -> None:
 
 async def test_what_comes_turn_by_turn_shares_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(group, "GATHER", 60.0)
+    monkeypatch.setattr(group, "MOST_AT_ONCE", 10_000)
     asking = Asking(Disk(quick=True))
     for number in range(5):
         asking.ask(number)
     await in_a_batch(asking)
-    each_turn(asking, list(range(5, 65)))
-    await asking.until(lambda: len(asking.told) == 65)
-    assert asking.disk.batches == [list(range(5)), list(range(5, 65))]
+    each_turn(asking, list(range(5, 2_000)))
+    await asking.until(lambda: len(asking.told) == 2_000)
+    assert asking.disk.batches == [list(range(5)), list(range(5, 2_000))]
 
 
 async def test_nobody_waits_for_ever_for_those_who_go_on_coming(monkeypatch: pytest.MonkeyPatch) -> None:
