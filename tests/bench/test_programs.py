@@ -106,23 +106,26 @@ def test_tokens_are_used_in_turn(tmp_path: Path) -> None:
     assert [word.rpartition(b" ")[2] for word in words] == [b"first", b"second", b"first"]
 
 
-@pytest.mark.parametrize(("apart", "pieces"), [(False, 1), (True, 2)])
-def test_head_and_body_are_written_at_once_or_apart(apart: bool, pieces: int) -> None:
-    scene = Scene("apart", 1, apart=apart)
+@pytest.mark.parametrize("apart", [False, True])
+def test_head_and_body_are_written_at_once_or_apart(apart: bool) -> None:
+    scene, calls = Scene("apart", 1, apart=apart), 5
     with socket.create_server(("127.0.0.1", 0)) as server:
-        process = loading.start(Target(server.getsockname()[1]), scene, 5, count=1)
+        server.settimeout(30)
+        process = loading.start(Target(server.getsockname()[1]), scene, 5, count=calls)
         connection, _ = server.accept()
-        received = b""
-        while not received.endswith(b"\r\n\r\n" + scene.body()):
-            received += connection.recv(65_536)
-        segments = struct.unpack_from(
+        for _ in range(calls):
+            received = b""
+            while not received.endswith(b"\r\n\r\n" + scene.body()):
+                received += connection.recv(65_536)
+            connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+        (segments,) = struct.unpack_from(
             "I", connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 256), _DATA_SEGMENTS_IN
         )
-        connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
         connection.close()
         told = process.communicate(timeout=10)[0]
-    assert segments == (pieces,)
-    assert loading.read(json.loads(told), 0).statuses == {"200": 1}
+    # The kernel may put two writes together now and then.
+    assert segments > calls if apart else segments == calls
+    assert loading.read(json.loads(told), 0).statuses == {"200": calls}
 
 
 _FLUSHES = """
