@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 
-from broker.core.clock import MINUTE, SECOND, from_seconds, to_seconds, utc
+from broker.core.clock import MINUTE, SECOND, from_seconds, utc
 from broker.core.credential import SealedKey
 from broker.core.errors import CallRefused
 from broker.ledger.charges import Charge
@@ -38,7 +38,7 @@ def awake(allowances: Iterable[Allowance], now: int) -> list[Allowance]:
 def all_rest(until: int, now: int) -> CallRefused:
     """`available_at` in seconds since 1970, rounded up so that whoever comes then does not come too early."""
     wait = max(1, -(-(until - now) // SECOND))
-    at = to_seconds(now) + wait
+    at = -(-until // SECOND)
     words = f"No key behind this access can be used now. The first one can be tried again at {utc(from_seconds(at))}."
     return CallRefused("provider_key_unavailable", words, retry_after=wait, extra={"available_at": at})
 

@@ -11,6 +11,7 @@ from broker.core.errors import CallRefused, Unavailable
 from broker.core.grant import GrantEvent
 from broker.ledger.ask import Failed, GoOn, Reservation
 from broker.ledger.keys import load_keys
+from broker.ledger.pool import all_rest
 from broker.ledger.reserve import Reserver
 from broker.ledger.settle import Close
 from broker.store import spare_keys
@@ -203,3 +204,10 @@ async def test_what_is_kept_at_a_provider_is_reached_by_its_own_key_and_no_other
     with pytest.raises(CallRefused) as refused:
         await books.reserver(lent.jti, demand(credential_id="crd_d"))
     assert refused.value.code == "not_found"
+
+
+def test_nobody_is_told_a_second_at_which_the_key_still_rests() -> None:
+    """From 0.9 until 2.8: two seconds are enough to wait, and the second that has begun by then is the third."""
+    refused = all_rest(2_800_000, 900_000)
+    assert (refused.retry_after, refused.extra) == (2, {"available_at": 3})
+    assert "1970-01-01 00:00:03 UTC" in refused.description

@@ -154,7 +154,6 @@ async def test_status_says_what_is_left(world: World) -> None:
 async def test_what_is_left_stands_in_the_headers_of_whole_answers_and_streams(world: World) -> None:
     token = await world.token(requests_per_minute=5)
     whole_answer = await world.call(token)
-    world.clock.now += 1
     stream = await world.call(token, ASK | {"stream": True})
     assert whole_answer.headers["ratelimit-policy"] == '"requests";q=5;w=60'
     assert whole_answer.headers["ratelimit"] == '"requests";r=4;t=60'

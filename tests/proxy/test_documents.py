@@ -76,7 +76,6 @@ async def test_a_document_that_was_uploaded_is_named_by_its_own_grant_alone(worl
     refused = await world.call(other, body, path=path)
     assert (refused.status, refused.code) == (404, "not_found")
     assert len(world.provider.asked) == 1
-    world.clock.now += 1
     assert (await world.call(token, body, path=path)).status == 200
     assert (await world.at_rest())[-1].input_bound == CONTEXT
     path, body = chat(file_id=body["input"][0]["content"][1]["file_id"])

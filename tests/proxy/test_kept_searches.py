@@ -30,8 +30,7 @@ async def begin(world: World, token: str) -> str:
 
 
 async def last_bound(world: World) -> int:
-    """Of the input of the last call to a model; the next begins later."""
-    world.clock.now += 1
+    """Of the input of the last call to a model."""
     return [call.input_bound for call in await world.at_rest() if call.model][-1]
 
 

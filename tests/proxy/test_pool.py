@@ -21,9 +21,9 @@ from tests.proxy.world import World
 
 async def test_traffic_follows_what_the_provider_says_of_each_key(world: World, pool: Open) -> None:
     """Three keys: one answers 429 with a reset, one 401, one is good."""
-    now = world.clock()
     made = await pool({KEYS[0]: whole(LIMITED, 429, "retry-after: 5"), KEYS[1]: whole(REFUSED, 401)})
     assert (await made.call()).status == 200
+    now = world.clock()
     assert made.used() == ["a", "b", "c"]
     (row,) = await world.at_rest()
     assert (row.state, row.mark, made.key_of(row.credential_id)) == ("settled", "reported", "c")

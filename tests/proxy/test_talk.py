@@ -62,7 +62,6 @@ async def test_no_response_reads_more_than_was_held_for_it(world: World, seed: i
     await world.call(token, {"items": ITEMS}, path=CONVERSATIONS)
     held: list[int] = []
     for _ in range(30):
-        world.clock.now += 1
         text, ran = dice.choice(["a", "Grüße, 你好 ", "\N{GRINNING FACE}\x00"]) * dice.randint(1, 40), len(talk.read)
         if dice.random() < 0.3:
             await world.call(token, {"items": [{"type": "message", "role": "user", "content": text}]}, path=f"{CONVERSATIONS}/conv_1/items")  # fmt: skip

@@ -152,7 +152,8 @@ class World:
         more: tuple[tuple[str, str], ...] = (),
         leave_after: int | None = None,
     ) -> Answered:
-        """One request by hand; `leave_after` pieces the app hangs up (0: before the first byte)."""
+        """One request by hand, a moment after the one before; `leave_after` pieces the app hangs up (0: before the first byte)."""
+        self.clock.now += 1
         raw = body if isinstance(body, bytes) else json.dumps(ASK if body is None else body).encode()
         sent = {"content-type": "application/json", "content-length": str(len(raw))}
         if token is not None:
@@ -222,7 +223,7 @@ def _sender(answered: Answered, left: asyncio.Event, leave_after: int | None) ->
 
 
 async def _reservations(tx: AsyncSession) -> list[Reservation]:
-    """As they began, where the clock was turned meanwhile; those of one instant come as the store has them."""
+    """As they began; those of one instant come as the store has them."""
     return list((await tx.exec(select(Reservation).order_by(col(Reservation.admitted_at)))).all())
 
 
