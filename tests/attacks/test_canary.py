@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 
 from broker.core.secret import Secret
-from tests.canary import KEY, leaking_files, leaks_in
+from tests.canary import CANARIES, KEY, forms_of, leaking_files, leaks_in
 from tests.fake_provider import Asked, provider_in_a_thread, whole
 from tests.serve.installation import ASK, Installation
 from tests.serve.running import Running
@@ -68,3 +68,9 @@ def test_the_search_finds_a_key_in_every_form() -> None:
     assert leaks_in(KEY.encode().hex().encode())
     assert leaks_in(KEY.encode("utf-16"))
     assert not leaks_in(b"sk-proj-CANARY-" + b"0" * 30)
+
+
+def test_the_search_finds_every_key_of_the_suite_in_every_form() -> None:
+    for secret in CANARIES:
+        for form in forms_of(secret):
+            assert leaks_in(b"x" + form + b"y"), form
