@@ -14,6 +14,7 @@ from broker.cli.cleanup import cleanup
 from broker.cli.connect import connect
 from broker.cli.token import token
 from broker.core.errors import BrokerError
+from broker.store.busy import LOCKED, is_locked
 
 NOUNS = {
     "user": "People who can sign in.",
@@ -45,10 +46,13 @@ def run(words: Sequence[str]) -> int:
         status = command.main(list(words), prog_name="broker", standalone_mode=False)
     except typer.TyperException as error:
         return _complain(error.format_message().replace("Value error, ", ""), error.exit_code)
-    except BrokerError as error:
-        return _complain(error.description, 1)
     except (typer.Abort, KeyboardInterrupt):
         return _INTERRUPTED
+    except Exception as error:
+        line = LOCKED if is_locked(error) else error.description if isinstance(error, BrokerError) else ""
+        if not line:
+            raise
+        return _complain(line, 1)
     return status if isinstance(status, int) else 0
 
 

@@ -21,6 +21,7 @@ from broker.serve.scribe import Scribe
 from broker.serve.worker import work
 from broker.settings import Settings, environment
 from broker.start import lock_folder, look_over
+from broker.store.busy import LOCKED, is_locked
 
 
 def run_until_told(settings: Settings, clock: Clock) -> int:
@@ -50,7 +51,12 @@ def run_until_told(settings: Settings, clock: Clock) -> int:
 
 def _prepared(settings: Settings, clock: Clock) -> str:
     """The setup code, or nothing."""
-    setup_code = asyncio.run(prepare(settings, clock, environment()))
+    try:
+        setup_code = asyncio.run(prepare(settings, clock, environment()))
+    except Exception as error:
+        if is_locked(error):
+            raise CannotStart(LOCKED) from error
+        raise
     return "" if setup_code is None else setup_code.reveal()
 
 

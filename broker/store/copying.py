@@ -37,6 +37,9 @@ def _copy(source: Path, target: Path) -> None:
         closing(sqlite3.connect(address, uri=True, timeout=TURN_SECONDS)) as old,
         closing(sqlite3.connect(target)) as new,
     ):
+        # A look of its own gives up after a while: a copy would wait for as long as the other process does.
+        old.execute("BEGIN")
+        old.execute("SELECT 1 FROM sqlite_master").fetchone()
         # In one step, so that no writer comes between and makes it begin anew.
         old.backup(new, pages=-1)
         # One file, wherever it is carried to: a server that takes it goes back to the log by itself.

@@ -5,6 +5,8 @@ import os
 import shutil
 import socket
 import sqlite3
+import subprocess
+import sys
 from base64 import b64encode
 from collections.abc import Callable
 from contextlib import closing
@@ -17,6 +19,7 @@ from broker.ops.folder import Lock, workers_lock
 from broker.serve import prepare
 from broker.settings import load_settings
 from broker.start import system_clock
+from broker.store.busy import LOCKED
 
 KEY = b64encode(bytes(range(32))).decode()
 
@@ -86,6 +89,23 @@ def test_a_master_key_that_went_missing(folder: Path, refused: Refused) -> None:
     path.unlink()
     assert refused() == "The master key file data/master.key cannot be read (No such file or directory).\n"
     assert not path.exists()
+
+
+def test_a_database_that_another_process_keeps_locked(folder: Path, refused: Refused) -> None:
+    _put_key(folder, KEY)
+    _first_start()
+    # In a process of its own: this one forks, and SQLite's locks are those of a process.
+    hold = (
+        "import sqlite3, sys; other = sqlite3.connect('data/broker.db', isolation_level=None)\n"
+        "other.execute('BEGIN IMMEDIATE'); print('held', flush=True); sys.stdin.read()"
+    )
+    words = [sys.executable, "-c", hold]
+    with subprocess.Popen(words, cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        said = refused()
+        other.communicate()
+    assert said == f"{LOCKED}\n"
 
 
 def test_a_port_in_use(refused: Refused) -> None:
