@@ -16,6 +16,7 @@ from typing import Any
 
 from broker.cli import run
 from tests.canary import KEYS
+from tests.kept_folder import KeptFolder
 from tests.serve.running import Running, serving
 
 DETAILS: dict[str, Any] = {
@@ -27,6 +28,10 @@ DETAILS: dict[str, Any] = {
     "expires_in": 86_400,
 }
 ASK: dict[str, Any] = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 100}
+
+_ELSEWHERE = {"BROKER_DATABASE_URL", "BROKER_MASTER_KEY_FILE", "BROKER_DATA_DIR"}
+_FURNISHED: dict[str, tuple[KeptFolder, str]] = {}
+"""For each provider, with the client's id."""
 
 
 @dataclass
@@ -62,7 +67,18 @@ class Installation:
         return json.loads(self.broker(*words, "--json", stdin=stdin))
 
     def furnish(self, provider: str = "openai") -> None:
-        """A person, their key, and an app."""
+        """A person, their key, and an app: copied, where all of it would be as it was the first time."""
+        data = self.folder / "data"
+        is_usual = not data.exists() and _ELSEWHERE.isdisjoint(self.settings)
+        if is_usual and provider in _FURNISHED:
+            kept, self.client_id = _FURNISHED[provider]
+            kept.copy_to(data)
+            return
+        self._furnish(provider)
+        if is_usual:
+            _FURNISHED[provider] = KeptFolder.of(data), self.client_id
+
+    def _furnish(self, provider: str) -> None:
         self.broker("user", "add", "ana@example.com", "--password-stdin", stdin="violet-kettle-orbit-47\n")
         self.broker(
             "key", "add", "--provider", provider, "--user", "ana@example.com", "--no-check", stdin=KEYS[provider] + "\n"
