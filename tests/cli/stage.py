@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.cli.conftest import Broker, Told
+from tests.cli.once import once
 
 WHOLE: dict[str, Any] = {
     "type": "ai_model_access",
@@ -37,10 +38,22 @@ class Stage:
         return shown
 
 
+@once
+def mia(broker: Broker) -> str:
+    """A user; gives the id."""
+    told = broker("user", "add", "mia@example.com", "--password-stdin", "--json", said="a few plain words")
+    return str(told.json()["user_id"])
+
+
 def furnished(broker: Broker) -> Stage:
-    broker("user", "add", "mia@example.com", "--password-stdin", said="a few plain words")
+    return Stage(broker, *_furnished(broker))
+
+
+@once
+def _furnished(broker: Broker) -> tuple[str, str]:
+    mia(broker)
     client = broker("client", "add", "Notes", "--public", "--json").json()["client_id"]
     key = broker(
         "key", "add", "--provider", "openai", "--user", "mia@example.com", "--no-check", "--json", said="sk-of-mia-0123"
     )
-    return Stage(broker, client, key.json()["credential_id"])
+    return client, key.json()["credential_id"]

@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 
 from broker.store import migrate
 from tests.cli.conftest import Broker, refused, rows
+from tests.cli.stage import mia
 
 
 def spoil(data: Path, change: str) -> None:
@@ -22,7 +23,7 @@ def spoil(data: Path, change: str) -> None:
 
 
 def used(broker: Broker) -> None:
-    broker("user", "add", "mia@example.com", "--password-stdin", said="a few plain words")
+    mia(broker)
     broker("client", "add", "Notes", "--public")
     broker("user", "disable", "mia@example.com")
 

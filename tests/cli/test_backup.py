@@ -12,6 +12,7 @@ import pytest
 from broker.store import copying
 from tests.canary import KEY, leaks_in
 from tests.cli.conftest import Broker, rows
+from tests.cli.once import once
 from tests.cli.stage import furnished
 
 PASSWORD = "violet-kettle-orbit-47\n"
@@ -19,11 +20,16 @@ PASSWORD = "violet-kettle-orbit-47\n"
 
 @pytest.fixture
 def lived_in(broker: Broker, data: Path) -> Path:
-    """An installation with a person and a key of theirs."""
+    _live_in(broker)
+    return data
+
+
+@once
+def _live_in(broker: Broker) -> None:
+    """A person and a key of theirs."""
     assert broker("user", "add", "ana@example.com", "--password-stdin", said=PASSWORD).status == 0
     words = ("key", "add", "--provider", "openai", "--user", "ana@example.com", "--no-check")
     assert broker(*words, said=KEY + "\n").status == 0
-    return data
 
 
 def test_what_was_backed_up_is_there_again(broker: Broker, lived_in: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Broker, refused, rows
-from tests.cli.stage import WHOLE
+from tests.cli.stage import WHOLE, mia
 
 _PERSON = "(SELECT id FROM user)"
 
@@ -16,7 +16,7 @@ _PERSON = "(SELECT id FROM user)"
 @pytest.fixture
 def used(broker: Broker, data: Path) -> str:
     """A grant with two calls that ended in 1970 and one that runs since then; a request with its code, of then and of ever."""
-    broker("user", "add", "mia@example.com", "--password-stdin", said="a few plain words")
+    mia(broker)
     client = broker("client", "add", "Notes", "--public", "--json").json()["client_id"]
     broker("key", "add", "--provider", "openai", "--no-check", said="sk-of-the-operator")
     who = ("--user", "mia@example.com", "--client", client)

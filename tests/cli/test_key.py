@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Broker, Upstream, refused, rows
+from tests.cli.stage import mia
 
 KEY = "sk-canary-0123456789-9f2A"
 
@@ -35,7 +36,7 @@ def test_a_key_is_sealed_and_only_its_last_four_characters_are_shown(broker: Bro
 
 
 def test_without_a_user_it_is_the_operators(broker: Broker) -> None:
-    broker("user", "add", "mia@example.com", "--password-stdin", said="a few plain words")
+    mia(broker)
     _add(broker)
     _add(broker, "--user", "mia@example.com", "--name", "Work")
     told = [(row["owner"], row["name"], row["state"]) for row in broker("key", "list", "--json").json()]

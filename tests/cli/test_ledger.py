@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 from tests.cli.conftest import Broker, rows
-from tests.cli.stage import WHOLE
+from tests.cli.stage import WHOLE, mia
 
 
 def _grant(broker: Broker) -> None:
-    broker("user", "add", "mia@example.com", "--password-stdin", said="a few plain words")
+    mia(broker)
     client = broker("client", "add", "Notes", "--public", "--json").json()["client_id"]
     broker("key", "add", "--provider", "openai", "--no-check", said="sk-of-the-operator")
     who = ("--user", "mia@example.com", "--client", client)

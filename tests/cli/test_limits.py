@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli import stage
 from tests.cli.conftest import Broker, refused, rows
 
 KEY = "sk-canary-0123456789-9f2A"
@@ -12,8 +13,7 @@ LIMITS = "SELECT scope_kind, scope_id, budget, max_requests, per FROM overall_li
 
 @pytest.fixture
 def mia(broker: Broker) -> str:
-    told = broker("user", "add", "mia@example.com", "--password-stdin", "--json", said="a few plain words")
-    return str(told.json()["user_id"])
+    return stage.mia(broker)
 
 
 def _key(broker: Broker, *words: str) -> str:
