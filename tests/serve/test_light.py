@@ -57,14 +57,14 @@ def test_the_parent_of_one_worker_keeps_nothing_of_what_it_shares_with_it(tmp_pa
         assert server.end() == 0
 
 
-def test_the_parent_of_several_keeps_their_books(tmp_path: Path) -> None:
-    with serving(tmp_path, BROKER_WORKERS="2") as server:
+def test_the_parent_of_several_keeps_their_books(folder: Path) -> None:
+    with serving(folder, BROKER_WORKERS="2") as server:
         assert "_pydantic_core" in maps(server.process.pid)
         assert server.end() == 0
 
 
-def test_a_worker_that_takes_the_place_of_another_holds_no_lock_of_its_parent(tmp_path: Path) -> None:
-    with serving(tmp_path) as server:
+def test_a_worker_that_takes_the_place_of_another_holds_no_lock_of_its_parent(folder: Path) -> None:
+    with serving(folder) as server:
         (first,) = server.workers()
         os.kill(first, signal.SIGKILL)
         eventually(server.answers)
