@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from broker.core.access import ALL_ACTIONS
-from tests.canary import KEYS
 from tests.fake_openai import answer_openai
 from tests.fake_provider import FakeProvider, provider_in_a_thread
 from tests.serve.installation import ASK, Granted, Installation
@@ -94,8 +93,7 @@ def attacked(folder: Path, models: dict[str, list[str]]) -> Iterator[Place]:
         installation = Installation(folder, urls)
         installation.furnish()
         for name in models.keys() - {"openai"}:
-            words = ("--provider", name, "--user", "ana@example.com", "--no-check")
-            installation.broker("key", "add", *words, stdin=KEYS[name] + "\n")
+            installation.add_key(name)
         granted = {name: installation.grant(provider=name, models=each, **WIDEST) for name, each in models.items()}
         with installation.serving() as server:
             yield Place(int(server.address.rpartition(":")[2]), provider, granted)

@@ -1,14 +1,13 @@
 """The official anthropic SDK, unmodified, through a real server on loopback: sync and async, whole and streamed."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import anthropic
 import pytest
 
-from tests.fake_anthropic import answer_messages
-from tests.fake_provider import FakeProvider, provider_in_a_thread
+from tests.fake_provider import FakeProvider
+from tests.sdk.conftest import Served
 from tests.serve.installation import Granted, Installation, dollars
 
 MODEL = "claude-haiku-4-5"
@@ -37,13 +36,8 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with provider_in_a_thread(answer_messages) as provider:
-        folder = tmp_path_factory.mktemp("anthropic")
-        installation = Installation(folder, {"BROKER_PROVIDER_ANTHROPIC_BASE_URL": provider.url})
-        installation.furnish("anthropic")
-        with installation.serving() as server:
-            yield Place(installation, server.address, provider)
+def place(served: Served) -> Place:
+    return Place(served.installation, served.address, served.providers["anthropic"])
 
 
 @pytest.fixture(scope="module")

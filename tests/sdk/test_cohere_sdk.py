@@ -10,8 +10,9 @@ import httpx
 import pytest
 from cohere.core.api_error import ApiError
 
-from tests.fake_cohere import CHAT, EMBED, answer_cohere
-from tests.fake_provider import FakeProvider, provider_in_a_thread
+from tests.fake_cohere import CHAT, EMBED
+from tests.fake_provider import FakeProvider
+from tests.sdk.conftest import Served
 from tests.serve.installation import Granted, Installation, dollars
 from tests.serve.running import eventually
 
@@ -35,13 +36,8 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with provider_in_a_thread(answer_cohere) as provider:
-        folder = tmp_path_factory.mktemp("cohere")
-        installation = Installation(folder, {"BROKER_PROVIDER_COHERE_BASE_URL": provider.url})
-        installation.furnish("cohere")
-        with installation.serving() as server:
-            yield Place(installation, server.address, provider)
+def place(served: Served) -> Place:
+    return Place(served.installation, served.address, served.providers["cohere"])
 
 
 @pytest.fixture

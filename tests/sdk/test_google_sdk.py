@@ -1,6 +1,5 @@
 """The official google-genai SDK, unmodified, through a real server on loopback: sync and async, whole and streamed."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +7,8 @@ import pytest
 from google import genai
 from google.genai import errors, types
 
-from tests.fake_google import answer_generate
-from tests.fake_provider import FakeProvider, provider_in_a_thread
+from tests.fake_provider import FakeProvider
+from tests.sdk.conftest import Served
 from tests.serve.installation import Granted, Installation, dollars
 from tests.serve.running import PATIENCE
 
@@ -33,13 +32,8 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with provider_in_a_thread(answer_generate) as provider:
-        folder = tmp_path_factory.mktemp("google")
-        installation = Installation(folder, {"BROKER_PROVIDER_GOOGLE_BASE_URL": provider.url})
-        installation.furnish("google")
-        with installation.serving() as server:
-            yield Place(installation, server.address, provider)
+def place(served: Served) -> Place:
+    return Place(served.installation, served.address, served.providers["google"])
 
 
 @pytest.fixture(scope="module")

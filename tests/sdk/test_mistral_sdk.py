@@ -1,14 +1,14 @@
 """The official mistralai SDK, unmodified, through a real server on loopback: sync and async, whole and streamed."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from mistralai.client import Mistral, errors
 
-from tests.fake_mistral import MODEL, answer_mistral
-from tests.fake_provider import FakeProvider, provider_in_a_thread
+from tests.fake_mistral import MODEL
+from tests.fake_provider import FakeProvider
+from tests.sdk.conftest import Served
 from tests.serve.installation import Granted, Installation, dollars
 
 ASK: Any = {"model": MODEL, "max_tokens": 100, "messages": [{"role": "user", "content": "Hello"}]}
@@ -29,13 +29,8 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with provider_in_a_thread(answer_mistral) as provider:
-        folder = tmp_path_factory.mktemp("mistral")
-        installation = Installation(folder, {"BROKER_PROVIDER_MISTRAL_BASE_URL": provider.url})
-        installation.furnish("mistral")
-        with installation.serving() as server:
-            yield Place(installation, server.address, provider)
+def place(served: Served) -> Place:
+    return Place(served.installation, served.address, served.providers["mistral"])
 
 
 @pytest.fixture

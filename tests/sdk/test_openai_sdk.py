@@ -1,14 +1,12 @@
 """The official openai SDK, unmodified, through a real server on loopback: sync and async, whole and streamed."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import openai
 import pytest
 
-from tests.fake_openai import answer_openai
-from tests.fake_provider import provider_in_a_thread
+from tests.sdk.conftest import Served
 from tests.serve.installation import Granted, Installation, dollars
 
 MESSAGES: Any = [{"role": "user", "content": "Hello"}]
@@ -27,13 +25,8 @@ class Place:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with provider_in_a_thread(answer_openai) as provider:
-        folder = tmp_path_factory.mktemp("sdk")
-        installation = Installation(folder, {"BROKER_PROVIDER_OPENAI_BASE_URL": f"{provider.url}/v1"})
-        installation.furnish()
-        with installation.serving() as server:
-            yield Place(installation, server.address)
+def place(served: Served) -> Place:
+    return Place(served.installation, served.address)
 
 
 @pytest.fixture(scope="module")

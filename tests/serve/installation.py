@@ -80,11 +80,13 @@ class Installation:
 
     def _furnish(self, provider: str) -> None:
         self.broker("user", "add", "ana@example.com", "--password-stdin", stdin="violet-kettle-orbit-47\n")
-        self.broker(
-            "key", "add", "--provider", provider, "--user", "ana@example.com", "--no-check", stdin=KEYS[provider] + "\n"
-        )
+        self.add_key(provider)
         added = self.json("client", "add", "Acme Notes", "--public", "--redirect-uri", "http://127.0.0.1/callback")
         self.client_id = added["client_id"]
+
+    def add_key(self, provider: str) -> None:
+        words = ("--provider", provider, "--user", "ana@example.com", "--no-check")
+        self.broker("key", "add", *words, stdin=KEYS[provider] + "\n")
 
     def grant(self, **more: Any) -> Granted:
         words = ("grant", "add", "--user", "ana@example.com", "--client", self.client_id, "--details", "-", "--token")
