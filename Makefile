@@ -72,7 +72,7 @@ test-programs: $(INSTALLED) $(PROGRAMS) ## Run the tests with them (half a gigab
 prove: $(INSTALLED) ## Prove the books at length: 50 seeds of overspending, 50 of the books' machine, 8 rounds of kills, the promised seconds
 	PROOF=1 PROOF_SEEDS=50 PROOF_ROUNDS=8 $(BIN)/python -m pytest -n 0 tests/races tests/books/test_machine.py tests/oauth/test_never_more.py tests/proxy/test_cut.py tests/rights/test_revoked.py tests/journey/test_demo.py
 
-bench: $(INSTALLED) ## Measure Broker beside others, and print the table (QUICK=1, PART="compare grants ledger streams start rest disk limits")
+bench: $(INSTALLED) ## Measure Broker beside others, and print the table (QUICK=1, PART="compare grants ledger streams start rest disk limits writes")
 	$(BIN)/python -m tests.bench $(if $(QUICK),--quick) $(if $(CHECK),--check) $(if $(SHOW),--show) $(PART)
 
 # Those that the tables of docs/explanation/performance.md are of.

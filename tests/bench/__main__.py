@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from tests.bench import brokers, compare, disk, growth, limits, rest, standing, table
+from tests.bench import brokers, compare, disk, growth, limits, rest, standing, table, writes
 from tests.bench.machine import facts
 from tests.bench.programs import BUILT
 from tests.bench.rounds import Length
@@ -29,10 +29,11 @@ def parts(length: Length, *, quick: bool) -> dict[str, Callable[[], dict[str, An
         "rest": lambda: rest.run(say),
         "disk": lambda: disk.run(length, say),
         "limits": lambda: limits.run(say),
+        "writes": lambda: writes.run(length, say),
     }
 
 
-USUAL = ("compare", "grants", "streams", "start", "rest", "disk", "limits")
+USUAL = ("compare", "grants", "streams", "start", "rest", "disk", "limits", "writes")
 """Without the ledger of ten million rows, which takes minutes to fill."""
 QUICKEST = ("compare", "start")
 

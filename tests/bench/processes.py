@@ -24,8 +24,13 @@ def trees(roots: Iterable[int]) -> list[int]:
 
 def cpu_seconds(roots: Iterable[int]) -> float:
     """In user and kernel mode together, of all processes below these that live."""
+    return cpu_of(trees(roots))
+
+
+def cpu_of(pids: Iterable[int]) -> float:
+    """The same of these processes alone."""
     used = 0
-    for pid in trees(roots):
+    for pid in pids:
         with suppress(OSError):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             used += int(fields[11]) + int(fields[12])
@@ -40,4 +45,15 @@ def memory(roots: Iterable[int]) -> int:
             for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
                 if line.startswith("Pss:"):
                     size += int(line.split()[1]) * 1024
+    return size
+
+
+def written(roots: Iterable[int]) -> int:
+    """Bytes that all processes below these sent to the disk; what is kept in memory only counts for nothing."""
+    size = 0
+    for pid in trees(roots):
+        with suppress(OSError):
+            for line in Path(f"/proc/{pid}/io").read_text().splitlines():
+                if line.startswith("write_bytes:"):
+                    size += int(line.split()[1])
     return size

@@ -59,6 +59,19 @@ _NOISE = tuple(
 )
 """How far one server is from itself, where all do is wait."""
 
+_OF_A_CALL = (
+    ("SQLite: bytes of the database, for good", "sqlite", "kept", "{:,.0f}"),
+    ("SQLite: bytes to the disk, the log and its moving included", "sqlite", "written", "{:,.0f}"),
+    ("PostgreSQL: bytes of its log (WAL)", "brokers", "wal", "{:,.0f}"),
+    ("PostgreSQL: transactions", "brokers", "transactions", "{:.2f}"),
+    ("two brokers on PostgreSQL, one grant: calls a second", "brokers", "rps", "{:,.0f}"),
+    ("two brokers: CPU µs in the brokers", "brokers", "brokers_us", "{:,.0f}"),
+    ("two brokers: CPU µs in PostgreSQL", "brokers", "postgres_us", "{:,.0f}"),
+    ("2 workers on SQLite, 1,000 grants: calls a second", "workers", "rps", "{:,.0f}"),
+    ("2 workers: CPU µs in the parent", "workers", "parent_us", "{:,.0f}"),
+    ("2 workers: CPU µs in both workers", "workers", "workers_us", "{:,.0f}"),
+)
+
 
 def render(result: Result) -> str:
     """Each table under its heading, and beneath the targets what is missed."""
@@ -70,6 +83,7 @@ def render(result: Result) -> str:
         "Servers": servers(result),
         "Costs": costs(result),
         "On a slow disk": disks(result),
+        "Writes": writes(result),
     }
     shown = {title: rows for title, rows in tables.items() if len(rows) > 1}
     return "\n\n".join(f"### {title}\n\n{_aligned(rows)}{beneath.get(title, '')}" for title, rows in shown.items())
@@ -142,6 +156,18 @@ def disks(result: Result) -> Table:
         rows.append(
             [disk, *(cell for rps, *times in figures for cell in (f"{rps:,.0f}", *map("{:.1f}".format, times)))]
         )
+    return rows
+
+
+def writes(result: Result) -> Table:
+    """What a call leaves behind and whose processor time it takes, for each number of connections."""
+    scenes = [scene.name for scene in (ONE, MANY, MOST)]
+    figures = Figures(result)
+    rows = [["a call", *scenes]]
+    for title, part, figure, form in _OF_A_CALL:
+        found = [figures.part("writes", part, scene, figure) for scene in scenes]
+        if any(value is not None for value in found):
+            rows.append([title, *("–" if value is None else form.format(value) for value in found)])
     return rows
 
 
