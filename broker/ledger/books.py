@@ -14,7 +14,7 @@ from broker.ledger.tally import Stale
 from broker.ledger.transaction import Answer, Operation, Transaction
 from broker.ops.log import logger
 from broker.store.database import Database
-from broker.store.group import Group
+from broker.store.group import GATHER, Group
 from broker.store.sqlite_steps import SqliteSteps
 from broker.store.steps import Clashed, Steps
 
@@ -76,11 +76,11 @@ def into(answer: "asyncio.Future[Any]", given: Answer) -> None:
 class OwnBooks:
     """The books as this process writes them."""
 
-    def __init__(self, db: Database, clock: Clock, runner: Runner | None = None) -> None:
+    def __init__(self, db: Database, clock: Clock, runner: Runner | None = None, gather: float = GATHER) -> None:
         self._clock = clock
         self._runner: Runner = runner or _runner(db)
         self._memory = Memory()
-        self._group: Group[Operation, Reservation | Settled | WentOn] = Group(self._at_once, self._run)
+        self._group: Group[Operation, Reservation | Settled | WentOn] = Group(self._at_once, self._run, gather)
         db.before_read.append(self.settled)
         db.before_close.append(self.close)
 

@@ -15,7 +15,7 @@ class Scribe:
 
     def __init__(self, settings: Settings, clock: Clock) -> None:
         self._db = open_database(settings, autocheckpoint=False)
-        self._books = OwnBooks(self._db, clock)
+        self._books = OwnBooks(self._db, clock, gather=0.0)
         self._checkpointer = Checkpointer(self._db)
         self._checkpointer.start()
         calm_collector()

@@ -30,12 +30,14 @@ class Group(Generic[Asked, Given]):
     """Does batches, each operation with one answer, which may be an exception; answers come after COMMIT.
 
     `at_once` does a batch without waiting, or gives None where that cannot be and nothing was done; then `run` does it.
+    `gather` is 0 where those who ask do so from another loop: turns of this one tell nothing of them.
     """
 
     def __init__(
         self,
         at_once: Callable[[Sequence[Asked]], Sequence[Given | Exception] | None],
         run: Callable[[Sequence[Asked]], Awaitable[Sequence[Given | Exception]]],
+        gather: float = GATHER,
     ) -> None:
         self._at_once = at_once
         self._run = run
@@ -44,6 +46,7 @@ class Group(Generic[Asked, Given]):
         """When the next batch begins, if it is known."""
         self._at_last: asyncio.TimerHandle | None = None
         """When it begins if only what is patient waits; not moved by each of these."""
+        self._gather_for = gather
         self._gather_until = 0.0
         self._running: asyncio.Task[None] | None = None
         self._submitted = self._done = 0
@@ -123,7 +126,7 @@ class Group(Generic[Asked, Given]):
     ) -> None:
         if len(batch) > ALONE and len(self._waiting) < MOST_AT_ONCE:
             loop = asyncio.get_running_loop()
-            self._gather_until = loop.time() + GATHER
+            self._gather_until = loop.time() + self._gather_for
             self._next = loop.call_later(PAUSE, self._gather, -1, 0)
         elif self._waiting:
             self._begin_soon()

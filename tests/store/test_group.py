@@ -8,7 +8,7 @@ import pytest
 
 from broker.core.errors import Unavailable
 from broker.store import group
-from broker.store.group import MOST_AT_ONCE, MOST_WAITING, Group
+from broker.store.group import GATHER, MOST_AT_ONCE, MOST_WAITING, Group
 
 PATIENCE = 30.0
 
@@ -55,9 +55,9 @@ class Disk:
 class Asking:
     """Somebody who asks, and what they were told, in the order in which they were."""
 
-    def __init__(self, disk: Disk) -> None:
+    def __init__(self, disk: Disk, gather: float = GATHER) -> None:
         self.disk = disk
-        self.group: Group[int, int] = Group(disk.at_once, disk.run)
+        self.group: Group[int, int] = Group(disk.at_once, disk.run, gather)
         self.told: list[tuple[int, int | Exception]] = []
         self.done_when_told: list[int] = []
 
@@ -260,9 +260,8 @@ def each_turn(asking: Asking, numbers: list[int]) -> None:
 
 
 async def test_what_comes_turn_by_turn_shares_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(group, "GATHER", 60.0)
     monkeypatch.setattr(group, "MOST_AT_ONCE", 10_000)
-    asking = Asking(Disk(quick=True))
+    asking = Asking(Disk(quick=True), gather=60.0)
     for number in range(5):
         asking.ask(number)
     await in_a_batch(asking)
@@ -271,9 +270,8 @@ async def test_what_comes_turn_by_turn_shares_a_batch(monkeypatch: pytest.Monkey
     assert asking.disk.batches == [list(range(5)), list(range(5, 2_000))]
 
 
-async def test_nobody_waits_for_ever_for_those_who_go_on_coming(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(group, "GATHER", 0.0)
-    asking = Asking(Disk(quick=True))
+async def test_nobody_waits_for_ever_for_those_who_go_on_coming() -> None:
+    asking = Asking(Disk(quick=True), gather=0.0)
     for number in range(5):
         asking.ask(number)
     await in_a_batch(asking)
