@@ -63,4 +63,5 @@ class Entries:
         self.folded = 0
 
     def undone(self) -> None:
-        self.folded = 0
+        """If it was the folding that failed, calls go on without it, and the round of every few seconds says so."""
+        self.there = self.folded = 0

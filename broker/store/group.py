@@ -19,7 +19,7 @@ PAUSE = 0.001
 """Seconds from one transaction to the next where several callers are at work: it costs as much as many calls, and without
 this most had two or three in them and the throughput was half."""
 QUIET = 4
-"""Then it begins once so many turns of the loop have brought nothing more, which a busy loop has none of for a while;"""
+"""After the pause it begins once so many turns of the loop in a row have brought nothing more,"""
 GATHER = 0.008
 """or after so many seconds in any case."""
 PATIENCE = 0.01

@@ -186,3 +186,10 @@ def test_what_was_done_anew_without_folding_takes_nothing_off_what_waits() -> No
     for _ in range(3):
         entries.committed(4)
     assert entries.there == 16
+
+
+def test_what_cannot_be_folded_keeps_no_call_from_the_books() -> None:
+    entries = folding.Entries(there=folding.FOLDED)
+    next(entries.fold())
+    entries.undone()
+    assert list(entries.fold()) == []
