@@ -6,7 +6,7 @@ from broker.core.clock import MINUTE
 from broker.store.steps import Statement, Steps, reading
 
 QUARTER = 15 * MINUTE
-"""Every time zone's days begin at the beginning of one. 900,000,000 microseconds, as the statements here say."""
+"""Every time zone's days begin at the beginning of one."""
 
 FOLDED = 500
 """Entries that go with a transaction of the books: 1.5 ms. One of their own has to wait for its turn, and keeps it for ten times as long."""
@@ -21,7 +21,7 @@ _FIRST = reading("SELECT count(*), max(seq) FROM (SELECT seq FROM usage_entry OR
 
 _ADD_USAGE = _here(
     "INSERT INTO usage_quarter (grant_id, quarter, access_id, model, calls, input_tokens, output_tokens, cost, last_at) "
-    "SELECT grant_id, admitted_at - admitted_at % 900000000, access_id, model, sum(calls), sum(input_tokens), "
+    "SELECT grant_id, admitted_at - admitted_at % ?, access_id, model, sum(calls), sum(input_tokens), "
     "sum(output_tokens), sum(cost), max(admitted_at) FROM usage_entry WHERE seq <= ? GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 "
     "ON CONFLICT (grant_id, quarter, access_id, model) DO UPDATE SET calls = calls + excluded.calls, "
     "input_tokens = input_tokens + excluded.input_tokens, output_tokens = output_tokens + excluded.output_tokens, "
@@ -29,7 +29,7 @@ _ADD_USAGE = _here(
 )
 _ADD_SPENDING = _here(
     "INSERT INTO spending_quarter (user_id, quarter, cost) "
-    "SELECT user_id, admitted_at - admitted_at % 900000000, sum(cost) FROM usage_entry WHERE seq <= ? "
+    "SELECT user_id, admitted_at - admitted_at % ?, sum(cost) FROM usage_entry WHERE seq <= ? "
     "GROUP BY 1, 2 ORDER BY 1, 2 ON CONFLICT (user_id, quarter) DO UPDATE SET cost = cost + excluded.cost"
 )
 _FORGET = _here("DELETE FROM usage_entry WHERE seq <= ?")
@@ -39,8 +39,9 @@ def fold_alone(most: int) -> Steps[int]:
     """At most so many; gives their number. SQLite writes one transaction at a time: below the last entry none can come."""
     [(number, last)] = yield _FIRST, [(most,)]
     if number:
-        for statement in (_ADD_USAGE, _ADD_SPENDING, _FORGET):
-            yield statement, [(last,)]
+        for statement in (_ADD_USAGE, _ADD_SPENDING):
+            yield statement, [(QUARTER, last)]
+        yield _FORGET, [(last,)]
     return int(number)
 
 
