@@ -80,7 +80,7 @@ class OwnBooks:
         self._clock = clock
         self._runner: Runner = runner or _runner(db)
         self._memory = Memory()
-        # There, company comes while a transaction is under way, and the loop goes on meanwhile.
+        # On PostgreSQL company comes while a transaction is under way, as the loop goes on meanwhile.
         gather = 0.0 if db.is_postgres else gather
         self._group: Group[Operation, Reservation | Settled | WentOn] = Group(self._at_once, self._run, gather)
         db.before_read.append(self.settled)

@@ -64,7 +64,7 @@ class Connection(asyncio.Protocol):
 
         The loop may not have heard of it yet, however short the rest was: so the kernel is asked each time.
         """
-        if self._closed or self._transport.is_closing():
+        if not self.is_open:
             return False
         if self._look(0) or self._now() >= self._rests_until:
             self.hang_up()
