@@ -38,8 +38,9 @@ class Memory:
         """Forgets what others may have changed, and reads what these calls need besides."""
         found = yield OTHERS, [()]
         version = found[0][0] if found else _UNKNOWN
-        if version == _UNKNOWN or version != self.version:
+        if _UNKNOWN in (version, self.version):
             self.rates.clear()
+        if version == _UNKNOWN or version != self.version:
             self.leases.clear()
         unheard = {ask.boot_id for ask in asks}.difference(self.leases)
         if unheard:

@@ -19,7 +19,6 @@ class Usual:
     """What a head said when it was read."""
 
     generation: int
-    principal: Principal
     provider: Provider
     dialect: Dialect
     endpoint: Endpoint
@@ -29,8 +28,8 @@ class Usual:
     whole: Start
     streamed: Start
     """How its requests begin: of an answer in one piece, and of a stream."""
-    is_pooled: bool = True
-    """Whether its calls may go by one of several keys, as far as is known: then it matters whose conversation they are of."""
+    alone: set[str]
+    """Tokens whose calls go by one key, as far as is known: with several, it matters whose conversation a call is of."""
 
 
 class Asked(Protocol):

@@ -7,7 +7,7 @@ from broker.core.errors import CallRefused
 from broker.ledger.judge import invalid_token
 from broker.providers.client import Headers
 
-_HEADERS = (b"authorization", b"x-api-key", b"x-goog-api-key")
+TOKEN_HEADERS = (b"authorization", b"x-api-key", b"x-goog-api-key")
 
 
 class UnverifiedToken(NamedTuple):
@@ -37,7 +37,7 @@ class NoToken(CallRefused):
 
 def read_token(headers: Headers) -> UnverifiedToken:
     """The one credential of a request; equal ones in several headers count once."""
-    found = {_credential(name, value) for name, value in headers if name in _HEADERS}
+    found = {_credential(name, value) for name, value in headers if name in TOKEN_HEADERS}
     if not found:
         raise NoToken("invalid_token", invalid_token().description)
     if len(found) > 1:

@@ -77,7 +77,7 @@ class Proxy:
         self._max_header = max_header
         self._large = LargeBodies()
         self._exchanges: set[asyncio.Task[None]] = set()
-        self.usual = UsualCalls(means, self._demand, self._start, max_body)
+        self.usual = UsualCalls(means, verify, self._demand, self._start, max_body)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = read_route(scope)

@@ -19,6 +19,7 @@ from broker.ledger.transaction import Answer as Told
 from broker.providers.check import credential_headers
 from broker.providers.client import Answer, NotReached
 from broker.proxy.asked import Asked, Complete, Rest, Usual
+from broker.proxy.authenticate import Principal
 from broker.proxy.exchange import Exchange, Means
 from broker.proxy.forward import Sent, Work
 from broker.proxy.left import budget_header, rate_headers
@@ -34,21 +35,23 @@ class Straight:
     """One call from its reservation to its settlement; among `calls` until the books have it, or the complete way does."""
 
     __slots__ = (
-        "_answer", "_ask", "_calls", "_complete", "_connecting", "_ending", "_key", "_means", "_passing", "_request", "_reservation",
+        "_answer", "_ask", "_calls", "_complete", "_connecting", "_ending", "_key", "_means", "_passing", "_principal", "_request", "_reservation",
         "_stalled", "_usual", "_work", "access_id", "changes", "credential_id", "demand", "ends_at", "jti",
     )  # fmt: skip
 
     def __init__(
-        self, means: Means, usual: Usual, work: Work, demand: Demand, request: Asked, calls: "set[Straight]", complete: Complete,
+        self, means: Means, usual: Usual, principal: Principal, work: Work, demand: Demand, request: Asked, calls: "set[Straight]",
+        complete: Complete,
     ) -> None:  # fmt: skip
         self._means = means
         self._usual = usual
+        self._principal = principal
         self._work = work
         self._request = request
         self._calls = calls
         self._complete = complete
         self.demand = demand
-        self.jti = usual.principal.jti
+        self.jti = principal.jti
         self._answer: Answer | None = None
         """While the provider is waited for."""
         self._connecting: asyncio.Task[Answer] | None = None
@@ -109,7 +112,8 @@ class Straight:
     def _is_sent(self, reservation: Reservation) -> bool:
         """False where the complete way has to: to say what is missing, to note that a key works, to renew it."""
         means, work = self._means, self._work
-        self._usual.is_pooled = reservation.pooled
+        if not reservation.pooled:
+            self._usual.alone.add(self.jti)
         if self._request.gone or reservation.credential.state != "working" or reservation.credential.expires_at:
             return False
         start = self._usual.streamed if work.reading.streamed else self._usual.whole
@@ -276,6 +280,6 @@ class Straight:
 
     def _keep(self, rest: Callable[[Exchange], Rest]) -> Exchange:
         self._calls.discard(self)
-        exchange = Exchange(self._means, self._usual.principal, self._work, self.demand, None)
-        self._complete(rest(exchange), self._usual.principal, self._work)
+        exchange = Exchange(self._means, self._principal, self._work, self.demand, None)
+        self._complete(rest(exchange), self._principal, self._work)
         return exchange

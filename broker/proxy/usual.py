@@ -10,7 +10,7 @@ from broker.providers.client import Headers
 from broker.providers.conversation import conversation_of
 from broker.providers.dialect import Reading
 from broker.proxy.asked import Asked, Complete, Usual
-from broker.proxy.authenticate import Principal
+from broker.proxy.authenticate import TOKEN_HEADERS, Principal, Verify
 from broker.proxy.exchange import Means
 from broker.proxy.forward import Work, content_headers
 from broker.proxy.large import VAST
@@ -29,22 +29,29 @@ _PLAIN = frozenset(
 """Headers that ask nothing of us but what the reading of this head has settled; a head with any other is read each time."""
 _OF_LIBRARIES = b"x-stainless-"
 
+MOST_ALONE = 20_000
+
 
 class UsualCalls:
     """Remembers heads, and begins calls by them."""
 
-    def __init__(self, means: Means, demand: Callable[[Work, int], Demand], complete: Complete, max_body: int) -> None:
+    def __init__(
+        self, means: Means, verify: Verify, demand: Callable[[Work, int], Demand], complete: Complete, max_body: int
+    ) -> None:
         self._means = means
+        self._verify = verify
         self._demand = demand
         self._complete = complete
         self._max_body = max_body
         self._generation = 0
+        self._alone: set[str] = set()
         self.calls: set[Straight] = set()
         """Those that are on the straight way."""
 
     def forget(self) -> None:
         """What heads said may have changed: each is read again."""
         self._generation += 1
+        self._alone.clear()
 
     def remember(self, scope: Scope, principal: Principal, work: Work, path: str) -> None:
         """What the complete way has found, where the server keeps such things."""
@@ -67,22 +74,26 @@ class UsualCalls:
             )
             for streamed in (False, True)
         )
-        usual = Usual(self._generation, principal, provider, dialect, endpoint, headers, path, whole, streamed)
+        usual = Usual(self._generation, provider, dialect, endpoint, headers, path, whole, streamed, self._alone)
         keep(partial(self._begin, usual))
 
-    def _begin(self, usual: Usual, raw: bytes, request: Asked) -> bool:
+    def _begin(self, usual: Usual, token: bytes, raw: bytes, request: Asked) -> bool:
         """False for a call that has to be looked at more closely; then nothing was begun."""
-        stands = usual.generation == self._generation and self._means.clock() < usual.principal.until
-        if not stands or len(raw) >= min(VAST, self._max_body):
+        if usual.generation != self._generation or len(raw) >= min(VAST, self._max_body):
             return False
+        if len(self._alone) > MOST_ALONE:
+            self._alone.clear()
         try:
+            principal = self._verify(token.decode())
+            if principal is None or principal.jkt:
+                return False  # the one that the head came with first was good, and bound to no key
             body = parse_body(raw)
             reading = usual.endpoint.read(body, len(raw), usual.provider, usual.path)
             if not _is_straight(reading, usual.path):
                 return False
             work = Work(usual.provider, usual.dialect, usual.endpoint, reading, usual.headers)
-            demand = self._demand(work, conversation_of(body, []) if usual.is_pooled else 0)
-            Straight(self._means, usual, work, demand, request, self.calls, self._complete).begin()
+            demand = self._demand(work, 0 if principal.jti in self._alone else conversation_of(body, []))
+            Straight(self._means, usual, principal, work, demand, request, self.calls, self._complete).begin()
         except Exception:  # whatever it is, the complete way meets it again, and has words for it
             return False
         return True
@@ -98,4 +109,6 @@ def _is_straight(reading: Reading, path: str) -> bool:
 
 
 def _is_plain(headers: Headers) -> bool:
-    return all(name in _PLAIN or name.startswith(_OF_LIBRARIES) for name, _ in headers)
+    """With one token: whoever has two is asked which."""
+    shown = sum([name in TOKEN_HEADERS for name, _ in headers])
+    return shown == 1 and all(name in _PLAIN or name.startswith(_OF_LIBRARIES) for name, _ in headers)

@@ -1,4 +1,4 @@
-"""Requests whose head came before, byte for byte but for the length of the body: what an app made of it, it need not make again."""
+"""Requests whose head came before, byte for byte but for token and length: what an app made of it, it need not make again."""
 
 import re
 from collections.abc import Callable
@@ -15,9 +15,12 @@ MOST_KNOWN = 10_000
 Keep = Callable[["Begin"], None]
 """Takes what begins the requests with the head that was just read."""
 
-Begin = Callable[[bytes, "Request"], bool]
-"""Is given the body and the request to answer; False where this one has to be read, and nothing was begun."""
+Begin = Callable[[bytes, bytes, "Request"], bool]
+"""Is given token, body and the request to answer; False where this one has to be read, and nothing was begun."""
 
+_TOKEN = re.compile(
+    rb"\r\n(?:authorization: bearer |x-api-key: |x-goog-api-key: )([a-z0-9._~+/=-]{1,4096})\r\n", re.IGNORECASE
+)
 _LENGTH = re.compile(rb"\r\n(?:content-length|Content-Length): ([1-9][0-9]{0,7})\r\n")
 
 
@@ -42,7 +45,9 @@ class Seen(NamedTuple):
     """A head that came in one piece, and nothing behind its body; of that, as much as there is may have come."""
 
     name: bytes
-    """The digest of its head without the figure of its length: the head holds a token, and none lies about in memory."""
+    """The digest of its head without its token and the figure of its length: a library writes one for all who use it."""
+    token: bytes
+    """Empty where none is shown as most are."""
     body_at: int
     length: bytes
     lines: int
@@ -64,6 +69,13 @@ def see(data: bytes) -> Seen | None:
     found = _LENGTH.search(data, 0, end) if end > 2 else None
     if found is None or end + 2 + int(found[1]) < len(data):
         return None
-    # What stands on both sides of the figure, and between them what no head has.
-    name = sha256(b"%b\0%b" % (data[: found.start(1)], data[found.end(1) : end])).digest()
-    return Seen(name, end + 2, found[1], data.count(b"\n", 0, end))
+    shown = _TOKEN.search(data, 0, end)
+    cuts = [found.span(1)] if shown is None else sorted((found.span(1), shown.span(1)))
+    # What stands on both sides of each, and between them what no head has.
+    name, begin = sha256(), 0
+    for start, stop in cuts:
+        name.update(data[begin:start] + b"\0")
+        begin = stop
+    name.update(data[begin:end])
+    token = b"" if shown is None else shown[1]
+    return Seen(name.digest(), token, end + 2, found[1], data.count(b"\n", 0, end))

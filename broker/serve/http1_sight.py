@@ -52,7 +52,7 @@ class Sight:
 
     def _begun(self, wire: Wire) -> Request | None:
         new, begin, request = self._new, self._begin, Request.known(wire)
-        if new is None or begin is None or not begin(self.come()[new.body_at :], request):
+        if new is None or begin is None or not begin(new.token, self.come()[new.body_at :], request):
             return None
         self.over()
         return request

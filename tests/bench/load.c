@@ -164,7 +164,8 @@ int main(int argc, char **argv) {
         {"seconds", required_argument, 0, 's'}, {"count", required_argument, 0, 'n'},
         {"path", required_argument, 0, 'u'},    {"head", required_argument, 0, 'h'},
         {"tokens", required_argument, 0, 't'},  {"tail", required_argument, 0, 'e'},
-        {"apart", no_argument, 0, 'a'},         {0, 0, 0, 0},
+        {"apart", no_argument, 0, 'a'},         {"from", required_argument, 0, 'f'},
+        {0, 0, 0, 0},
     };
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (option) {
@@ -176,6 +177,7 @@ int main(int argc, char **argv) {
         case 'h': add_head(optarg); break;
         case 't': wanted.tokens = optarg; break;
         case 'a': wanted.apart = 1; break;
+        case 'f': next_token = atol(optarg); break;
         case 'e': wanted.tail = optarg; break;
         default: return 2;
         }

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,9 @@ from tests.bench.processes import cpu_seconds
 from tests.bench.programs import program
 
 PATH = "/v1/chat/completions"
+
+_shown: Counter[Path] = Counter()
+"""How many of the tokens of a file were shown by loads: the next one goes on with the one after, so that many stay new for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,10 @@ def load(target: Target, scene: Scene, seconds: float, *, count: int | None = No
     """Ends by itself after `seconds`, or after `count` calls; the answers that are under way then are waited for."""
     before = cpu_seconds(target.roots)
     told, _ = start(target, scene, seconds, count=count).communicate(timeout=seconds + 60)
-    return read(json.loads(told), cpu_seconds(target.roots) - before)
+    measured = read(json.loads(told), cpu_seconds(target.roots) - before)
+    if target.tokens is not None:
+        _shown[target.tokens] += sum(measured.statuses.values())
+    return measured
 
 
 def start(target: Target, scene: Scene, seconds: float, *, count: int | None = None) -> subprocess.Popen[bytes]:
@@ -89,7 +96,7 @@ def _command(target: Target, scene: Scene, seconds: float, count: int | None) ->
     command += ["--tail", "data: [DONE]" if scene.streamed else "}"]
     command += ["--apart"] if scene.apart else []
     command += [word for line in target.head for word in ("--head", line)]
-    command += ["--tokens", str(target.tokens)] if target.tokens else []
+    command += ["--tokens", str(target.tokens), "--from", str(_shown[target.tokens])] if target.tokens else []
     return command + (["--count", str(count)] if count is not None else [])
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from tests.proxy.world import ASK, Answered, World
@@ -72,16 +73,20 @@ class AskedAtSight:
         self.answered.headers = {name.decode(): value.decode() for name, value in headers}
 
 
-async def learn(world: World, token: str, body: object = None, **more: str) -> list[Begin]:
-    """What the proxy lets its server keep of the head of a first call, which goes the complete way."""
+async def learn(world: World, token: str, body: object = None, *, then: str | None = None, **more: str) -> list[Begin]:
+    """What the proxy lets its server keep of the head of a first call, which goes the complete way; another token may come `then`."""
     kept: list[Begin] = []
+
+    def keep(begin: Callable[[bytes, bytes, AskedAtSight], bool]) -> None:
+        kept.append(partial(begin, (token if then is None else then).encode()))
+
     raw = json.dumps(ASK if body is None else body).encode()
     headers = {"authorization": f"Bearer {token}", "content-type": "application/json", **more}
     path = "/proxy/openai/v1/chat/completions"
     scope = {
         "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
         "headers": [(name.encode(), value.encode()) for name, value in headers.items()],
-        "extensions": {"broker.known": kept.append},
+        "extensions": {"broker.known": keep},
     }  # fmt: skip
     await world.service.app(scope, _receiving(raw), _sending)
     return kept

@@ -11,7 +11,7 @@ from broker.store import grants
 from tests.canary import KEY
 from tests.fake_provider import LAST_CHUNK, Asked, chunk, completion, head, whole
 from tests.proxy.asked import AskedAtSight, begun, learn
-from tests.proxy.world import ASK, GRANT_OF, Answered, World
+from tests.proxy.world import ASK, GRANT_OF, JKT_OF, Answered, World
 
 
 async def at_sight(world: World, token: str, body: object = None) -> Answered:
@@ -38,6 +38,47 @@ async def test_it_is_answered_and_booked_as_on_the_complete_way(world: World) ->
     rows = await world.at_rest()
     assert len({(row.cost, row.mark, row.outcome, row.status, row.reached, row.hold, row.price) for row in rows}) == 1
     assert (await world.verified()).startswith("OK")
+
+
+async def test_who_comes_by_the_head_of_another_has_a_call_of_their_own(world: World) -> None:
+    first, second = await world.token(), await world.token(max_output_tokens=9)
+    [begin] = await learn(world, first, then=second)
+    asked = await begun(begin)
+    await asyncio.wait_for(asked.over.wait(), 10)
+    assert asked.answered.status == 200
+    rows = await world.at_rest()
+    assert len({row.grant_id for row in rows}) == len({row.jti for row in rows}) == 2
+    assert sorted(row.output_bound for row in rows) == [9, 100]
+
+
+async def test_who_is_revoked_is_not_let_in_by_the_head_of_another(world: World) -> None:
+    first, second = await world.token(), await world.token()
+    [begin] = await learn(world, first, then=second)
+    await world.db.write(lambda tx: grants.move(tx, GRANT_OF[second], GrantEvent.REVOKE, world.clock()))
+    asked = await begun(begin)
+    await asyncio.wait_for(asked.over.wait(), 10)
+    assert (asked.answered.status, len(world.provider.asked)) == (401, 1)
+
+
+@pytest.mark.parametrize("other", ["", "not.a.token", "a" * 500])
+async def test_what_is_no_token_is_not_begun_by_the_head_of_one(world: World, other: str) -> None:
+    token = await world.token()
+    [begin] = await learn(world, token, then=other)
+    assert not begin(json.dumps(ASK).encode(), AskedAtSight())
+
+
+async def test_a_token_that_is_bound_to_a_key_is_not_begun_by_the_head_of_a_bearer(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = await world.token(), await world.token()
+    [begin] = await learn(world, first, then=second)
+    monkeypatch.setitem(JKT_OF, second, "a-thumbprint")
+    assert not begin(json.dumps(ASK).encode(), AskedAtSight())
+
+
+async def test_a_head_with_two_tokens_is_not_kept(world: World) -> None:
+    token = await world.token()
+    assert await learn(world, token, **{"x-api-key": token}) == []
 
 
 async def test_it_takes_no_task(world: World) -> None:

@@ -22,6 +22,7 @@ class Remembering:
     def __init__(self) -> None:
         self.read: list[bytes] = []
         self.begun: list[bytes] = []
+        self.tokens: list[bytes] = []
         self.takes = True
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -31,10 +32,11 @@ class Remembering:
         self.read.append(await read_all(receive))
         await reply(send, b"read")
 
-    def begin(self, body: bytes, request: Request) -> bool:
+    def begin(self, token: bytes, body: bytes, request: Request) -> bool:
         if not self.takes:
             return False
         self.begun.append(body)
+        self.tokens.append(token)
         asyncio.get_running_loop().call_soon(request.answer, 200, [], b"begun")
         return True
 
@@ -62,6 +64,7 @@ async def test_a_head_is_known_to_all_connections() -> None:
     "raw",
     [
         post(b"two", b"Authorization: Bearer other\r\n"),
+        post(b"two", b"Authorization: Basic one\r\n"),
         post(b"two", b"Connection: close\r\n"),
         post(b"two").replace(b"/a", b"/b"),
         post(b"two").replace(b"Content-Length", b"CONTENT-LENGTH"),
@@ -226,7 +229,7 @@ async def test_an_app_hears_of_a_client_that_leaves_one_that_was_begun() -> None
     left = asyncio.Event()
 
     class Waiting(Remembering):
-        def begin(self, body: bytes, request: Request) -> bool:
+        def begin(self, token: bytes, body: bytes, request: Request) -> bool:
             request.when_hung_up(left.set)
             return True
 
@@ -247,7 +250,7 @@ class Streaming(Remembering):
         self.pieces = list(pieces)
         self.waited = 0
 
-    def begin(self, body: bytes, request: Request) -> bool:
+    def begin(self, token: bytes, body: bytes, request: Request) -> bool:
         request.start(200, [(b"content-type", b"text/plain")])
         asyncio.get_running_loop().call_soon(self.go_on, request)
         return True
