@@ -18,9 +18,9 @@ Keep = Callable[["Begin"], None]
 Begin = Callable[[bytes, bytes, "Request"], bool]
 """Is given token, body and the request to answer; False where this one has to be read, and nothing was begun."""
 
-_TOKEN = re.compile(
-    rb"\r\n(?:authorization: bearer |x-api-key: |x-goog-api-key: )([a-z0-9._~+/=-]{1,4096})\r\n", re.IGNORECASE
-)
+_SHOWN = re.compile(rb"\r\n(?:authorization: bearer |x-api-key: |x-goog-api-key: )", re.IGNORECASE)
+_OF_TOKENS = bytes(range(0x21, 0x7F))
+MOST_OF_TOKEN = 4096
 _LENGTH = re.compile(rb"\r\n(?:content-length|Content-Length): ([1-9][0-9]{0,7})\r\n")
 
 
@@ -69,13 +69,18 @@ def see(data: bytes) -> Seen | None:
     found = _LENGTH.search(data, 0, end) if end > 2 else None
     if found is None or end + 2 + int(found[1]) < len(data):
         return None
-    shown = _TOKEN.search(data, 0, end)
-    cuts = [found.span(1)] if shown is None else sorted((found.span(1), shown.span(1)))
+    cuts = [found.span(1)]
+    token = b""
+    if (shown := _SHOWN.search(data, 0, end)) is not None:
+        start, stop = shown.end(), data.find(b"\r\n", shown.end(), end)
+        token = data[start:stop]
+        if len(token) > MOST_OF_TOKEN or token.translate(None, _OF_TOKENS):
+            return None  # what it is, the parser says
+        cuts.append((start, stop))
     # What stands on both sides of each, and between them what no head has.
     name, begin = sha256(), 0
-    for start, stop in cuts:
+    for start, stop in sorted(cuts):
         name.update(data[begin:start] + b"\0")
         begin = stop
     name.update(data[begin:end])
-    token = b"" if shown is None else shown[1]
     return Seen(name.digest(), token, end + 2, found[1], data.count(b"\n", 0, end))

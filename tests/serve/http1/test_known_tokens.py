@@ -19,9 +19,13 @@ async def test_a_head_is_known_with_another_token(line: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"Authorization: Bearer a b\r\n", b"Authorization: Bearer \xe9\r\n", b"Authorization: DPoP a\r\n", b"Authorization: Bearer %b\r\n" % (b"a" * 4097)]
+    "line",
+    [
+        b"Authorization: Bearer a b\r\n", b"Authorization: Bearer \xe9\r\n", b"Authorization: Bearer a\tb\r\n",
+        b"Authorization: Bearer  a\r\n", b"Authorization: DPoP a\r\n", b"Authorization: Bearer %b\r\n" % (b"a" * 4097),
+    ],
 )  # fmt: skip
-async def test_what_is_no_plain_token_is_part_of_its_head(line: bytes) -> None:
+async def test_what_is_no_plain_token_is_read(line: bytes) -> None:
     app = Remembering()
     async with served(app) as server:
         client = await server.connect()
