@@ -6,8 +6,10 @@ from broker.providers.sse import EventSplitter
 from broker.proxy.answer import KeyGuard, scrub_event
 
 _ENDS = (b"\n\n", b"\r\n\r\n")
-_FEW = 2048
+_FEW = 256
 """Bytes of events that are sooner read than looked through."""
+_LAST = 1024
+"""Bytes at the end of many events, where there mostly is what has to be read, if there is."""
 
 
 class KeyFound(Exception):
@@ -48,9 +50,11 @@ class Passing:
     def _unread(self, chunk: bytes) -> int:
         """The bytes of whole events at its beginning that need not be read; of many, most are found by halves."""
         concerns = self.meter.concerns
-        if not concerns(chunk):
-            return len(chunk) if chunk.endswith(_ENDS) else _cut(chunk, 0, len(chunk))
         start, end = 0, len(chunk)
+        if end > _LAST and (last := _cut(chunk, 0, end - _LAST)) and not concerns(chunk[:last]):
+            start = last
+        if not concerns(chunk[start:]):
+            return end if chunk.endswith(_ENDS) else _cut(chunk, start, end)
         while end - start > _FEW and (middle := _cut(chunk, start, (start + end) // 2)) > start:
             if concerns(chunk[start:middle]):
                 end = middle
