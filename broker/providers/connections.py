@@ -9,8 +9,8 @@ from broker.providers.dial import Dial, dial_by_name
 from broker.providers.http1 import Connection
 from broker.providers.origin import Origin
 
-REST = 30.0
-"""Seconds after which an idle connection is closed: sooner than most providers do."""
+REST = 55.0
+"""Seconds after which an idle connection is closed: sooner than most providers do (load balancers of AWS after 60, nginx after 75)."""
 
 
 class Connections:

@@ -3,6 +3,8 @@
 import sqlite3
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from tests.bench import brokers, rounds
@@ -18,7 +20,7 @@ _SPREAD_US = 90 * 86_400 * 1_000_000
 
 
 def grants(length: Length, say: Callable[[str], object], most: int = MOST_GRANTS) -> dict[str, Any]:
-    """One server for each number of grants, each token used in turn."""
+    """One server for each number of grants; that with the most is shown twice, as a few of them are at work and as all are."""
     furnished = {}
     for number in (1, brokers.GRANTS, most):
         say(f"  making {number:,} grants")
@@ -28,6 +30,9 @@ def grants(length: Length, say: Callable[[str], object], most: int = MOST_GRANTS
             _grants(number): stack.enter_context(brokers.serve(place.folder, port))
             for number, place in furnished.items()
         }
+        of_most = targets.pop(_grants(most))
+        targets[f"{_grants(most)}, {brokers.GRANTS:,} at work"] = replace(of_most, tokens=_some(of_most.tokens))
+        targets[f"{_grants(most)}, each token new"] = of_most
         taken = rounds.measure(targets, [Plan(MANY, targets.keys())], length, say)
     rows = {name: scenes[MANY.name] for name, scenes in taken.items()}
     each = zip(*rows.values(), strict=True)
@@ -38,10 +43,20 @@ def grants(length: Length, say: Callable[[str], object], most: int = MOST_GRANTS
     }
 
 
-def _ratios(one: Measured, thousand: Measured, most: Measured) -> dict[str, float | None]:
+def _some(tokens: Path | None) -> Path:
+    """As many as the other servers have, from all over."""
+    assert tokens is not None
+    lines = tokens.read_text().splitlines()
+    chosen = tokens.with_name("tokens-at-work")
+    chosen.write_text("\n".join(lines[:: max(1, len(lines) // brokers.GRANTS)][: brokers.GRANTS]) + "\n")
+    return chosen
+
+
+def _ratios(one: Measured, thousand: Measured, at_work: Measured, new: Measured) -> dict[str, float | None]:
     return {
         "thousand_to_one": thousand.rps / one.rps if one.rps else None,
-        "most_to_thousand": most.rps / thousand.rps if thousand.rps else None,
+        "at_work_to_thousand": at_work.rps / thousand.rps if thousand.rps else None,
+        "new_to_thousand": new.rps / thousand.rps if thousand.rps else None,
     }
 
 
