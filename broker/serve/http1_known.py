@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 from broker.serve.http1_head import Framing, RawHeaders
@@ -21,6 +20,8 @@ Begin = Callable[[bytes, bytes, "Request"], bool]
 _SHOWN = re.compile(rb"\r\n(?:authorization: bearer |x-api-key: |x-goog-api-key: )", re.IGNORECASE)
 _OF_TOKENS = bytes(range(0x21, 0x7F))
 MOST_OF_TOKEN = 4096
+_NOTHING = b"\0"
+"""Stands where something was cut out: no head has it."""
 _LENGTH = re.compile(rb"\r\n(?:content-length|Content-Length): ([1-9][0-9]{0,7})\r\n")
 
 
@@ -45,7 +46,7 @@ class Seen(NamedTuple):
     """A head that came in one piece, and nothing behind its body; of that, as much as there is may have come."""
 
     name: bytes
-    """The digest of its head without its token and the figure of its length: a library writes one for all who use it."""
+    """Its head without its token and the figure of its length: a library writes one for all who use it."""
     token: bytes
     """Empty where none is shown as most are."""
     body_at: int
@@ -69,18 +70,15 @@ def see(data: bytes) -> Seen | None:
     found = _LENGTH.search(data, 0, end) if end > 2 else None
     if found is None or end + 2 + int(found[1]) < len(data):
         return None
-    cuts = [found.span(1)]
-    token = b""
-    if (shown := _SHOWN.search(data, 0, end)) is not None:
+    before, after = found.span(1)
+    shown = _SHOWN.search(data, 0, end)
+    if shown is None:
+        name, token = _NOTHING.join((data[:before], data[after:end])), b""
+    else:
         start, stop = shown.end(), data.find(b"\r\n", shown.end(), end)
         token = data[start:stop]
         if len(token) > MOST_OF_TOKEN or token.translate(None, _OF_TOKENS):
             return None  # what it is, the parser says
-        cuts.append((start, stop))
-    # What stands on both sides of each, and between them what no head has.
-    name, begin = sha256(), 0
-    for start, stop in sorted(cuts):
-        name.update(data[begin:start] + b"\0")
-        begin = stop
-    name.update(data[begin:end])
-    return Seen(name.digest(), token, end + 2, found[1], data.count(b"\n", 0, end))
+        cuts = (start, stop, before, after) if stop < before else (before, after, start, stop)
+        name = _NOTHING.join((data[: cuts[0]], data[cuts[1] : cuts[2]], data[cuts[3] : end]))
+    return Seen(name, token, end + 2, found[1], data.count(b"\n", 0, end))
