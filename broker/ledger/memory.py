@@ -35,7 +35,10 @@ class Memory:
     """The database's own number of what others have committed."""
 
     def refresh(self, asks: Sequence[Ask | GoOn], now: int) -> Steps[None]:
-        """Forgets what others may have changed, and reads what these calls need besides."""
+        """Forgets what others may have changed, and reads what these calls need besides.
+
+        Windows stay: a call that another has admitted or ended has moved a counter of its access, so ours is not written.
+        """
         found = yield OTHERS, [()]
         version = found[0][0] if found else _UNKNOWN
         if _UNKNOWN in (version, self.version):

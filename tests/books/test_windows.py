@@ -1,0 +1,50 @@
+"""Windows of rates that are kept: believed as long as nobody else has admitted or ended a call, and no longer."""
+
+import pytest
+
+from broker.ledger.rates import Scope
+from broker.ledger.reserve import Reserver
+from broker.ledger.settle import Close
+from tests.books.world import Books, demand, reported
+
+TOKENS = 150
+"""What such a call may use."""
+
+
+@pytest.mark.parametrize(
+    ("limit", "code"),
+    [
+        ({"requests_per_minute": 4}, "rate_limited"),
+        ({"tokens_per_minute": 4 * TOKENS}, "rate_limited"),
+        ({"concurrent": 4}, "too_many_concurrent"),
+    ],
+)
+async def test_what_another_has_admitted_counts_at_once(books: Books, limit: dict[str, int], code: str) -> None:
+    lent = await books.lend(**limit)
+    other = Reserver(books.others, books.clock, books.lease)
+    for _ in range(2):
+        await books.reserve(lent)
+        await other(lent.jti, demand())
+    assert (await books.refused(lent)).code == code
+    assert len(await books.rows()) == 4
+
+
+async def test_what_another_has_ended_leaves_room_at_once(books: Books) -> None:
+    lent = await books.lend(concurrent=2)
+    await books.reserve(lent)
+    theirs = await Reserver(books.others, books.clock, books.lease)(lent.jti, demand())
+    assert (await books.refused(lent)).code == "too_many_concurrent"
+    await books.others.submit(Close(theirs.id, reported(1, 1)))
+    await books.reserve(lent)
+
+
+async def test_what_else_is_committed_leaves_a_window_as_it_is(books_on_sqlite: Books) -> None:
+    books = books_on_sqlite
+    lent = await books.lend(requests_per_minute=9)
+    await books.reserve(lent)
+    windows = books.own._memory.rates.windows
+    kept = windows[Scope(lent.access_id)]
+    assert await books.lease.renew()
+    await books.reserve(lent)
+    assert windows[Scope(lent.access_id)] is kept
+    assert kept.calls == 2
