@@ -36,7 +36,8 @@ class Runner(Protocol):
 
     def at_once(self, steps: Steps[T]) -> T: ...
 
-    async def run(self, steps: Steps[T]) -> T: ...
+    async def run(self, steps: Steps[T], *, singly: bool) -> T:
+        """`singly` asks of each row whether it was changed; without it, that one was not is Clashed."""
 
     async def close(self) -> None: ...
 
@@ -142,7 +143,7 @@ class OwnBooks:
         for anew in (self._runner.locks_by_reading, True, True):
             transaction = Transaction(batch, self._memory, self._clock(), anew=anew)
             try:
-                answers = await self._runner.run(transaction.steps())
+                answers = await self._runner.run(transaction.steps(), singly=anew)
             except (Stale, Clashed):
                 transaction.undone()
             except BaseException:

@@ -12,9 +12,10 @@ from sqlalchemy.engine import make_url
 
 from broker.core.errors import Unavailable
 from broker.store.database import Database
-from broker.store.steps import Params, Rows, Statement, Step, Steps
+from broker.store.steps import Clashed, Params, Rows, Statement, Step, Steps
 
 T = TypeVar("T")
+Said = Callable[[sqlite3.Cursor, Statement, Params], Rows]
 
 _LOOK_SECONDS = 0.002
 QUICK_SECONDS = 0.002
@@ -29,7 +30,7 @@ _CACHE_KILOBYTES = 16_000
 """What a thousand grants write to in turn; it is taken as it is used."""
 
 
-class _Uneven(Exception):
+class _Uneven(Clashed):
     """A row did not change what it was to change: which one, only asking one by one tells."""
 
 
@@ -59,13 +60,13 @@ class SqliteSteps:
             raise
         return value
 
-    async def run(self, steps: Steps[T]) -> T:
-        """One transaction. Raises what the steps raise, or Unavailable; then nothing of it stays."""
+    async def run(self, steps: Steps[T], *, singly: bool) -> T:
+        """One transaction. Raises what the steps raise, Clashed or Unavailable; then nothing of it stays."""
         async with self._db.turn:
             try:
                 connection = self._open()
                 await self._begin(connection)
-                return await self._through(connection, steps)
+                return await self._through(connection, steps, _said if singly else _said_by_all)
             except sqlite3.IntegrityError:
                 raise
             except sqlite3.Error as error:
@@ -77,9 +78,9 @@ class SqliteSteps:
             self._connection.close()
             self._connection = None
 
-    async def _through(self, connection: sqlite3.Connection, steps: Steps[T]) -> T:
+    async def _through(self, connection: sqlite3.Connection, steps: Steps[T], said: Said) -> T:
         try:
-            value = _drive(connection, steps, _said)
+            value = _drive(connection, steps, said)
             await asyncio.get_running_loop().run_in_executor(self._disk, self._commit, connection)
         except BaseException:
             _undo(connection)
@@ -148,9 +149,7 @@ def _undo(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
 
 
-def _drive(
-    connection: sqlite3.Connection, steps: Steps[T], said: Callable[[sqlite3.Cursor, Statement, Params], Rows]
-) -> T:
+def _drive(connection: sqlite3.Connection, steps: Steps[T], said: Said) -> T:
     cursor = connection.cursor()
     try:
         step: Step = next(steps)

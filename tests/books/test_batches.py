@@ -17,6 +17,7 @@ from broker.ledger.ask import Ask
 from broker.ledger.books import OwnBooks
 from broker.ledger.reserve import Reservation, Reserver
 from broker.ledger.settle import Close, Settled
+from broker.store.sqlite_steps import QUICK_SECONDS, SqliteSteps
 from tests.books.world import ESTIMATED, Books, Lent, demand, reported
 from tests.stores import Store
 from tests.turned_clock import TurnedClock
@@ -70,6 +71,22 @@ async def test_one_that_breaks_the_transaction_fails_alone(
     assert [each.hold for each in given] == [200] * 10
     assert await closed == Settled(MicroUSD(30), MicroUSD(0))
     assert len(await books.rows()) == 11
+
+
+@pytest.mark.parametrize("took", [0.0, 2 * QUICK_SECONDS])
+async def test_what_another_has_ended_keeps_no_other_from_its_end(books_on_sqlite: Books, took: float) -> None:
+    """On a quick disk and on a slow one, which is waited for in a thread."""
+    books = books_on_sqlite
+    lent = await books.lend()
+    held = [await books.reserve(lent) for _ in range(3)]
+    await books.others.submit(Close(held[1].id, reported(1, 1)))
+    runner = books.own._runner
+    assert isinstance(runner, SqliteSteps)
+    runner._commit_took = took
+    asked = [books.own.submit(Close(each.id, reported(10, 10))) for each in held]
+    costs = [settled.cost for settled in await asyncio.gather(*asked)]
+    assert costs[0] == costs[2] > costs[1]
+    assert {row.state for row in await books.rows()} == {"settled"}
 
 
 async def test_a_full_disk_at_commit_leaves_no_hold_in_memory(books_on_sqlite: Books, fresh_sqlite: Store) -> None:

@@ -163,7 +163,7 @@ async def told(db: Database, *every: Step) -> list[Rows]:
 
     runner = PostgresSteps(db)
     try:
-        return await runner.run(steps())
+        return await runner.run(steps(), singly=True)
     finally:
         await runner.close()
 
