@@ -38,6 +38,7 @@ class Memory:
         """Forgets what others may have changed, and reads what these calls need besides.
 
         Windows stay: a call that another has admitted or ended has moved a counter of its access, so ours is not written.
+        Only one process at a time admits calls on SQLite; of another, a call that was refused there would move it back.
         """
         found = yield OTHERS, [()]
         version = found[0][0] if found else _UNKNOWN
@@ -64,6 +65,8 @@ class Memory:
             if epoch != self.epoch:
                 self.standings.clear()
                 self.ready.clear()
+                # While no rate of an access was limited, its calls were not added to the window that it had before.
+                self.rates.clear()
                 self.epoch = epoch
             if boot_id is not None:
                 self.leases[boot_id] = lease_ends_at

@@ -48,3 +48,24 @@ async def test_what_else_is_committed_leaves_a_window_as_it_is(books_on_sqlite: 
     await books.reserve(lent)
     assert windows[Scope(lent.access_id)] is kept
     assert kept.calls == 2
+
+
+async def test_a_rate_that_is_taken_away_and_typed_again_counts_what_ran_meanwhile(books: Books) -> None:
+    lent = await books.lend(budget=10**6, requests_per_minute=3)
+    await books.reserve(lent)
+    await books.change(lent.access_id, requests_per_minute=None)
+    for _ in range(3):
+        await books.reserve(lent)
+    await books.change(lent.access_id, requests_per_minute=3)
+    assert (await books.refused(lent)).code == "rate_limited"
+
+
+async def test_calls_at_once_are_counted_though_they_began_without_that_limit(books: Books) -> None:
+    lent = await books.lend(budget=10**6, concurrent=2)
+    await books.settle(await books.reserve(lent), reported(1, 1))
+    await books.change(lent.access_id, concurrent=None)
+    for _ in range(2):
+        await books.reserve(lent)
+    books.clock.turn(3600)
+    await books.change(lent.access_id, concurrent=2)
+    assert (await books.refused(lent)).code == "too_many_concurrent"
