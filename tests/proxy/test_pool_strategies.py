@@ -3,10 +3,16 @@
 import asyncio
 from collections import Counter
 
+from sqlmodel import select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
 from broker.core.clock import SECOND
+from broker.store import spare_keys
+from broker.store.grant_tables import Access
 from tests.fake_provider import whole
+from tests.proxy.asked import begun, learn
 from tests.proxy.pool import KEYS, LIMITED, Open
-from tests.proxy.world import World
+from tests.proxy.world import ASK, World
 
 
 async def test_round_robin_takes_turns_by_the_books(world: World, pool: Open) -> None:
@@ -49,3 +55,24 @@ async def test_a_conversation_stays_with_its_key_and_comes_back_to_it(world: Wor
     for who in range(30):
         await made.call(prompt_cache_key=f"chat-{who}")
     assert made.used() == pinned
+
+
+async def test_keys_that_come_later_share_the_conversations_of_a_head_that_is_known(world: World, pool: Open) -> None:
+    made = await pool(strategy="affinity")
+
+    async def lend(keys: list[str]) -> None:
+        async def work(tx: AsyncSession) -> None:
+            await spare_keys.lend(tx, (await tx.exec(select(Access))).one(), keys, "affinity")
+
+        await world.db.write(work)
+        await world.service._look()
+
+    await lend(made.ids[:1])
+    [begin] = await learn(world, made.token)
+    await world.at_rest()
+    await (await begun(begin)).over.wait()
+    await lend(made.ids)
+    world.provider.asked.clear()
+    for who in range(30):
+        await (await begun(begin, ASK | {"prompt_cache_key": f"chat-{who}"})).over.wait()
+    assert set(made.used()) == {"a", "b", "c"}
