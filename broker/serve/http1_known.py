@@ -17,7 +17,7 @@ Keep = Callable[["Begin"], None]
 Begin = Callable[[bytes, bytes, "Request"], bool]
 """Is given token, body and the request to answer; False where this one has to be read, and nothing was begun."""
 
-_SHOWN = re.compile(rb"\r\n(?:authorization: bearer |x-api-key: |x-goog-api-key: )", re.IGNORECASE)
+_SHOWN = re.compile(rb"\r\n(?:authorization:[ \t]*bearer |x-api-key:[ \t]*|x-goog-api-key:[ \t]*)", re.IGNORECASE)
 _OF_TOKENS = bytes(range(0x21, 0x7F))
 MOST_OF_TOKEN = 4096
 _NOTHING = b"\0"

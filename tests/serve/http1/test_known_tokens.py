@@ -7,7 +7,13 @@ from tests.serve.http1.served import served
 from tests.serve.http1.test_known_heads import Remembering, post
 
 
-@pytest.mark.parametrize("line", [b"Authorization: Bearer %b\r\n", b"x-api-key: %b\r\n", b"X-Goog-Api-Key: %b\r\n"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"Authorization: Bearer %b\r\n", b"x-api-key: %b\r\n", b"X-Goog-Api-Key: %b\r\n", b"Authorization:Bearer %b\r\n",
+        b"authorization: \tbearer %b\r\n", b"x-api-key:%b\r\n", b"x-goog-api-key:\t%b\r\n",
+    ],
+)  # fmt: skip
 async def test_a_head_is_known_with_another_token(line: bytes) -> None:
     app = Remembering()
     async with served(app) as server:
