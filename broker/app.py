@@ -167,10 +167,10 @@ def _waits(settings: Settings) -> Waits:
 
 def _principal(parts: Parts, token: str) -> Principal | None:
     try:
-        claims, until = parts.signer.verified(token, parts.clock())
+        claims = parts.signer.verify_access_token(token, parts.clock())
     except InvalidToken:
         return None
-    return Principal(claims.jti, claims.grant_id, claims.jkt, until)
+    return Principal(claims.jti, claims.grant_id, claims.jkt)
 
 
 def _caller(parts: Parts, scope: Scope) -> str | None:

@@ -42,7 +42,7 @@ class Memory:
         """
         found = yield OTHERS, [()]
         version = found[0][0] if found else _UNKNOWN
-        if _UNKNOWN in (version, self.version):
+        if version == _UNKNOWN:
             self.rates.clear()
         if version == _UNKNOWN or version != self.version:
             self.leases.clear()

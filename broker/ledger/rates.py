@@ -90,7 +90,7 @@ def fits(limits: RateLimit, tokens: int, calls: int, used: int, running: int) ->
 
 @dataclass(slots=True)
 class Kept:
-    """The windows of the transactions before, for as long as nobody else has written; and whose calls are in them."""
+    """The windows of the transactions before, for as long as they are to be believed; and whose calls are in them."""
 
     windows: dict[Scope, Window] = field(default_factory=dict)
     entries: dict[str, tuple[Sequence[Limited], Entry]] = field(default_factory=dict)

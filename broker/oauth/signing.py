@@ -60,11 +60,7 @@ class Signer:
         return self._keys.receipts[-1].sign(RECEIPT_TYPE, claims)
 
     def verify_access_token(self, token: str, now: int) -> Claims:
-        """Raises InvalidToken."""
-        return self.verified(token, now)[0]
-
-    def verified(self, token: str, now: int) -> tuple[Claims, int]:
-        """With the instant until which it is believed as long as the keys stay; raises InvalidToken. The live rows decide what the token may do; this only says which rows they are.
+        """Raises InvalidToken. The live rows decide what the token may do; this only says which rows they are.
 
         A signature is checked once: whoever shows the same bytes again shows what was checked, and until when it is
         believed is looked at each time.
@@ -80,7 +76,7 @@ class Signer:
             raise InvalidToken(detail="exp, or its key is retired")
         else:
             self._verified.move_to_end(name)
-        return known
+        return known[0]
 
     def _verify(self, token: str, now: int) -> tuple[Claims, int]:
         if len(token) > MAX_TOKEN_BYTES or not token.isascii() or token.count(".") != 2:

@@ -23,8 +23,6 @@ class Principal(NamedTuple):
     grant_id: str
     jkt: str = ""
     """The key that it is bound to; empty for a bearer token."""
-    until: int = 0
-    """When it is to be verified anew, at the latest."""
 
 
 Verify = Callable[[str], Principal | None]

@@ -73,7 +73,7 @@ class Uploads:
 
     def principal(self, upload: Upload) -> Principal:
         """Whose token the first request came with; what it is worth now, the reservation judges."""
-        return Principal(upload.jti, upload.grant_id, "", upload.ends_at)
+        return Principal(upload.jti, upload.grant_id)
 
     def _signed(self, upload: Upload) -> str:
         said = urlsafe_b64encode(dumps(list(upload))).rstrip(b"=").decode()

@@ -30,6 +30,7 @@ _PLAIN = frozenset(
 _OF_LIBRARIES = b"x-stainless-"
 
 MOST_ALONE = 20_000
+"""Tokens of which it is kept that their calls go by one key."""
 
 
 class UsualCalls:
@@ -56,15 +57,9 @@ class UsualCalls:
     def remember(self, scope: Scope, principal: Principal, work: Work, path: str) -> None:
         """What the complete way has found, where the server keeps such things."""
         keep = scope.get("extensions", {}).get(KNOWN)
-        if (
-            keep is None
-            or principal.jkt
-            or work.provider.is_brought
-            or scope["method"] != "POST"
-            or not _is_plain(scope["headers"])
-        ):
+        if keep is None or principal.jkt or work.provider.is_brought or scope["method"] != "POST":
             return
-        if not _is_straight(work.reading, path):
+        if not _is_plain(scope["headers"]) or not _is_straight(work.reading, path):
             return
         provider, dialect, endpoint, reading, headers, *_ = work
         client = self._means.client
@@ -110,5 +105,5 @@ def _is_straight(reading: Reading, path: str) -> bool:
 
 def _is_plain(headers: Headers) -> bool:
     """With one token: whoever has two is asked which."""
-    shown = sum([name in TOKEN_HEADERS for name, _ in headers])
+    shown = sum(name in TOKEN_HEADERS for name, _ in headers)
     return shown == 1 and all(name in _PLAIN or name.startswith(_OF_LIBRARIES) for name, _ in headers)

@@ -79,6 +79,6 @@ def see(data: bytes) -> Seen | None:
         token = data[start:stop]
         if len(token) > MOST_OF_TOKEN or token.translate(None, _OF_TOKENS):
             return None  # what it is, the parser says
-        cuts = (start, stop, before, after) if stop < before else (before, after, start, stop)
-        name = _NOTHING.join((data[: cuts[0]], data[cuts[1] : cuts[2]], data[cuts[3] : end]))
+        first, second = sorted(((start, stop), (before, after)))
+        name = _NOTHING.join((data[: first[0]], data[first[1] : second[0]], data[second[1] : end]))
     return Seen(name, token, end + 2, found[1], data.count(b"\n", 0, end))

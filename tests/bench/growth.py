@@ -31,7 +31,7 @@ def grants(length: Length, say: Callable[[str], object], most: int = MOST_GRANTS
             for number, place in furnished.items()
         }
         of_most = targets.pop(_grants(most))
-        targets[f"{_grants(most)}, {brokers.GRANTS:,} at work"] = replace(of_most, tokens=_some(of_most.tokens))
+        targets[f"{_grants(most)}, {brokers.GRANTS:,} at work"] = replace(of_most, tokens=_some(furnished[most].tokens))
         targets[f"{_grants(most)}, each token new"] = of_most
         taken = rounds.measure(targets, [Plan(MANY, targets.keys())], length, say)
     rows = {name: scenes[MANY.name] for name, scenes in taken.items()}
@@ -43,9 +43,8 @@ def grants(length: Length, say: Callable[[str], object], most: int = MOST_GRANTS
     }
 
 
-def _some(tokens: Path | None) -> Path:
+def _some(tokens: Path) -> Path:
     """As many as the other servers have, from all over."""
-    assert tokens is not None
     lines = tokens.read_text().splitlines()
     chosen = tokens.with_name("tokens-at-work")
     chosen.write_text("\n".join(lines[:: max(1, len(lines) // brokers.GRANTS)][: brokers.GRANTS]) + "\n")

@@ -9,7 +9,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -104,6 +106,33 @@ def test_tokens_are_used_in_turn(tmp_path: Path) -> None:
         process.communicate(timeout=10)
     words = [next(line for line in head.split(b"\r\n") if line.startswith(b"authorization")) for head in asked]
     assert [word.rpartition(b" ")[2] for word in words] == [b"first", b"second", b"first"]
+
+
+def test_a_load_goes_on_with_the_token_after_the_last_one(tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("first\nsecond\nthird\n")
+    shown: list[str] = []
+
+    class Noting(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["content-length"]))
+            shown.append(self.headers["authorization"].removeprefix("Bearer "))
+            self.send_response(200)
+            self.send_header("content-length", "2")
+            self.end_headers()
+            self.wfile.write(b"{}")
+
+        def log_message(self, *_: object) -> None:
+            """Nobody reads it."""
+
+    with HTTPServer(("127.0.0.1", 0), Noting) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        for _ in range(2):
+            loading.load(Target(server.server_port, tokens=tokens), Scene("two calls", 1), 5, count=2)
+        server.shutdown()
+    assert shown == ["first", "second", "third", "first"]
 
 
 @pytest.mark.parametrize("apart", [False, True])

@@ -234,13 +234,10 @@ JKT_OF: dict[str, str] = {}
 """jti → the key that the token is bound to."""
 
 
-NEVER = 2**62
-
-
 def verify_by_name(token: str) -> Principal | None:
     if not token.startswith("tok_"):
         return None
-    return Principal(token, GRANT_OF.get(token, "grt_none"), JKT_OF.get(token, ""), NEVER)
+    return Principal(token, GRANT_OF.get(token, "grt_none"), JKT_OF.get(token, ""))
 
 
 @asynccontextmanager
