@@ -71,6 +71,11 @@ class Memory:
             if boot_id is not None:
                 self.leases[boot_id] = lease_ends_at
 
+    def make_room(self) -> None:
+        """To be called between transactions. A window without the counters that would contradict it is not believed."""
+        if self.tallies.make_room():
+            self.rates.clear()
+
     def doubt(self) -> None:
         """What we have just changed ourselves is seen by nobody's number."""
         self.version = _UNKNOWN

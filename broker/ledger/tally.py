@@ -153,7 +153,7 @@ class Tallies:
             figures, stored = tally.figures, tally.stored
             if stored is None:
                 new.append((*key, *figures))
-            elif figures != stored:
+            else:  # also where one gives back what another takes: the limit may have been typed anew
                 limit, _, settled, held, overrun = figures
                 moved.append((limit, settled, held, overrun, *key, *stored))
         # In one order: two brokers that make the same rows would wait for each other.
@@ -170,8 +170,13 @@ class Tallies:
         for tally in self.touched.values():
             tally.stored = tally.figures
         self.touched.clear()
-        if len(self._kept) > MOST_KEPT:
+
+    def make_room(self) -> bool:
+        """Whether there were too many: then all are forgotten."""
+        is_full = len(self._kept) > MOST_KEPT
+        if is_full:
             self._kept.clear()
+        return is_full
 
     def undone(self) -> None:
         self.forget(self.touched)

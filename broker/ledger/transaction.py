@@ -93,11 +93,11 @@ class Transaction:
     def committed(self) -> None:
         self._rates.committed()
         self._tallies.committed()
-        running = self._memory.running
         for _, close, _, _ in self._ended:
-            running.pop(close.reservation_id, None)
-        running |= self._began
+            self._memory.running.pop(close.reservation_id, None)
+        self._memory.running |= self._began
         self._memory.entries.committed(len(self._ended))
+        self._memory.make_room()
 
     def undone(self) -> None:
         self._rates.undone()

@@ -13,6 +13,9 @@ from broker.providers.registry import Provider
 from broker.proxy.authenticate import Principal
 from broker.proxy.forward import Work
 
+Use = tuple[str, str, str]
+"""Token, provider and model."""
+
 
 @dataclass(slots=True)
 class Usual:
@@ -28,8 +31,8 @@ class Usual:
     whole: Start
     streamed: Start
     """How its requests begin: of an answer in one piece, and of a stream."""
-    alone: set[str]
-    """Tokens whose calls go by one key, as far as is known: with several, it matters whose conversation a call is of."""
+    alone: set[Use]
+    """Whose calls go by one key, as far as is known: with several, it matters whose conversation a call is of."""
 
 
 class Asked(Protocol):

@@ -113,7 +113,7 @@ class Straight:
         """False where the complete way has to: to say what is missing, to note that a key works, to renew it."""
         means, work = self._means, self._work
         alone = self._usual.alone
-        (alone.discard if reservation.pooled else alone.add)(self.jti)
+        (alone.discard if reservation.pooled else alone.add)((self.jti, self.demand.provider, self.demand.model))
         if self._request.gone or reservation.credential.state != "working" or reservation.credential.expires_at:
             return False
         start = self._usual.streamed if work.reading.streamed else self._usual.whole

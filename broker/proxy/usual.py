@@ -9,7 +9,7 @@ from broker.ledger.judge import Demand
 from broker.providers.client import Headers
 from broker.providers.conversation import conversation_of
 from broker.providers.dialect import Reading
-from broker.proxy.asked import Asked, Complete, Usual
+from broker.proxy.asked import Asked, Complete, Use, Usual
 from broker.proxy.authenticate import TOKEN_HEADERS, Principal, Verify
 from broker.proxy.exchange import Means
 from broker.proxy.forward import Work, content_headers
@@ -30,7 +30,7 @@ _PLAIN = frozenset(
 _OF_LIBRARIES = b"x-stainless-"
 
 MOST_ALONE = 20_000
-"""Tokens of which it is kept that their calls go by one key."""
+"""Uses of which it is kept that their calls go by one key."""
 
 
 class UsualCalls:
@@ -45,7 +45,7 @@ class UsualCalls:
         self._complete = complete
         self._max_body = max_body
         self._generation = 0
-        self._alone: set[str] = set()
+        self._alone: set[Use] = set()
         self.calls: set[Straight] = set()
         """Those that are on the straight way."""
 
@@ -87,7 +87,8 @@ class UsualCalls:
             if not _is_straight(reading, usual.path):
                 return False
             work = Work(usual.provider, usual.dialect, usual.endpoint, reading, usual.headers)
-            demand = self._demand(work, 0 if principal.jti in self._alone else conversation_of(body, []))
+            use = (principal.jti, usual.provider.name, reading.model)
+            demand = self._demand(work, 0 if use in self._alone else conversation_of(body, []))
             Straight(self._means, usual, principal, work, demand, request, self.calls, self._complete).begin()
         except Exception:  # whatever it is, the complete way meets it again, and has words for it
             return False

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from broker.serve.http1_request import Request
 
 MOST_KNOWN = 10_000
+LONGEST = 2048
+"""Bytes of a head, without its token, that is kept."""
 
 Keep = Callable[["Begin"], None]
 """Takes what begins the requests with the head that was just read."""
@@ -60,7 +62,10 @@ class Seen(NamedTuple):
     def is_of(self, headers: RawHeaders, framing: Framing) -> bool:
         """Whether the parser has read the same head: as many lines, and this length."""
         return (
-            self.lines == len(headers) + 1 and framing.line == b"content-length: " + self.length and not framing.expects
+            self.lines == len(headers) + 1
+            and framing.line == b"content-length: " + self.length
+            and not framing.expects
+            and len(self.name) <= LONGEST
         )
 
 

@@ -5,6 +5,7 @@ import pytest
 from broker.core.clock import DAY, to_seconds
 from broker.ledger.keys import load_keys
 from broker.ledger.limits import Figure, Figures, figures
+from broker.ledger.settle import Close
 from broker.ledger.view import grant_object
 from broker.store.grant_tables import Access, Grant
 from broker.store.ledger_tables import NO_LIMIT, Counter
@@ -37,6 +38,17 @@ async def test_a_limit_lowered_below_what_is_used_sinks_with_each_ending(books: 
     assert limits(await books.money(lent.access_id)) == (250, 250)
     assert standing(await books.money(lent.access_id)) == (60, 0, 0)
     await books.reserve(lent, input_bound=90)
+
+
+async def test_a_lowered_limit_is_seen_though_what_one_takes_another_gives_back(books: Books) -> None:
+    """In one transaction, which leaves the counter as it was."""
+    lent = await books.lend()
+    held = await books.reserve(lent)
+    await books.change(lent.access_id, budget=0)
+    closing = books.own.submit(Close(held.id, NOT_RUN))
+    assert (await books.refused(lent)).code == "budget_exhausted"
+    await closing
+    assert limits(await books.money(lent.access_id)) == (0, 0)
 
 
 async def test_a_limit_lowered_below_what_was_spent_stays_there(books: Books) -> None:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from broker.core.left import RateLeft
+from broker.ledger import tally
 from broker.ledger.rates import Scope
 from broker.ledger.reserve import Reserver
 from broker.ledger.settle import Close
@@ -44,6 +46,7 @@ async def test_what_else_is_committed_leaves_a_window_as_it_is(books_on_sqlite: 
     await books.reserve(lent)
     windows = books.own._memory.rates.windows
     kept = windows[Scope(lent.access_id)]
+    books.clock.turn(1)
     assert await books.lease.renew()
     await books.reserve(lent)
     assert windows[Scope(lent.access_id)] is kept
@@ -69,3 +72,16 @@ async def test_calls_at_once_are_counted_though_they_began_without_that_limit(bo
     books.clock.turn(3600)
     await books.change(lent.access_id, concurrent=2)
     assert (await books.refused(lent)).code == "too_many_concurrent"
+
+
+async def test_windows_do_not_outlive_the_counters_that_would_contradict_them(
+    books_on_sqlite: Books, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    books = books_on_sqlite
+    lent = await books.lend(requests_per_minute=9)
+    await books.reserve(lent)
+    assert books.own._memory.rates.windows
+    monkeypatch.setattr(tally, "MOST_KEPT", 1)
+    await books.reserve(lent)
+    assert books.own._memory.rates.windows == {}
+    assert (await books.reserve(lent)).rate == RateLeft(9, 6, 60)

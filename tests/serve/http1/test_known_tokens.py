@@ -2,7 +2,7 @@
 
 import pytest
 
-from broker.serve.http1_known import see
+from broker.serve.http1_known import LONGEST, see
 from tests.serve.http1.served import served
 from tests.serve.http1.test_known_heads import Remembering, post
 
@@ -37,6 +37,19 @@ async def test_what_is_no_plain_token_is_read(line: bytes) -> None:
         client = await server.connect()
         await client.ask(post(b"one", b"Authorization: Bearer a\r\n"))
         assert (await client.ask(post(b"two", line))).body == b"read"
+
+
+@pytest.mark.parametrize("inside", [b"a\nx: b", b"a\rb", b"a\0b", b"a\x7fb"])
+def test_what_no_token_may_hold_is_left_to_the_parser(inside: bytes) -> None:
+    assert see(post(b"x", b"Authorization: Bearer %b\r\n" % inside)) is None
+
+
+async def test_a_very_long_head_is_read_each_time() -> None:
+    app, long = Remembering(), b"User-Agent: %b\r\n" % (b"a" * LONGEST)
+    async with served(app) as server:
+        client = await server.connect()
+        for _ in range(2):
+            assert (await client.ask(post(b"one", long))).body == b"read"
 
 
 def test_a_name_says_where_the_token_stood() -> None:
