@@ -3,6 +3,7 @@
 What is forked is then the command `broker` itself, in its folder, with its environment and with the descriptors it would have had.
 """
 
+import atexit
 import json
 import os
 import select
@@ -81,6 +82,7 @@ def _parent(checkout: str) -> socket.socket:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         ).returncode = 0  # nobody waits for it
+    atexit.register(line.close)
     return line
 
 
