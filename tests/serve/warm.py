@@ -63,7 +63,9 @@ def launch(folder: Path, words: Sequence[str], environ: dict[str, str]) -> Forke
     os.close(out)
     os.close(ending)
     learnt = os.fdopen(learning, "rb", buffering=0)
-    return Forked(int(learnt.readline()), os.fdopen(hearing, encoding="utf-8"), learnt)
+    pid = learnt.readline()
+    assert pid, "the process that servers are forked from has ended: it says why on standard error"
+    return Forked(int(pid), os.fdopen(hearing, encoding="utf-8"), learnt)
 
 
 @cache
