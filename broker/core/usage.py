@@ -78,6 +78,11 @@ class Rates:
         )
         return sum(count * rate for count, rate in zip(uncached, rates, strict=True)) - plain
 
+    @property
+    def plain(self) -> tuple[int, int, int, int, int]:
+        """Of tokens that are no extras."""
+        return self.input, self.output, self.cached_input, self.cache_write, self.cache_write_long
+
     @cached_property
     def resolved(self) -> tuple[int, ...]:
         """The rate of each extra: one without a price of its own takes the dearest of its side, and what is no token has none."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection
-from dataclasses import astuple, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cache, reduce
 from typing import Any, Literal, Self
@@ -140,7 +140,7 @@ def _at(tiers: tuple[Tier, ...], start: int) -> Rates:
 
 
 def _maximum(rates: list[Rates]) -> Rates:
-    plain = (max(values) for values in zip(*(astuple(each)[:PLAIN] for each in rates), strict=True))
+    plain = (max(values) for values in zip(*(each.plain for each in rates), strict=True))
     return replace(Rates(*plain), extras=reduce(ExtraRates.dearest, (each.extras for each in rates)))
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import astuple
 from datetime import date
 from decimal import ROUND_CEILING, Decimal
 from importlib.metadata import version
@@ -180,8 +179,7 @@ def _rows(prices: ModelPrice) -> list[list[int]]:
 
 
 def _numbers(rates: Rates) -> tuple[Any, ...]:
-    *plain, extras = astuple(rates)
-    return (*plain, extras) if rates.extras.named() else tuple(plain)
+    return (*rates.plain, rates.extras) if rates.extras.named() else rates.plain
 
 
 def _alternatives(info: ModelInfo) -> list[ModelPrice]:
@@ -216,14 +214,15 @@ def _values(prices: ModelPrice) -> dict[str, Any]:
 
 
 def tiers(prices: ModelPrice) -> tuple[Tier, ...]:
+    value_of = _values(prices).get
     named = {
-        "input": prices.input_mtok,
-        "output": prices.output_mtok,
-        "cached_input": prices.cache_read_mtok,
-        "cache_write": prices.cache_write_mtok,
-        "cache_write_long": prices.cache_write_1h_mtok,
+        "input": value_of("input_mtok"),
+        "output": value_of("output_mtok"),
+        "cached_input": value_of("cache_read_mtok"),
+        "cache_write": value_of("cache_write_mtok"),
+        "cache_write_long": value_of("cache_write_1h_mtok"),
     }
-    others = [(getattr(prices, name), times, over) for name, times, over in _EXTRAS]
+    others = [(value_of(name), times, over) for name, times, over in _EXTRAS]
     told = [*named.values(), *(value for value, _, _ in others)]
     starts = {-1} | {tier.start for value in told if isinstance(value, TieredPrices) for tier in value.tiers}
     extras = {start: ExtraRates._make(_amount(value, start, *scale) for value, *scale in others) for start in starts}

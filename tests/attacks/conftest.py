@@ -1,5 +1,5 @@
 """The proxy's world, to be attacked."""
 
-from tests.proxy.conftest import client, connections, settings, waits, world
+from tests.proxy.conftest import client, connections, people, peopled, settings, waits, world
 
-__all__ = ["client", "connections", "settings", "waits", "world"]
+__all__ = ["client", "connections", "people", "peopled", "settings", "waits", "world"]

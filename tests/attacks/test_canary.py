@@ -11,7 +11,7 @@ from broker.core.secret import Secret
 from tests.canary import CANARIES, KEY, forms_of, leaking_files, leaks_in
 from tests.fake_provider import Asked, provider_in_a_thread, whole
 from tests.serve.installation import ASK, Installation
-from tests.serve.running import Running
+from tests.serve.running import Running, serving
 
 
 async def repeat_the_key(asked: Asked, writer: asyncio.StreamWriter) -> None:
@@ -37,7 +37,7 @@ def test_a_key_is_found_nowhere(tmp_path: Path) -> None:
         place = Installation(tmp_path, {"BROKER_PROVIDER_OPENAI_BASE_URL": provider.url})
         place.furnish()
         granted = place.grant()
-        with place.serving() as server:
+        with serving(place.folder, **place.settings) as server:
             answers = [_call(server, granted.token, kind) for kind in ("200", "400", "401", "403", "429", "500", "502")]
             told = [place.broker("key", "list"), place.broker("grant", "show", granted.grant_id)]
             told += [

@@ -1,5 +1,5 @@
 """The world of the proxy's own tests, in which every provider has a key."""
 
-from tests.proxy.conftest import client, connections, settings, waits, world
+from tests.proxy.conftest import client, connections, people, peopled, settings, waits, world
 
-__all__ = ["client", "connections", "settings", "waits", "world"]
+__all__ = ["client", "connections", "people", "peopled", "settings", "waits", "world"]

@@ -1,7 +1,9 @@
 """A world for each test; its provider is well-behaved until the test says otherwise."""
 
+import shutil
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,9 +17,10 @@ from broker.providers.pooled import PooledClient
 from broker.providers.registry import Registry
 from broker.proxy.lifecycle import ProxyService
 from broker.settings import Settings
-from broker.vault.vault import Vault
+from broker.store.database import sqlite_url
 from tests.canary import KEYS
 from tests.fake_provider import answer_chat, fake_provider
+from tests.proxy.people import People, Peopled, vault_of_tests
 from tests.proxy.pool import Answers, Open, Pool
 from tests.proxy.world import World, running, verify_by_name
 from tests.stores import Store
@@ -47,10 +50,29 @@ async def client(waits: Waits, connections: int) -> ProviderClient:
     return PooledClient(waits, connections=connections)
 
 
+@pytest.fixture(scope="session")
+def peopled(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Peopled:
+    folder = tmp_path_factory.mktemp("peopled")
+    shutil.copy(migrated, folder / "broker.db")
+    return Peopled.of(Store(sqlite_url(folder)), folder)
+
+
 @pytest.fixture
-async def world(page_store: Store, settings: Settings, client: ProviderClient) -> AsyncIterator[World]:
-    db, clock, vault = page_store.open(), TurnedClock(), Vault(b"k" * 32)
+def people(page_store: Store, peopled: Peopled, tmp_path: Path) -> People | None:
+    """Those that are there already."""
+    if page_store.is_postgresql:
+        return None
+    peopled.files.copy_to(tmp_path)
+    return replace(peopled.people, credentials=dict(peopled.people.credentials))
+
+
+@pytest.fixture
+async def world(
+    page_store: Store, people: People | None, settings: Settings, client: ProviderClient
+) -> AsyncIterator[World]:
+    db, clock, vault = page_store.open(), TurnedClock(), vault_of_tests()
     books = OwnBooks(db, clock)
+    settled = people or await People.settle(db)
     async with fake_provider(answer_chat) as provider:
         registry = Registry({f"BROKER_PROVIDER_{name.upper()}_BASE_URL": provider.url for name in KEYS})
         prover = ResourceProofs(db, clock, ProofReader.build(settings, clock, vault.derive("nonces")))
@@ -58,9 +80,7 @@ async def world(page_store: Store, settings: Settings, client: ProviderClient) -
             db, books, clock, time.monotonic, settings, vault, client, registry, PriceBook(), verify_by_name, prover
         )
         async with running(service):
-            made = World(db, books, clock, vault, service, provider, client)
-            await made.people()
-            yield made
+            yield World(db, books, clock, vault, service, provider, client, settled)
         await client.close()
     await db.close()
 

@@ -12,7 +12,6 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.clock import from_seconds
 from broker.core.handle import new_id
-from broker.core.secret import Secret
 from broker.ledger.books import OwnBooks
 from broker.ledger.limits import open_access
 from broker.ledger.verify import verify
@@ -23,11 +22,9 @@ from broker.store import changes
 from broker.store.database import Database
 from broker.store.grant_tables import Access, AccessToken, Grant
 from broker.store.ledger_tables import Reservation
-from broker.store.tables import Client, User
-from broker.vault.credentials import add_credential
 from broker.vault.vault import Vault
-from tests.canary import KEYS
 from tests.fake_provider import FakeProvider
+from tests.proxy.people import People
 from tests.turned_clock import TurnedClock
 
 DAY = from_seconds(86_400)
@@ -70,10 +67,20 @@ class World:
     service: ProxyService
     provider: FakeProvider
     client: ProviderClient
-    user_id: str = ""
-    client_id: str = ""
-    credentials: dict[str, str] = field(default_factory=dict)
-    """By provider."""
+    people: People
+
+    @property
+    def user_id(self) -> str:
+        return self.people.user_id
+
+    @property
+    def client_id(self) -> str:
+        return self.people.client_id
+
+    @property
+    def credentials(self) -> dict[str, str]:
+        """By provider."""
+        return self.people.credentials
 
     @property
     def credential_id(self) -> str:
@@ -82,24 +89,6 @@ class World:
     def loses_patience(self, *, first_byte: float = 60) -> None:
         """From now on a provider that has begun to answer may be silent for half a second."""
         self.client.waits = Waits(connect=10, first_byte=first_byte, silence=0.5)
-
-    async def people(self) -> None:
-        """Somebody with a key for each provider, and an app."""
-
-        async def work(tx: AsyncSession) -> None:
-            now = self.clock()
-            self.user_id, self.client_id = new_id("usr"), new_id("cli")
-            tx.add(
-                User(id=self.user_id, pseudonym="psn_a", email="a@b.c", role="user", password_hash="x", created_at=now)
-            )
-            tx.add(Client(id=self.client_id, name="App", public=1, redirect_uris="[]", verified=1, created_at=now))
-            await tx.flush()
-            for name, key in KEYS.items():
-                seal: dict[str, Any] = {"name": "Personal", "user_id": self.user_id, "now": now, "by": "x"}
-                row = await add_credential(tx, self.vault, provider=name, key=Secret(key), **seal)
-                self.credentials[name] = row.id
-
-        await self.db.write(work)
 
     async def token(self, *, caps: dict[str, Any] | None = None, accesses: int = 1, **limits: Any) -> str:
         """A token for a new grant; the token's text is its jti, which the verifier of this world takes as it is."""

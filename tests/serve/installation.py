@@ -17,7 +17,7 @@ from typing import Any
 from broker.cli import run
 from tests.canary import KEYS
 from tests.kept_folder import KeptFolder
-from tests.serve.running import Running, serving
+from tests.serve.running import Running, serving_soon
 
 DETAILS: dict[str, Any] = {
     "type": "ai_model_access",
@@ -112,7 +112,7 @@ class Installation:
 
     @contextmanager
     def serving(self) -> Iterator[Running]:
-        with serving(self.folder, **self.settings) as server:
+        with serving_soon(self.folder, **self.settings) as server:
             yield server
 
 

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, Protocol, TypeVar
 
 import httpx
+
+from tests.serve import warm
 
 CHECKOUT = Path(__file__).parents[2]
 PATIENCE = 60.0
@@ -22,10 +24,23 @@ PARSER = os.environ.get("BROKER_HTTP_PARSER", "httptools")
 T = TypeVar("T")
 
 
+class Process(Protocol):
+    """What a test needs of one that it has started."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def stdout(self) -> IO[str] | None: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def send_signal(self, number: int, /) -> None: ...
+    def kill(self) -> None: ...
+
+
 @dataclass(slots=True)
 class Running:
     folder: Path
-    process: subprocess.Popen[str]
+    process: Process
     said: list[str]
 
     @property
@@ -89,7 +104,20 @@ def launch(folder: Path, *words: str, **settings: str) -> subprocess.Popen[str]:
 
 @contextmanager
 def serving(folder: Path, **settings: str) -> Iterator[Running]:
-    process = launch(folder, "serve", **settings)
+    """Started as its operator starts it."""
+    with _kept(launch(folder, "serve", **settings), folder) as server:
+        yield server
+
+
+@contextmanager
+def serving_soon(folder: Path, **settings: str) -> Iterator[Running]:
+    """The same server, for tests of anything but how it starts."""
+    with _kept(warm.launch(folder, ["serve"], environment(**settings)), folder) as server:
+        yield server
+
+
+@contextmanager
+def _kept(process: Process, folder: Path) -> Iterator[Running]:
     try:
         yield Running(folder, process, _heard(process, folder))
     finally:
@@ -113,7 +141,7 @@ def _left_behind(folder: Path) -> list[str]:
     return found
 
 
-def _heard(process: subprocess.Popen[str], folder: Path) -> list[str]:
+def _heard(process: Process, folder: Path) -> list[str]:
     """What it prints until it is ready."""
     said: list[str] = []
     for line in process.stdout or ():
