@@ -1,16 +1,15 @@
 """Broker as an operator runs it, `broker serve` in a folder of its own, with grants that were made beforehand."""
 
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.loading import PATH, Target
-from tests.bench.programs import BUILT, CHECKOUT, bare_environment, free_port
+from tests.bench.programs import BUILT, CHECKOUT, bare_environment, end, free_port
 from tests.serve.installation import Installation
 from tests.serve.running import serving
 
@@ -65,9 +64,7 @@ def serve(folder: Path, provider: int, **settings: str) -> Iterator[Target]:
         try:
             yield Target(port, (running.process.pid,), f"/proxy/openai{PATH}", tokens=folder / "tokens")
         finally:
-            running.process.send_signal(signal.SIGTERM)
-            with suppress(subprocess.TimeoutExpired):
-                running.process.wait(10)
+            end(running.process)
 
 
 def home() -> Path:

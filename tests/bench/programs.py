@@ -1,13 +1,15 @@
 """What the benchmark starts: programs of its own, compiled on first use, and any other server on this computer."""
 
 import os
+import signal
 import socket
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+
+from tests.serve.running import Process
 
 CHECKOUT = Path(__file__).parents[2]
 SOURCES = Path(__file__).parent
@@ -70,8 +72,8 @@ def started(
         end(process)
 
 
-def end(process: subprocess.Popen[Any]) -> None:
-    process.terminate()
+def end(process: Process) -> None:
+    process.send_signal(signal.SIGTERM)
     with suppress(subprocess.TimeoutExpired):
         process.wait(10)
     process.kill()
