@@ -37,8 +37,8 @@ class Memory:
     def refresh(self, asks: Sequence[Ask | GoOn], now: int) -> Steps[None]:
         """Forgets what others may have changed, and reads what these calls need besides.
 
-        Windows stay: a call that another has admitted or ended has moved a counter of its access, so ours is not written.
-        Only one process at a time admits calls on SQLite; of another, a call that was refused there would move it back.
+        Windows stay: on SQLite one process at a time admits calls. Had another done so all the same, it would have moved a
+        counter of the access, and ours could not be written; unless it moved it back, as a call does that has not run.
         """
         found = yield OTHERS, [()]
         version = found[0][0] if found else _UNKNOWN
@@ -53,8 +53,6 @@ class Memory:
         if len(self.standings) > MOST_KEPT or len(self.ready) > MOST_KEPT:
             self.standings.clear()
             self.ready.clear()
-        if len(self.rates.windows) > MOST_KEPT:
-            self.rates.clear()
         unknown = {ask.jti for ask in asks}.difference(self.standings)
         if unknown:
             self.standings |= yield from read_standings(unknown)
@@ -73,7 +71,7 @@ class Memory:
 
     def make_room(self) -> None:
         """To be called between transactions. A window without the counters that would contradict it is not believed."""
-        if self.tallies.make_room():
+        if self.tallies.make_room() or len(self.rates.windows) > MOST_KEPT:
             self.rates.clear()
 
     def doubt(self) -> None:

@@ -7,14 +7,12 @@ from typing import Any, Protocol
 from starlette.types import Message
 
 from broker.core.errors import CallRefused
+from broker.ledger.ready import Use
 from broker.providers.client import Headers, Start
 from broker.providers.dialect import Dialect, Endpoint
 from broker.providers.registry import Provider
 from broker.proxy.authenticate import Principal
 from broker.proxy.forward import Work
-
-Use = tuple[str, str, str]
-"""Token, provider and model."""
 
 
 @dataclass(slots=True)

@@ -14,6 +14,7 @@ from broker.core.strict_json import loads_answer
 from broker.ledger.ask import Reservation
 from broker.ledger.books import into
 from broker.ledger.judge import Demand
+from broker.ledger.ready import use_of
 from broker.ledger.settle import Close, Ending, Settled, price_of
 from broker.ledger.transaction import Answer as Told
 from broker.providers.check import credential_headers
@@ -113,7 +114,7 @@ class Straight:
         """False where the complete way has to: to say what is missing, to note that a key works, to renew it."""
         means, work = self._means, self._work
         alone = self._usual.alone
-        (alone.discard if reservation.pooled else alone.add)((self.jti, self.demand.provider, self.demand.model))
+        (alone.discard if reservation.pooled else alone.add)(use_of(self._ask))
         if self._request.gone or reservation.credential.state != "working" or reservation.credential.expires_at:
             return False
         start = self._usual.streamed if work.reading.streamed else self._usual.whole

@@ -6,10 +6,11 @@ from functools import partial
 from starlette.types import Scope
 
 from broker.ledger.judge import Demand
+from broker.ledger.ready import Use
 from broker.providers.client import Headers
 from broker.providers.conversation import conversation_of
 from broker.providers.dialect import Reading
-from broker.proxy.asked import Asked, Complete, Use, Usual
+from broker.proxy.asked import Asked, Complete, Usual
 from broker.proxy.authenticate import TOKEN_HEADERS, Principal, Verify
 from broker.proxy.exchange import Means
 from broker.proxy.forward import Work, content_headers
@@ -22,7 +23,7 @@ KNOWN = "broker.known"
 
 _PLAIN = frozenset(
     [
-        b"host", b"authorization", b"x-api-key", b"x-goog-api-key", b"content-type", b"content-length", b"accept",
+        *TOKEN_HEADERS, b"host", b"content-type", b"content-length", b"accept",
         b"accept-encoding", b"accept-language", b"user-agent", b"connection", b"anthropic-version", b"anthropic-beta",
     ]
 )  # fmt: skip
@@ -87,7 +88,7 @@ class UsualCalls:
             if not _is_straight(reading, usual.path):
                 return False
             work = Work(usual.provider, usual.dialect, usual.endpoint, reading, usual.headers)
-            use = (principal.jti, usual.provider.name, reading.model)
+            use = principal.jti, usual.provider.name, reading.model, reading.action
             demand = self._demand(work, 0 if use in self._alone else conversation_of(body, []))
             Straight(self._means, usual, principal, work, demand, request, self.calls, self._complete).begin()
         except Exception:  # whatever it is, the complete way meets it again, and has words for it

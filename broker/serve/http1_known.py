@@ -62,10 +62,7 @@ class Seen(NamedTuple):
     def is_of(self, headers: RawHeaders, framing: Framing) -> bool:
         """Whether the parser has read the same head: as many lines, and this length."""
         return (
-            self.lines == len(headers) + 1
-            and framing.line == b"content-length: " + self.length
-            and not framing.expects
-            and len(self.name) <= LONGEST
+            self.lines == len(headers) + 1 and framing.line == b"content-length: " + self.length and not framing.expects
         )
 
 

@@ -4,7 +4,7 @@ from functools import partial
 
 from broker.serve.http1_deadline import Deadline
 from broker.serve.http1_head import Framing, RawHeaders
-from broker.serve.http1_known import Begin, Heads, Keep, Seen, see
+from broker.serve.http1_known import LONGEST, Begin, Heads, Keep, Seen, see
 from broker.serve.http1_request import Request, Wire
 
 MOST_AWAITED = 65_536
@@ -64,7 +64,7 @@ class Sight:
     def keeper(self, headers: RawHeaders, framing: Framing, *, last: bool) -> Keep | None:
         """For the head that was just read; none where it may not be kept."""
         new, self._new = self._new, None
-        if new is None or last or not new.is_of(headers, framing):
+        if new is None or last or len(new.name) > LONGEST or not new.is_of(headers, framing):
             return None
         return partial(self._heads.keep, new.name)
 
