@@ -74,6 +74,11 @@ class Memory:
         if self.tallies.make_room() or len(self.rates.windows) > MOST_KEPT:
             self.rates.clear()
 
+    def undone(self) -> None:
+        """What was read in a transaction that was undone may be of a change that was undone with it."""
+        self.entries.undone()
+        self.epoch = self.version = _UNKNOWN
+
     def doubt(self) -> None:
         """What we have just changed ourselves is seen by nobody's number."""
         self.version = _UNKNOWN

@@ -68,6 +68,8 @@ class Transaction:
         closes = [(place, op) for place, op in enumerate(self._operations) if isinstance(op, Close)]
         asks = [(place, op) for place, op in enumerate(self._operations) if isinstance(op, Ask)]
         late = (yield from self._end(closes)) if closes else []
+        yield from self._end_late(late)
+        yield from self._freeze()
         known, wishes = (yield from self._hear(asks)) if asks else ([], [])
         goings = [(place, op) for place, op in enumerate(self._operations) if isinstance(op, GoOn)]
         keys = [key for _, _, each, _ in self._ended for key in each.charged]
@@ -75,7 +77,6 @@ class Transaction:
         keys += [key for wish in wishes for _, limits in wish.found for key in limits]
         yield from self._load(keys)
         yield from self._book()
-        yield from self._end_late(late)
         if goings:
             going = GoingOn(self._memory, self._load, self._tallies, self._began, self._now)
             answers = yield from going.each(goings, {each[1].reservation_id for each in self._ended})
@@ -102,7 +103,7 @@ class Transaction:
     def undone(self) -> None:
         self._rates.undone()
         self._tallies.undone()
-        self._memory.entries.undone()
+        self._memory.undone()
 
     # Endings.
 
@@ -140,12 +141,16 @@ class Transaction:
             self._tallies.book(each.charged, each.hold, settled, ran=ended.ran)
             self._rates.end(close.reservation_id, each.charged, reached=ended.seen, tokens=ended.tokens)
             self._answers[place] = settled
-            if settled.overrun:
-                yield from freeze(close.reservation_id, each, settled, self._now)
+
+    def _freeze(self) -> Steps[None]:
+        """Before admissions are judged: the next call of such a grant may stand in this very transaction."""
+        for _, close, each, ended in self._ended:
+            if ended.settled.overrun:
+                yield from freeze(close.reservation_id, each, ended.settled, self._now)
                 self._memory.doubt()
 
     def _end_late(self, late: list[tuple[int, Close]]) -> Steps[None]:
-        """One after the other: what one has learnt, the next finds."""
+        """One after the other: what one has learnt, the next finds, and so do admissions."""
         for place, close in late:
             found = yield RESERVATIONS, [(close.reservation_id,)]
             if not found:

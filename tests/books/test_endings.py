@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from broker.core.errors import BrokerError
+from broker.core.errors import BrokerError, CallRefused
 from broker.core.grant import GrantEvent
 from broker.core.usage import Usage
+from broker.ledger.ask import Ask
 from broker.ledger.settle import Close, Ending, Settled
 from broker.store import changes
-from tests.books.world import ESTIMATED, NOT_RUN, Books, reported, standing
+from tests.books.world import ESTIMATED, NOT_RUN, Books, demand, reported, standing
 
 SWEPT = Ending("unresolved", "process_died")
 
@@ -71,6 +72,23 @@ async def test_beyond_the_bound_the_rest_is_overrun_the_grant_is_frozen_and_the_
     assert await books.db.read(changes.count) == before + 1
     assert await books.audited() == ["grant.frozen"]
     assert (await books.refused(lent)).code == "grant_frozen"
+
+
+@pytest.mark.parametrize("is_swept", [False, True], ids=["in time", "after the sweep"])
+async def test_a_call_in_the_very_transaction_that_finds_an_overrun_is_refused(books: Books, is_swept: bool) -> None:
+    lent, other = await books.lend(budget=10**6), await books.lend()
+    held = await books.reserve(lent)
+    await books.reserve(lent)  # so that the next one would be admitted at sight
+    if is_swept:
+        await books.settle(held, SWEPT)
+    asked = [Ask(books.id("res"), jti, demand(), books.lease.boot_id) for jti in (lent.jti, other.jti)]
+    ended = books.own.submit(Close(held.id, reported(100, 200)))
+    refused, admitted = (books.own.submit(ask) for ask in asked)
+    assert await ended == Settled(200, 300)  # type: ignore[arg-type]
+    assert await admitted
+    with pytest.raises(CallRefused) as refusal:
+        await refused
+    assert refusal.value.code == "grant_frozen"
 
 
 async def test_an_overrun_uses_up_what_was_left(books: Books) -> None:
