@@ -67,7 +67,9 @@ ENDINGS: dict[str, tuple[Script, dict[str, object], int, str, str]] = {
     "provider 429 to a stream": (error(429), STREAM, 429, "not_run", "nothing"),
     "provider 500": (error(500), ASK, 500, "not_run", "nothing"),
     "provider 502": (error(502), ASK, 502, "estimated", "bound"),
-    "provider 500 in another shape": (raw(whole({"detail": "no"}, 500)), ASK, 502, "estimated", "bound"),
+    "provider 500 in another shape": (raw(whole({"detail": "no"}, 500)), ASK, 500, "estimated", "bound"),
+    "provider 401 in another shape": (raw(whole({"detail": "no"}, 401)), ASK, 502, "estimated", "bound"),
+    "a page with 503": (raw(head(503, "text/html", 3) + b"<a>"), ASK, 503, "estimated", "bound"),
     "redirect": (raw(whole({}, 307, "location: http://127.0.0.1:1/")), ASK, 502, "estimated", "bound"),
     "no content": (raw(head(204, "application/json", 0)), ASK, 502, "estimated", "bound"),
     "not HTTP": (raw(b"garbage\r\n\r\n", hang_up=True), ASK, 502, "estimated", "bound"),
@@ -114,6 +116,17 @@ async def test_an_error_of_the_provider_keeps_its_class_and_loses_keys_and_accou
     answered = await world.call(await world.token())
     assert answered.headers["retry-after"] == "7"
     assert answered.json()["error"]["message"] == "Incorrect API key provided: [removed]. [removed]"
+
+
+async def test_an_error_in_another_shape_passes_too_and_a_page_becomes_one_of_ours(world: World) -> None:
+    token = await world.token()
+    world.provider.script = raw(whole({"detail": f"no route for {KEY}"}, 404))
+    answered = await world.call(token)
+    assert (answered.status, answered.json()) == (404, {"detail": "no route for [removed]"})
+    world.provider.script = raw(head(503, "text/html", 3, "retry-after: 7") + b"<a>")
+    answered = await world.call(token)
+    assert (answered.status, answered.code, answered.headers["retry-after"]) == (503, "provider_error", "7")
+    assert answered.headers["content-type"] == "application/json"
 
 
 async def test_what_the_provider_says_of_a_key_is_kept_for_its_owner(world: World) -> None:
