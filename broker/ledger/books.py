@@ -9,6 +9,7 @@ from broker.core.clock import Clock
 from broker.core.errors import Unavailable
 from broker.ledger.ask import Ask, GoOn, Reservation, WentOn
 from broker.ledger.memory import Memory
+from broker.ledger.rates import Kept
 from broker.ledger.settle import Close, Settled
 from broker.ledger.tally import Stale
 from broker.ledger.transaction import Answer, Operation, Transaction
@@ -80,7 +81,7 @@ class OwnBooks:
     def __init__(self, db: Database, clock: Clock, runner: Runner | None = None, gather: float = GATHER) -> None:
         self._clock = clock
         self._runner: Runner = runner or _runner(db)
-        self._memory = Memory()
+        self._memory = Memory(rates=Kept(is_shared=self._runner.locks_by_reading))
         # On PostgreSQL company comes while a transaction is under way, as the loop goes on meanwhile.
         gather = 0.0 if db.is_postgres else gather
         self._group: Group[Operation, Reservation | Settled | WentOn] = Group(self._at_once, self._run, gather)

@@ -30,12 +30,14 @@ class Stored(NamedTuple):
     grant_id: str
     provider: str
     model: str
+    admitted_at: int
 
     def held(self) -> Held:
         """Raises what a row that cannot be read raises."""
         keys = tuple(load_keys(self.charged))
         price = read_price(self.price)
-        return Held(self.grant_id, self.provider, self.model, self.hold, price, keys, self.rate_tokens)
+        facts = (self.grant_id, self.provider, self.model, self.hold, price, keys, self.rate_tokens)
+        return Held(*facts, scopes=(), admitted_at=self.admitted_at)
 
 
 def held_of(reservation_ids: Iterable[str]) -> Steps[dict[str, Held]]:

@@ -1,104 +1,43 @@
 """Requests and tokens a minute, and calls at once: judged over the reservation rows of the last minute."""
 
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 from broker.core.access import RateLimit
 from broker.core.clock import MINUTE, SECOND
 from broker.core.errors import CallRefused
 from broker.core.left import RateLeft
-from broker.ledger.keys import CounterKey
+from broker.ledger.recalled import Recalled
+from broker.ledger.settle import Held
 from broker.ledger.standing import Allowance
 from broker.ledger.statements import (
+    KEEP_WINDOW,
     MINUTE_OF_ACCESS,
     MINUTE_OF_TOKEN,
+    RECALL_ACCESS,
+    RECALL_TOKEN,
     ROWS_OF_ACCESS,
     ROWS_OF_TOKEN,
     WINDOW_OF_ACCESS,
     WINDOW_OF_TOKEN,
 )
+from broker.ledger.windows import Scope, Window, fits, scopes_of
 from broker.store.steps import Steps
-
-
-class Scope(NamedTuple):
-    """What a rate is counted over: the calls of an access, or those of one token under it (`jti`) and of all that descend from it."""
-
-    access_id: str
-    jti: str = ""
-
 
 Limited = tuple[Scope, RateLimit]
 
 
 @dataclass(slots=True)
-class Entry:
-    """Calls that leave the window together, when the last of them does."""
-
-    at: int
-    calls: int
-    tokens: int
-
-
-@dataclass(slots=True)
-class Window:
-    """The last minute of a scope: what was stored when it was read, by the second, and each call admitted since.
-
-    It may count a call for up to a second too long, and a call's bound for its usage; never less than there is.
-    """
-
-    entries: deque[Entry] = field(default_factory=deque)
-    calls: int = 0
-    tokens: int = 0
-    running: int = 0
-    unwritten: list[tuple[int, int]] = field(default_factory=list)
-    """What the transaction that is open has added, as (admitted at, tokens)."""
-
-    def add(self, entry: Entry) -> None:
-        self.entries.append(entry)
-        self.calls += entry.calls
-        self.tokens += entry.tokens
-
-    def read(self, at: int, calls: int, tokens: int) -> None:
-        """A row of it as the store has it; those with an instant in order."""
-        if at:
-            self.add(Entry(at, calls, tokens))
-        else:
-            self.running = calls
-
-    def leave_behind(self, now: int) -> None:
-        while self.entries and self.entries[0].at <= now - MINUTE:
-            gone = self.entries.popleft()
-            self.calls -= gone.calls
-            self.tokens -= gone.tokens
-
-    def holds(self, entry: Entry) -> bool:
-        return bool(self.entries) and entry.at >= self.entries[0].at
-
-    def fits(self, limits: RateLimit, tokens: int) -> bool:
-        return fits(limits, tokens, self.calls, self.tokens, self.running)
-
-
-def fits(limits: RateLimit, tokens: int, calls: int, used: int, running: int) -> bool:
-    if limits.requests_per_minute is not None and calls >= limits.requests_per_minute:
-        return False
-    if limits.tokens_per_minute is not None and used + tokens > limits.tokens_per_minute:
-        return False
-    return limits.concurrent is None or running < limits.concurrent
-
-
-@dataclass(slots=True)
 class Kept:
-    """The windows of the transactions before, for as long as they are to be believed; and whose calls are in them."""
+    """The windows of the transactions before, for as long as they are to be believed."""
 
     windows: dict[Scope, Window] = field(default_factory=dict)
-    entries: dict[str, tuple[Sequence[Limited], Entry]] = field(default_factory=dict)
-    """Reservation id → where its call counts."""
+    is_shared: bool = False
+    """Whether they stand in the database between transactions, since others admit calls, too."""
 
     def clear(self) -> None:
         self.windows.clear()
-        self.entries.clear()
 
 
 class Rates:
@@ -107,7 +46,38 @@ class Rates:
     def __init__(self, kept: Kept, now: int) -> None:
         self._kept = kept
         self._now = now
-        self._changed: list[Window] = []
+        self._changed: dict[Scope, Window] = {}
+        self._recalled: dict[Scope, Recalled] = {}
+
+    def recall(self, ended: Iterable[Scope], asked: Iterable[Limited]) -> Steps[None]:
+        """Where windows are shared: those that calls end in, and that others may be admitted in. Counters have to be locked."""
+        if not self._kept.is_shared:
+            return
+        self._kept.clear()
+        wanted = dict.fromkeys(ended, 0)
+        for scope, limits in asked:
+            wanted[scope] = wanted.get(scope, 0) or int(limits.concurrent is not None)
+        accesses = [(running, scope.access_id) for scope, running in wanted.items() if not scope.jti]
+        tokens = [(jti, running, jti, jti, access_id) for (access_id, jti), running in wanted.items() if jti]
+        for statement, each in ((RECALL_ACCESS, accesses), (RECALL_TOKEN, tokens)):
+            for row in (yield statement, each) if each else ():
+                self._recall(Recalled(*row))
+
+    def _recall(self, row: Recalled) -> None:
+        scope, window = Scope(row.access_id, row.jti), row.window(self._now)
+        self._recalled[scope] = row
+        if window is not None:
+            self._kept.windows[scope] = window
+
+    def keep(self) -> Steps[None]:
+        """Those that have changed, where they are shared."""
+        rows = []
+        for scope, window in self._changed.items():
+            recalled = self._recalled.get(scope)
+            if recalled is not None and (row := recalled.written(window, self._now)) is not None:
+                rows.append(row)
+        if rows:
+            yield KEEP_WINDOW, rows
 
     def load(self, scopes: Iterable[Limited]) -> Steps[None]:
         """Where nothing is limited, nothing is read."""
@@ -144,17 +114,12 @@ class Rates:
         [(calls, tokens, _)] = yield statement, [(*_parameters(scope), self._now - MINUTE)]
         return calls + len(window.unwritten), tokens + sum(tokens for _, tokens in window.unwritten)
 
-    def add(self, reservation_id: str, scopes: Sequence[Limited], tokens: int) -> None:
-        if not scopes:
-            return
-        entry = Entry(self._now, 1, tokens)
+    def add(self, scopes: Iterable[Limited], tokens: int) -> None:
         for scope, _ in scopes:
-            window = self._kept.windows[scope]
-            window.add(entry)
+            window = self._changed[scope] = self._kept.windows[scope]
+            window.add(self._now, 1, tokens)
             window.running += 1
             window.unwritten.append((self._now, tokens))
-            self._changed.append(window)
-        self._kept.entries[reservation_id] = scopes, entry
 
     def left(self, allowance: Allowance) -> RateLeft | None:
         """Once a call was judged; None where requests a minute are not limited."""
@@ -162,8 +127,7 @@ class Rates:
         if limit is None:
             return None
         window = self._kept.windows[Scope(allowance.access_id)]
-        oldest = window.entries[0].at if window.entries else self._now
-        reset = max(1, -(-(oldest + MINUTE - self._now) // SECOND))
+        reset = max(1, -(-(window.frees_at(self._now) - self._now) // SECOND))
         return RateLeft(limit, max(0, limit - window.calls), reset)
 
     def too_fast(self, scopes: Iterable[Limited], tokens: int) -> Steps[CallRefused]:
@@ -181,27 +145,23 @@ class Rates:
             return CallRefused("too_many_concurrent", "Too many requests of this access are running.", retry_after=1)
         return CallRefused("rate_limited", "This access allows fewer requests or tokens a minute.", retry_after=wait)
 
-    def end(self, reservation_id: str, charged: Iterable[CounterKey], *, reached: bool, tokens: int) -> None:
+    def end(self, held: Held, *, reached: bool, tokens: int) -> None:
         """An ended call counts with its usage, or not at all if the provider has not seen it."""
-        scopes, entry = self._kept.entries.pop(reservation_id, (_NOWHERE, None))
-        if entry is None:
-            # It was admitted before its windows were read, so they are read again.
-            for scope in _charged_in(charged):
-                self._kept.windows.pop(scope, None)
+        windows = self._kept.windows
+        if not windows:
             return
-        calls, tokens = (1, tokens) if reached else (0, 0)
-        for scope, _ in scopes:
-            window = self._kept.windows.get(scope)
+        calls, tokens = (0, tokens) if reached else (-1, 0)
+        for scope in held.scopes or scopes_of(held.charged):
+            window = windows.get(scope)
             if window is None:
-                continue  # it will be read again, as above
-            window.running -= 1
-            if window.holds(entry):
-                window.calls += calls - entry.calls
-                window.tokens += tokens - entry.tokens
-        entry.calls, entry.tokens = calls, tokens
+                continue  # when it is read, the row of the call will say how it has ended
+            self._changed[scope] = window
+            window.change(held.admitted_at, calls, tokens - held.rate_tokens)
+            # Where windows are shared, what runs was counted after this call's row had ended.
+            window.running -= 0 if self._kept.is_shared else 1
 
     def committed(self) -> None:
-        for window in self._changed:
+        for window in self._changed.values():
             window.unwritten.clear()
 
     def undone(self) -> None:
@@ -223,7 +183,7 @@ def until_fits(rows: Sequence[tuple[int, int]], wanted: int, limit: int, now: in
     return wait
 
 
-def _scopes_of(allowance: Allowance) -> Iterator[Limited]:
+def _limits_of(allowance: Allowance) -> Iterator[Limited]:
     yield Scope(allowance.access_id), allowance.rate_limit
     for cap in allowance.caps:
         yield Scope(allowance.access_id, cap.jti), cap.rate_limit
@@ -231,7 +191,7 @@ def _scopes_of(allowance: Allowance) -> Iterator[Limited]:
 
 def limited(allowance: Allowance) -> tuple[Limited, ...]:
     """What limits the rate of such calls, and how far."""
-    return tuple(pair for pair in _scopes_of(allowance) if pair[1] != RateLimit())
+    return tuple(pair for pair in _limits_of(allowance) if pair[1] != RateLimit())
 
 
 def _is_kept(window: Window | None, now: int) -> bool:
@@ -239,18 +199,6 @@ def _is_kept(window: Window | None, now: int) -> bool:
         return False
     window.leave_behind(now)
     return True
-
-
-_NOWHERE: Sequence[Limited] = ()
-
-
-def _charged_in(charged: Iterable[CounterKey]) -> Iterator[Scope]:
-    for key in charged:
-        if key.scope_kind == "access":
-            yield Scope(key.scope_id)
-        elif key.scope_kind == "token":
-            jti, _, access_id = key.scope_id.partition("/")
-            yield Scope(access_id, jti)
 
 
 def _parameters(scope: Scope) -> tuple[str, ...]:

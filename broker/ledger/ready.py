@@ -8,8 +8,9 @@ from broker.core.access import RateLimit
 from broker.ledger.ask import Ask
 from broker.ledger.judge import Demand
 from broker.ledger.keys import CounterKey, dump_keys
-from broker.ledger.rates import Scope, limited
+from broker.ledger.rates import limited
 from broker.ledger.standing import Allowance, Standing
+from broker.ledger.windows import Scope, scopes_of
 
 Use = tuple[str, str, str, str]
 """Token, provider, model and action."""
@@ -25,6 +26,8 @@ class Ready(NamedTuple):
     charged: tuple[CounterKey, ...]
     scopes: tuple[tuple[Scope, RateLimit], ...]
     """The rates that are limited."""
+    counted: tuple[Scope, ...]
+    """All scopes that such calls count in; none where nothing is limited."""
     grant_id: str
     same: tuple[str, ...]
     """What all rows of such calls begin with, after their ids."""
@@ -54,7 +57,8 @@ def make_ready(
     )
     scopes = limited(allowance)
     since, until = _span(standing, allowance, now)
-    return Ready(allowance, since, until, keys, scopes, standing.grant_id, same, dump_keys(keys))
+    counted = tuple(scopes_of(keys)) if scopes else ()
+    return Ready(allowance, since, until, keys, scopes, counted, standing.grant_id, same, dump_keys(keys))
 
 
 def _span(standing: Standing, allowance: Allowance, now: int) -> tuple[int, int]:

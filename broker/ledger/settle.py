@@ -10,6 +10,7 @@ from broker.core.money import MicroUSD
 from broker.core.strict_json import dumps, loads
 from broker.core.usage import NO_USAGE, Price, Usage
 from broker.ledger.keys import CounterKey
+from broker.ledger.windows import Scope
 
 Mark = Literal["not_run", "reported", "estimated", "unresolved"]
 
@@ -77,6 +78,9 @@ class Held(NamedTuple):
     price: Price
     charged: tuple[CounterKey, ...]
     rate_tokens: int
+    scopes: tuple[Scope, ...]
+    """Where its rate was counted when it was admitted, and whatever else it counts in beside; empty where nothing was limited."""
+    admitted_at: int
 
     def end(self, close: Close, now: int) -> "Ended":
         ending = believed(close.ending)

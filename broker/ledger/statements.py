@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from broker.core.grant import GrantEvent, GrantState, sources
-from broker.store.steps import Statement, inserting, reading, updating
+from broker.store.steps import Statement, inserting, reading, shared, updating
 
 OTHERS = Statement("PRAGMA data_version", "", reads=True)
 """A number that another one's COMMIT changes, and ours does not. PostgreSQL has none: there, nothing is known to be as it was."""
@@ -153,6 +153,7 @@ HOLD = inserting(
 
 HELD_COLUMNS = (
     "id", "state", "mark", "hold", "price", "charged", "rate_tokens", "cost", "overrun", "grant_id", "provider", "model",
+    "admitted_at",
 )  # fmt: skip
 RESERVATIONS = reading(f"SELECT {', '.join(HELD_COLUMNS)} FROM reservation WHERE id = ?", "t")
 
@@ -226,6 +227,29 @@ _OF_TOKEN = (
 WINDOW_OF_ACCESS = reading(_WINDOW.format(jti="''", scope="access_id = ?"), "tnt")
 WINDOW_OF_TOKEN = reading(_WINDOW.format(jti="?", scope=_OF_TOKEN), "tttnttt")
 """The last minute in at most 61 rows, in any order, and one of the instant 0 with what runs, if anything does."""
+
+_RECALL = (
+    "SELECT a.id AS access_id, {jti} AS jti, a.xmin::text AS version, coalesce(w.version, '') AS kept_version, "
+    "coalesce(w.turn, 0) AS turn, coalesce(w.usable_at, 0) AS usable_at, coalesce(w.seconds, '') AS seconds, "
+    "CASE WHEN ? = 1 THEN (SELECT count(*) FROM reservation WHERE {scope} AND " + _HELD + ") ELSE 0 END AS running "
+    "FROM access AS a LEFT JOIN rate_window AS w ON w.access_id = a.id AND w.jti = {jti} WHERE a.id = ?"
+)
+RECALL_ACCESS = shared(reading(_RECALL.format(jti="''", scope="access_id = a.id"), "nt"))
+RECALL_TOKEN = shared(reading(_RECALL.format(jti="?", scope=_OF_TOKEN.removesuffix("?") + "a.id"), "tnttt"))
+"""Recalled, of windows that are shared: what runs is counted where 1 is given, and only then."""
+
+KEEP_WINDOW = shared(
+    inserting(
+        "rate_window",
+        ("access_id", "jti", "version", "turn", "usable_at", "seconds", "moved_at"),
+        "tttnntn",
+        waits=True,
+    ),
+    "ON CONFLICT (access_id, jti) DO UPDATE SET version = excluded.version, turn = excluded.turn, "
+    "usable_at = excluded.usable_at, seconds = excluded.seconds, moved_at = excluded.moved_at "
+    "WHERE rate_window.turn = excluded.turn - 1",
+)
+"""A row that is not as it was recalled is left as it is: only `broker cleanup` could have taken it away."""
 
 MINUTE_OF_ACCESS = reading(f"SELECT {_SUMS} FROM reservation WHERE access_id = ? AND {_SEEN}", "tn")
 MINUTE_OF_TOKEN = reading(f"SELECT {_SUMS} FROM reservation WHERE {_OF_TOKEN} AND {_SEEN}", "ttn")

@@ -2,13 +2,12 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from broker.core.errors import BrokerError, CallRefused, Unavailable
 from broker.core.left import Left
 from broker.core.money import MAX_MONEY, MicroUSD
 from broker.ledger.ask import Ask, GoOn, Reservation, WentOn
-from broker.ledger.charges import Charge, counters_of, exhausted, figures_of, tightest
+from broker.ledger.charges import Charge, counters_of, figures_of
 from broker.ledger.frozen import freeze
 from broker.ledger.going_on import GoingOn
 from broker.ledger.idempotency import Repeats
@@ -20,8 +19,9 @@ from broker.ledger.pool import awake, ordered
 from broker.ledger.rates import Rates, limited
 from broker.ledger.ready import Ready, make_ready, use_of
 from broker.ledger.settle import Close, Ended, Held, Settled
-from broker.ledger.standing import Allowance, Standing
+from broker.ledger.standing import Allowance
 from broker.ledger.statements import END, HOLD, REPRICE, RESERVATIONS
+from broker.ledger.wish import Wish, over, tries
 from broker.store.steps import Steps
 
 Operation = Ask | Close | GoOn
@@ -33,16 +33,6 @@ _Known = tuple[int, Ask, Ready]
 
 _ODD = (CallRefused, ArithmeticError, LookupError, TypeError, ValueError)
 """What judging one call may raise without harm to the others."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    """An admission with what it may be charged to."""
-
-    place: int
-    ask: Ask
-    standing: Standing
-    found: list[tuple[Allowance, dict[CounterKey, int]]]
 
 
 class Transaction:
@@ -76,15 +66,20 @@ class Transaction:
         keys += [key for _, _, ready in known for key in ready.charged]
         keys += [key for wish in wishes for _, limits in wish.found for key in limits]
         yield from self._load(keys)
+        scopes = [pair for _, _, ready in known for pair in ready.scopes]
+        scopes += [pair for wish in wishes for each, _ in wish.found for pair in limited(each)]
+        yield from self._rates.recall([scope for _, _, each, _ in self._ended for scope in each.scopes], scopes)
         yield from self._book()
         if goings:
             going = GoingOn(self._memory, self._load, self._tallies, self._began, self._now)
             answers = yield from going.each(goings, {each[1].reservation_id for each in self._ended})
             for place, answer in answers:
                 self._answers[place] = answer
+        yield from self._rates.load(scopes)
         yield from self._admit(known, wishes)
         if self._rows:
             yield HOLD, self._rows
+        yield from self._rates.keep()
         yield from self._tallies.write(self._now)
         yield from self._repeats.write()
         if not self._anew:
@@ -136,10 +131,10 @@ class Transaction:
     def _book(self) -> Steps[None]:
         if repriced := [(ended.price, close.reservation_id) for _, close, _, ended in self._ended if ended.price]:
             yield REPRICE, repriced
-        for place, close, each, ended in self._ended:
+        for place, _, each, ended in self._ended:
             settled = ended.settled
             self._tallies.book(each.charged, each.hold, settled, ran=ended.ran)
-            self._rates.end(close.reservation_id, each.charged, reached=ended.seen, tokens=ended.tokens)
+            self._rates.end(each, reached=ended.seen, tokens=ended.tokens)
             self._answers[place] = settled
 
     def _freeze(self) -> Steps[None]:
@@ -161,12 +156,12 @@ class Transaction:
 
     # Admissions.
 
-    def _hear(self, asks: list[tuple[int, Ask]]) -> Steps[tuple[list[_Known], list[_Wish]]]:
+    def _hear(self, asks: list[tuple[int, Ask]]) -> Steps[tuple[list[_Known], list[Wish]]]:
         """Those whose worker has a lease and whose token covers them; the others have their answers."""
         memory, now = self._memory, self._now
         yield from memory.refresh([ask for _, ask in asks], now)
         known: list[_Known] = []
-        wishes: list[_Wish] = []
+        wishes: list[Wish] = []
         for place, ask in asks:
             if memory.leases.get(ask.boot_id, 0) <= now:
                 self._answers[place] = Unavailable(detail="the lease of this worker has ended in the books")
@@ -178,20 +173,17 @@ class Transaction:
                 self._wish(place, ask, wishes)
         return known, wishes
 
-    def _wish(self, place: int, ask: Ask, wishes: list[_Wish]) -> None:
+    def _wish(self, place: int, ask: Ask, wishes: list[Wish]) -> None:
         try:
             found = self._memory.standings.get(ask.jti)
             standing = check_state(None if found is None else found.at(self._now))
             allowances = awake(covering(standing, ask.demand), self._now)
             charges = [(each, counters_of(each, self._now)) for each in allowances]
-            wishes.append(_Wish(place, ask, standing, charges))
+            wishes.append(Wish(place, ask, standing, charges))
         except Exception as error:  # of one call, and no other in this transaction
             self._answers[place] = error
 
-    def _admit(self, known: list[_Known], wishes: list[_Wish]) -> Steps[None]:
-        scopes = [pair for _, _, ready in known for pair in ready.scopes]
-        scopes += [pair for wish in wishes for each, _ in wish.found for pair in limited(each)]
-        yield from self._rates.load(scopes)
+    def _admit(self, known: list[_Known], wishes: list[Wish]) -> Steps[None]:
         yield from self._repeats.load([*(ask for _, ask, _ in known), *(wish.ask for wish in wishes)])
         for place, ask, ready in known:
             if ask.key is not None and (repeated := self._repeats.judge(ask.key)) is not None:
@@ -219,15 +211,15 @@ class Transaction:
         fits = self._tallies.have_room(ready.charged, planned.hold)
         return planned if fits and self._rates.roomy(ready.scopes, planned.tokens(demand)) else None
 
-    def _judge(self, wish: _Wish) -> Steps[Reservation | CallRefused]:
+    def _judge(self, wish: Wish) -> Steps[Reservation | CallRefused]:
         ask, tallies = wish.ask, self._tallies
         if ask.key is not None and (repeated := self._repeats.judge(ask.key)) is not None:
             return repeated
         found = [(each, [Charge(k, tallies.open(k, limit)) for k, limit in keys.items()]) for each, keys in wish.found]
         found = yield from ordered(found, ask.demand.conversation, self._pending, self._now)
         refusals = {}
-        for allowance, charges, planned in _tries(found, ask.demand):
-            answer = planned if isinstance(planned, CallRefused) else _over(charges, planned, ask.demand)
+        for allowance, charges, planned in tries(found, ask.demand):
+            answer = planned if isinstance(planned, CallRefused) else over(charges, planned, ask.demand)
             if answer is None and isinstance(planned, Plan):
                 scopes, tokens = limited(allowance), planned.tokens(ask.demand)
                 if (yield from self._rates.fit(scopes, tokens)):
@@ -248,7 +240,7 @@ class Transaction:
         refusal.left = Left(*figures_of(charges), self._rates.left(allowance))
         return refusal
 
-    def _made_ready(self, wish: _Wish, allowance: Allowance, charges: list[Charge]) -> Ready:
+    def _made_ready(self, wish: Wish, allowance: Allowance, charges: list[Charge]) -> Ready:
         charged = [charge.key for charge in charges]
         ready = make_ready(wish.standing, allowance, wish.ask.demand, charged, self._now)
         if len(wish.found) == 1 and not allowance.pooled:
@@ -259,12 +251,12 @@ class Transaction:
         demand, hold, allowance = ask.demand, planned.hold, ready.allowance
         tokens = planned.tokens(demand)
         left, held = self._tallies.take(ready.charged, hold)
-        self._rates.add(ask.id, ready.scopes, tokens)
+        self._rates.add(ready.scopes, tokens)
         if ask.key is not None:
             self._repeats.take(ask.key, ask.id)
         price = demand.price
         self._began[ask.id] = Held(
-            ready.grant_id, demand.provider, demand.model, hold, price, ready.charged, tokens
+            ready.grant_id, demand.provider, demand.model, hold, price, ready.charged, tokens, ready.counted, self._now
         )  # fmt: skip
         self._rows.append((
             ask.id, *ready.same, int(demand.streamed), hold, ready.stored_keys, price.text, demand.input_bound,
@@ -287,19 +279,3 @@ class Transaction:
 
 
 _NO_ANSWER = Unavailable(detail="a transaction left it without an answer")
-
-
-def _tries(
-    found: list[tuple[Allowance, list[Charge]]], demand: Demand
-) -> Iterable[tuple[Allowance, list[Charge], Plan | CallRefused]]:
-    """First the accesses in order, the call as it is; then the one with the most left, with the call cut to its money."""
-    for allowance, charges in found:
-        yield allowance, charges, plan(allowance, demand, None)
-    richest, charges = max(found, key=lambda pair: tightest(pair[1]).tally.left)
-    yield richest, charges, plan(richest, demand, MicroUSD(tightest(charges).tally.left))
-
-
-def _over(charges: list[Charge], planned: Plan, demand: Demand) -> CallRefused | None:
-    """The refusal by the first counter that the hold does not fit into."""
-    full = next((charge for charge in charges if not charge.fits(planned.hold)), None)
-    return None if full is None else exhausted(full, charges, planned, demand)

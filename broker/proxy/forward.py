@@ -29,6 +29,7 @@ from broker.proxy.reply import (
     begun_headers,
     by_usage,
     failed,
+    garbage,
     is_plain,
     is_stream,
     not_noted,
@@ -42,9 +43,6 @@ LONGEST_DRAIN = 2 * 1024 * 1024
 
 _DID_NOT_RUN = frozenset([*range(400, 500), 500, 503, 529])
 """With a complete error in the dialect's own shape, before any content: the provider says that it did not run."""
-
-_OF_OUR_KEY = frozenset([401, 407])
-"""An app that is told so by whatever stands before the provider would take it for its own token's."""
 
 _JSON: Headers = [(b"content-type", JSON), (b"accept", JSON)]
 _EVENTS: Headers = [(b"content-type", JSON), (b"accept", EVENTS)]
@@ -172,22 +170,11 @@ class Forwarding:
     def _error(self, answer: Answer, parsed: JSONValue, key: Secret) -> Reply:
         """A provider's own error passes as it came, without keys; anything else is garbage."""
         if not self._work.dialect.is_error(parsed) or not 400 <= answer.status <= 599:
-            return self._garbage(answer, parsed, key)
+            return garbage(self._work.dialect, answer, parsed, key)
         mark = "not_run" if answer.status in _DID_NOT_RUN else "estimated"
         ending = Ending("not_run" if mark == "not_run" else "estimated", "provider_refused", status=answer.status)
         fault = fault_of(answer.status, answer.headers, parsed, self._clock()) if mark == "not_run" else None
         return self._refused(ending, answer, parsed, key, fault)
-
-    def _garbage(self, answer: Answer, parsed: JSONValue, key: Secret) -> Reply:
-        """Whether the call ran it does not say; but what stands before a provider says the truth by its status."""
-        ending = Ending("estimated", "garbage", status=answer.status)
-        reply = failed(ending, "provider_error")
-        if reply.refusal is None or not 400 <= answer.status <= 599 or answer.status in _OF_OUR_KEY:
-            return reply
-        headers = [(b"content-type", JSON), *passed_headers(answer.headers, key)]
-        told = isinstance(parsed, dict)
-        body = scrub(parsed, key) if told else self._work.dialect.error(reply.refusal, answer.status)
-        return Reply(ending, Head(answer.status, headers, body))
 
     def _refused(self, ending: Ending, answer: Answer, parsed: JSONValue, key: Secret, fault: Fault | None) -> Reply:
         if fault is not None and fault.cause == "refused":

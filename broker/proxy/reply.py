@@ -9,14 +9,16 @@ from broker.core.usage import Usage
 from broker.ledger.reserve import Reservation
 from broker.ledger.settle import Ending
 from broker.providers.client import Answer, Headers
-from broker.providers.dialect import Endpoint, Meter, model_of
+from broker.providers.dialect import Dialect, Endpoint, Meter, model_of
 from broker.providers.fault import MISSING, Fault
-from broker.proxy.answer import is_media_type, passed_headers
+from broker.proxy.answer import is_media_type, passed_headers, scrub
 from broker.proxy.channel import Head
 from broker.proxy.left import budget_header, rate_headers
 
 JSON, EVENTS = b"application/json", b"text/event-stream"
 STREAM = EVENTS + b"; charset=utf-8"
+_OF_OUR_KEY = frozenset([401, 407])
+"""An app that is told so by whatever stands before the provider would take it for its own token's."""
 
 
 class Reply(NamedTuple):
@@ -72,6 +74,18 @@ def failed(ending: Ending, code: str, error: Exception | None = None) -> Reply:
         "provider_timeout": "The provider did not answer in time.",
     }
     return Reply(ending, refusal=CallRefused(code, words[code], detail=repr(error) if error else ""))
+
+
+def garbage(dialect: Dialect, answer: Answer, parsed: JSONValue, key: Secret) -> Reply:
+    """An error in a shape that is not its dialect's: whether the call ran it does not say, but its status is its own."""
+    ending = Ending("estimated", "garbage", status=answer.status)
+    reply = failed(ending, "provider_error")
+    if reply.refusal is None or not 400 <= answer.status <= 599 or answer.status in _OF_OUR_KEY:
+        return reply
+    headers = [(b"content-type", JSON), *passed_headers(answer.headers, key)]
+    told = isinstance(parsed, dict)
+    body = scrub(parsed, key) if told else dialect.error(reply.refusal, answer.status)
+    return Reply(ending, Head(answer.status, headers, body))
 
 
 def not_noted() -> CallRefused:

@@ -23,7 +23,7 @@ _TABLES = SQLModel.metadata.tables
 _ATTEMPT, _SESSION, _REFRESH = _TABLES["attempt"], _TABLES["session"], _TABLES["refresh_token"]
 _CODE, _REQUEST, _SEEN = _TABLES["code"], _TABLES["grant_request"], _TABLES["seen"]
 _DEVICE, _RECEIPT = _TABLES["device"], _TABLES["consent_receipt"]
-_KEY = _TABLES["idempotency_key"]
+_KEY, _WINDOW = _TABLES["idempotency_key"], _TABLES["rate_window"]
 _OBJECT = _TABLES["provider_object"]
 _TOKEN, _CALL, _ACCESS = _TABLES["access_token"], _TABLES["reservation"], _TABLES["access"]
 
@@ -105,6 +105,7 @@ KINDS = (
         _OBJECT,
         lambda until: _OBJECT.c.ends_at <= until,
     ),
+    Kind(Words("last minute of a rate", "last minutes of rates"), _WINDOW, lambda until: _WINDOW.c.moved_at <= until),
     Kind(_NOTES, _NEAR, lambda until: and_(_NEAR.c.at <= until, _is_over(until))),
     Kind(Words("refresh token"), _REFRESH, lambda until: _REFRESH.c.ends_at <= until),
     Kind(

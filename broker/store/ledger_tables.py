@@ -182,6 +182,27 @@ class SpendingQuarter(SQLModel, table=True):
     cost: int = number()
 
 
+class RateWindow(SQLModel, table=True):
+    """The last minute of what has a limited rate, by the second, for brokers that share a database on PostgreSQL.
+
+    Nothing is lost with a row: the reservations of that minute say the same.
+    """
+
+    __tablename__ = "rate_window"
+    __table_args__ = (BY_KEY,)
+
+    access_id: str = text(primary_key=True)
+    jti: str = text(primary_key=True)
+    """Of the token whose calls it counts; empty for those of the whole access."""
+    version: str = text()
+    """Of its access: another one's window is not believed."""
+    turn: int = number()
+    usable_at: int = number()
+    seconds: str = text()
+    """JSON; empty until it is usable."""
+    moved_at: int = number()
+
+
 class ArchivedSum(SQLModel, table=True):
     """What the calls that went to an archive were charged to one counter: with the rows left, they are its sum."""
 

@@ -73,7 +73,7 @@ async def _undo(connection: Connection) -> None:
 
 
 async def _drive(connection: Connection, steps: Steps[T]) -> T:
-    waiting: Step | None = None
+    waiting: list[Step] = []
     try:
         step: Step = next(steps)
         while True:
@@ -81,33 +81,43 @@ async def _drive(connection: Connection, steps: Steps[T]) -> T:
             rows: Rows = []
             if not params or not statement.postgresql:
                 pass
-            elif statement.waits and waiting is None:
-                waiting = step
+            elif statement.waits:
+                waiting.append(step)
             else:
-                rows, waiting = await _said(connection, step, waiting), None
+                rows, waiting = await _said(connection, step, waiting), []
             step = steps.send(rows)
     except StopIteration as done:
-        if waiting is not None:
-            await _said(connection, waiting, None)
+        if waiting:
+            *before, last = waiting
+            await _said(connection, last, before)
         value: T = done.value
         return value
 
 
-async def _said(connection: Connection, step: Step, waiting: Step | None) -> Rows:
-    """The rows of a step, once what waited for it is done; in one statement where both write."""
+async def _said(connection: Connection, step: Step, waiting: list[Step]) -> Rows:
+    """The rows of a step, once what waited for it is done; in one statement where it writes, too."""
     statement, params = step
     sql, values = statement.postgresql, arrays(params)
-    if waiting is not None:
-        before, earlier = waiting[0].postgresql, arrays(waiting[1])
-        if statement.reads:
-            await connection.fetch(before, *earlier)
-        else:
-            sql, values = _both(before, len(earlier), sql), [*earlier, *values]
+    earlier = [(before.postgresql, arrays(rows)) for before, rows in waiting]
+    if statement.reads:
+        for each, its_values in earlier:
+            await connection.fetch(each, *its_values)
+    elif earlier:
+        sql = _together(tuple((each, len(its_values)) for each, its_values in earlier), sql)
+        values = [value for _, its_values in earlier for value in its_values] + values
     return [tuple(row) for row in await connection.fetch(sql, *values)]
 
 
 @cache
-def _both(first: str, places: int, second: str) -> str:
-    """Two writes as one statement, the parameters of the second after those of the first."""
-    moved = re.sub(r"\$(\d+)", lambda place: f"${int(place[1]) + places}", second)
-    return f"WITH first AS ({first}) {moved}"
+def _together(writes: tuple[tuple[str, int], ...], last: str) -> str:
+    """Writes, each with the number of its parameters, as one statement with the last of them."""
+    parts, taken = [], 0
+    for number, (sql, places) in enumerate(writes):
+        parts.append(f"write_{number} AS ({_moved(sql, taken)})")
+        taken += places
+    return f"WITH {', '.join(parts)} {_moved(last, taken)}"
+
+
+def _moved(sql: str, places: int) -> str:
+    """Its parameters after so many of others."""
+    return re.sub(r"\$(\d+)", lambda place: f"${int(place[1]) + places}", sql)

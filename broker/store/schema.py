@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from broker.store.database import Database
     from broker.store.postgresql import Connection
 
-HEAD = "0024"
+HEAD = "0025"
 """The revision this code is written for: the last of the migrations."""
 
 _QUESTION = "SELECT version_num FROM alembic_version"

@@ -1,7 +1,7 @@
 """A transaction as steps without I/O: it yields statements and is sent rows, so that one text of it runs on every store."""
 
 from collections.abc import Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, TypeVar
 
@@ -27,7 +27,7 @@ class Statement:
     """One statement for many rows of parameters; what it gives is the rows of them all."""
 
     sqlite: str
-    """Run once for each row of parameters: there is no way to the database to save."""
+    """Run once for each row of parameters: there is no way to the database to save. Empty for what only PostgreSQL is asked."""
     postgresql: str
     """Run once for all rows: its parameters are arrays. Empty for what only SQLite can tell."""
     echo: int | None = None
@@ -92,6 +92,11 @@ def inserting(
         0 if once else None,
         waits=waits,
     )
+
+
+def shared(statement: Statement, tail: str = "") -> Statement:
+    """What is asked only where several brokers share the database."""
+    return replace(statement, sqlite="", postgresql=f"{statement.postgresql} {tail}".rstrip())
 
 
 def arrays(params: Params) -> list[tuple[Any, ...]]:

@@ -11,18 +11,18 @@ from tests.turned_clock import TurnedClock
 @pytest.fixture
 async def books(store: Store) -> AsyncIterator[Books]:
     """Each test leaves its books right, whatever it did to them."""
-    async with _right(store) as opened:
+    async with right(store) as opened:
         yield opened
 
 
 @pytest.fixture
 async def books_on_sqlite(fresh_sqlite: Store) -> AsyncIterator[Books]:
-    async with _right(fresh_sqlite) as opened:
+    async with right(fresh_sqlite) as opened:
         yield opened
 
 
 @asynccontextmanager
-async def _right(store: Store) -> AsyncIterator[Books]:
+async def right(store: Store) -> AsyncIterator[Books]:
     opened = Books(store.open(), TurnedClock())
     await opened.open()
     yield opened

@@ -4,9 +4,9 @@ import pytest
 
 from broker.core.left import RateLeft
 from broker.ledger import tally
-from broker.ledger.rates import Scope
 from broker.ledger.reserve import Reserver
 from broker.ledger.settle import Close
+from broker.ledger.windows import Scope
 from tests.books.world import Books, demand, reported
 
 TOKENS = 150
