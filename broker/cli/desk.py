@@ -10,12 +10,13 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.cli.command import settings, wrong
 from broker.core.errors import CannotStart
+from broker.ledger.lease import any_stands
 from broker.ops.folder import FolderInUse
 from broker.providers.reach import Reach
 from broker.providers.registry import Provider, Registry
 from broker.settings import Settings, environment
 from broker.start import OLDER, bring_up_to_date, is_current, lock_folder, look_over, open_database, system_clock
-from broker.store import users
+from broker.store import changes, users
 from broker.store.database import Database
 from broker.store.tables import User
 from broker.vault.master_key import open_vault
@@ -36,6 +37,16 @@ class Desk:
 
     def now(self) -> int:
         return system_clock()
+
+    async def heeded(self) -> None:
+        """Returns once servers that run have read what was just changed, so that it holds for the next call on every worker.
+
+        For what workers keep in mind between calls: prices, providers, signing keys. What is taken from a grant is judged
+        by the reservation itself, which could tell of these, too, only in time to undo it. The command waits instead: that
+        costs no call anything. Where it is ended while it waits, the change stands.
+        """
+        if await self.db.read(lambda tx: any_stands(tx, self.now())):
+            await asyncio.sleep(changes.HEEDED_SECONDS)
 
     async def vault(self) -> Vault:
         return await self.db.write(lambda tx: open_vault(tx, self.settings.key_file))

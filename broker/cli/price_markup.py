@@ -46,6 +46,7 @@ def markup(
             await record(tx, now, "price.marked_up", OPERATOR, models, provider=name, hundredths=added)
 
         await desk.db.write(write)
+        await desk.heeded()
 
     at_desk(work)
     say(f"{provider} {models}: {percent(added)} % is added to each price.")

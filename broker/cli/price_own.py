@@ -90,6 +90,7 @@ def _store(rows: list[OwnPrice]) -> None:
                 await record(tx, now, "price.set", OPERATOR, row.model, provider=row.provider)
 
         await desk.db.write(write)
+        await desk.heeded()
 
     at_desk(work)
 

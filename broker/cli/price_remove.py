@@ -32,6 +32,7 @@ def remove(
             await record(tx, now, "price.removed", OPERATOR, model, provider=name, **figures)
 
         await desk.db.write(write)
+        await desk.heeded()
         book = PriceBook()
         await book.refresh(desk.db)
         return book.find(name, model, now, "any")

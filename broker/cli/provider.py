@@ -135,6 +135,7 @@ async def _save(desk: Desk, event: str, wanted: Upstream) -> None:
         await record(tx, now, event, OPERATOR, name, **facts)
 
     await desk.db.write(write)
+    await desk.heeded()
 
 
 def _known(name: str | None) -> str:

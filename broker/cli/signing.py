@@ -33,7 +33,9 @@ def rotate(
             added = await signing_keys.rotate(tx, vault, now, desk.settings, at_once=at_once)
             return added, max(row.retired_at or 0 for row in [*await every(tx), added])
 
-        return await desk.db.write(write)
+        rotated = await desk.db.write(write)
+        await desk.heeded()
+        return rotated
 
     added, retires_at = at_desk(work)
     if as_json:

@@ -16,6 +16,12 @@ from broker.store.ledger_tables import Boot
 Monotonic = Callable[[], float]
 
 
+async def any_stands(tx: AsyncSession, now: int) -> bool:
+    """Whether a worker of any server on this database lives, as far as the books know."""
+    living = select(BOOT.c.id).where(BOOT.c.ended_at.is_(None), BOOT.c.lease_ends_at > now).limit(1)
+    return (await (await tx.connection()).execute(living)).first() is not None
+
+
 class Lease:
     """Renewed by a heartbeat. By its own monotonic clock the worker knows when it may forward nothing more."""
 

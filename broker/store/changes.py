@@ -13,6 +13,12 @@ from broker.store.ledger_tables import Change
 if TYPE_CHECKING:
     from broker.store.listen import Listener
 
+LOOK_SECONDS = 0.5
+"""How often a worker looks at the counter."""
+
+HEEDED_SECONDS = 2 * LOOK_SECONDS
+"""Within so long every worker has looked and has read anew what changed: one look may have begun just before the change."""
+
 
 async def bump(tx: AsyncSession) -> None:
     """To be called in the transaction of every change that takes something away: revoke, pause, narrow, remove, disable."""

@@ -18,7 +18,7 @@ async def markups_in_order(tx: AsyncSession) -> list[Markup]:
 
 
 async def add(tx: AsyncSession, price: OwnPrice | Markup) -> None:
-    """Running servers learn of it at their next look at the change counter."""
+    """Running servers learn of it at their next look at the change counter, which a command waits for."""
     tx.add(price)
     await tx.flush()
     await changes.bump(tx)

@@ -16,7 +16,7 @@ async def every(tx: AsyncSession) -> list[Provider]:
 
 
 async def save(tx: AsyncSession, provider: Provider) -> None:
-    """Running servers learn of it at their next look at the change counter."""
+    """Running servers learn of it at their next look at the change counter, which a command waits for."""
     await tx.merge(provider)
     await tx.flush()
     await changes.bump(tx)

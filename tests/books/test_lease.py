@@ -8,7 +8,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.errors import Unavailable
 from broker.ledger import sweep
-from broker.ledger.lease import Lease
+from broker.ledger.lease import Lease, any_stands
 from broker.ledger.reserve import Reserver
 from broker.store.ledger_tables import Boot
 from tests.books.world import Books, demand, reported, standing
@@ -58,6 +58,20 @@ async def test_the_sweep_leaves_what_the_living_hold(books: Books, worker: Worke
     books.clock.turn(31)
     assert await books.sweep() == 1
     assert standing(await books.money(lent.access_id)) == (200, 200, 0)
+
+
+async def test_whoever_changes_something_sees_whether_a_server_lives(books: Books, worker: Worker) -> None:
+    async def lives() -> bool:
+        return await books.db.read(lambda tx: any_stands(tx, books.clock()))
+
+    await books.lease.give_back()
+    assert await lives()
+    books.clock.turn(31)
+    assert not await lives()
+    await worker.lease.take()
+    assert await lives()
+    await worker.lease.give_back()
+    assert not await lives()
 
 
 async def test_a_heartbeat_keeps_a_lease(books: Books, worker: Worker) -> None:

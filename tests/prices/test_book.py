@@ -167,6 +167,12 @@ async def test_an_own_price_holds_for_the_id_with_a_date_too(db: Database) -> No
     assert book.find("own", "m-2", NOON) is None
 
 
+async def test_an_own_price_holds_for_a_dated_id_that_is_listed_by_another(db: Database) -> None:
+    book = await with_own(db, ("anthropic", "claude-sonnet-4", 7, 8, 9))
+    assert rates(found(book, "claude-sonnet-4-20250514", "anthropic")) == (8, 9)
+    assert rates(found(book, "claude-opus-4-20250514", "anthropic")) == (15_000_000, 75_000_000)
+
+
 async def test_a_model_with_an_own_price_is_listed(db: Database) -> None:
     book = await with_own(db, ("own", "m", 7, 70, 70), ("openai", "mine", 7, 8, 9))
     assert book.models("own") == ["m"]
