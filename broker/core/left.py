@@ -4,11 +4,15 @@ from typing import NamedTuple
 
 
 class RateLeft(NamedTuple):
-    """Requests a minute as an app may plan by them; `reset` in seconds, when the next one leaves the window."""
+    """Requests and tokens a minute as an app may plan by them, each None where it is not limited."""
 
-    limit: int
+    limit: int | None
+    """Of requests."""
     remaining: int
     reset: int
+    """Seconds until the next call leaves the window."""
+    tokens: int | None = None
+    tokens_remaining: int = 0
 
 
 class Left(NamedTuple):

@@ -122,13 +122,14 @@ class Rates:
             window.unwritten.append((self._now, tokens))
 
     def left(self, allowance: Allowance) -> RateLeft | None:
-        """Once a call was judged; None where requests a minute are not limited."""
-        limit = allowance.rate_limit.requests_per_minute
-        if limit is None:
+        """Once a call was judged; None where neither requests nor tokens a minute are limited."""
+        limit, tokens = allowance.rate_limit.requests_per_minute, allowance.rate_limit.tokens_per_minute
+        if limit is None and tokens is None:
             return None
         window = self._kept.windows[Scope(allowance.access_id)]
         reset = max(1, -(-(window.frees_at(self._now) - self._now) // SECOND))
-        return RateLeft(limit, max(0, limit - window.calls), reset)
+        left, tokens_left = max(0, (limit or 0) - window.calls), max(0, (tokens or 0) - window.tokens)
+        return RateLeft(limit, left, reset, tokens, tokens_left)
 
     def too_fast(self, scopes: Iterable[Limited], tokens: int) -> Steps[CallRefused]:
         """Says which rate is over, and in how many seconds enough rows have left the window."""

@@ -33,14 +33,19 @@ def left_headers(refusal: CallRefused) -> Headers:
 
 
 def rate_headers(reservation: Reservation) -> Headers:
-    """RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers), where requests a minute are limited."""
+    """RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers), where requests or tokens a minute are limited."""
     return _rate_headers(reservation.rate)
 
 
 def _rate_headers(rate: RateLeft | None) -> Headers:
     if rate is None:
         return []
+    quotas = []
+    if rate.limit is not None:
+        quotas.append(("requests", rate.limit, rate.remaining))
+    if rate.tokens is not None:
+        quotas.append(("tokens", rate.tokens, rate.tokens_remaining))
     return [
-        (b"ratelimit-policy", f'"requests";q={rate.limit};w=60'.encode()),
-        (b"ratelimit", f'"requests";r={rate.remaining};t={rate.reset}'.encode()),
+        (b"ratelimit-policy", ", ".join([f'"{name}";q={quota};w=60' for name, quota, _ in quotas]).encode()),
+        (b"ratelimit", ", ".join([f'"{name}";r={left};t={rate.reset}' for name, _, left in quotas]).encode()),
     ]

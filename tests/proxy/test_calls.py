@@ -1,5 +1,7 @@
 """A call as its app, its provider and its books see it."""
 
+from typing import Any
+
 import pytest
 
 from tests.canary import KEY
@@ -149,6 +151,27 @@ async def test_status_says_what_is_left(world: World) -> None:
     assert access["budget"]["remaining"] == 999_995
     assert access["requests"] == {"limit": 5, "used": 1}
     assert access["rate_limit"] == {"requests_per_minute": None, "tokens_per_minute": None, "concurrent": None}
+
+
+@pytest.mark.parametrize(
+    ("limits", "policy", "left"),
+    [
+        ({"tokens_per_minute": 9000}, '"tokens";q=9000;w=60', '"tokens";r={tokens};t=60'),
+        (
+            {"requests_per_minute": 5, "tokens_per_minute": 9000},
+            '"requests";q=5;w=60, "tokens";q=9000;w=60',
+            '"requests";r=4;t=60, "tokens";r={tokens};t=60',
+        ),
+    ],
+)
+async def test_tokens_a_minute_stand_there_at_the_bound_of_the_call(
+    world: World, limits: dict[str, Any], policy: str, left: str
+) -> None:
+    answered = await world.call(await world.token(**limits))
+    [row] = await world.at_rest()
+    bound = row.input_bound + row.output_bound
+    assert answered.headers["ratelimit-policy"] == policy
+    assert answered.headers["ratelimit"] == left.format(tokens=9000 - bound)
 
 
 async def test_what_is_left_stands_in_the_headers_of_whole_answers_and_streams(world: World) -> None:
