@@ -142,6 +142,14 @@ async def test_what_the_provider_says_of_a_key_is_kept_for_its_owner(world: Worl
                 await asyncio.sleep(0.01)
 
 
+async def test_the_very_next_call_finds_the_grant_frozen(world: World) -> None:
+    world.provider.script = raw(whole(completion(used=usage(1_000_000, 5))))
+    token = await world.token()
+    answered = [await world.call(token) for _ in range(2)]
+    assert [(each.status, each.code) for each in answered[1:]] == [(403, "grant_frozen")]
+    assert (answered[0].status, len(await world.at_rest())) == (200, 1)
+
+
 async def test_a_provider_that_bills_more_than_the_bound_freezes_the_grant(world: World) -> None:
     world.provider.script = raw(whole(completion(used=usage(1_000_000, 5))))
     token = await world.token()
