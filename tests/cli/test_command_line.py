@@ -134,7 +134,15 @@ def test_migrate_says_what_it_did(broker: Broker, data: Path) -> None:
     assert broker("migrate").out == "The database has been migrated.\n"
 
 
-def test_migrate_refuses_while_a_server_runs(broker: Broker, data: Path) -> None:
+def test_migrate_beside_a_running_server_has_nothing_to_do(broker: Broker, data: Path) -> None:
+    lock = Lock.take(parent_lock(data))
+    told = broker("migrate")
+    lock.release()
+    assert (told.status, told.out) == (0, "The database is up to date.\n")
+
+
+def test_an_older_database_is_not_migrated_while_a_server_runs(broker: Broker, data: Path) -> None:
+    _make_old(data)
     lock = Lock.take(parent_lock(data))
     assert refused(broker("migrate"), "A broker is already running in data.", status=1)
     lock.release()
