@@ -1,4 +1,4 @@
-"""Settings, read once from BROKER_* and .env; start fails with the list of everything wrong."""
+"""Settings, read once from BROKER_* and .env; start fails with one line of everything wrong."""
 
 import os
 from collections.abc import Mapping
@@ -145,12 +145,13 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: object) -> Settings:
-    """Raises CannotStart with one line for each thing wrong."""
+    """Raises CannotStart with one line of everything wrong, each with the variable that it is about."""
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        lines = [_line(problem["loc"], problem["msg"]) for problem in error.errors()]
-        raise CannotStart("\n".join(["The settings are not right:", *lines])) from None
+        raise CannotStart("; ".join(_said(problem["loc"], problem["msg"]) for problem in error.errors())) from None
+    except (OSError, UnicodeError) as error:
+        raise CannotStart(f"{ENV_FILE} cannot be read: {error}") from None
 
 
 def environment() -> Mapping[str, str]:
@@ -159,13 +160,17 @@ def environment() -> Mapping[str, str]:
     return below | os.environ
 
 
-def _line(place: tuple[int | str, ...], message: str) -> str:
-    name = "BROKER_" + "_".join(str(part) for part in place).upper() if place else "settings"
-    return f"  {name}: {message.removeprefix('Value error, ')}"
+def _said(place: tuple[int | str, ...], message: str) -> str:
+    """Without a place it is what `_problems` says, which names its variables by itself."""
+    said = message.removeprefix("Value error, ")
+    return f"BROKER_{'_'.join(str(part) for part in place).upper()}: {said}" if place else said
 
 
 def _problems(settings: Settings) -> list[str]:
-    url = urlsplit(settings.public_url)
+    try:
+        url = urlsplit(settings.public_url)
+    except ValueError as error:
+        return [f"BROKER_ISSUER is no address: {error}"]
     problems = []
     if settings.issuer.endswith("/") or any(mark in settings.issuer for mark in "?#@\\ \t\r\n"):
         problems.append("BROKER_ISSUER must be an address without trailing slash, query, fragment or user")
@@ -197,7 +202,7 @@ def _problems(settings: Settings) -> list[str]:
         problems.append("BROKER_TLS_CERT and BROKER_TLS_KEY go together")
     if settings.is_on_postgresql and not is_address_of_postgresql(settings.database_url.reveal()):
         problems.append(
-            "BROKER_DATABASE_URL must be postgresql+asyncpg://USER:PASSWORD@HOST/DATABASE; empty, it is SQLite's file"
+            "BROKER_DATABASE_URL must be postgresql+asyncpg://USER:PASSWORD@HOST/DATABASE (empty, it is SQLite's file)"
         )
     return problems
 

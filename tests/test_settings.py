@@ -1,5 +1,6 @@
 """Settings: read strictly, and refused with everything wrong at once."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"issuer": "https://broker.test/tenant/"}, "without trailing slash"),
         ({"issuer": "http://broker.test"}, "must be https unless it is on this computer"),
         ({"issuer": "broker.test"}, "must begin with https://"),
+        ({"issuer": "https://[broker"}, "BROKER_ISSUER is no address: Invalid IPv6 URL"),
         ({"host": "0.0.0.0"}, "BROKER_HOST is not on this computer"),
         ({"behind_tls_proxy": True}, "needs BROKER_TRUSTED_PROXIES"),
         ({"trusted_proxies": "proxy.test"}, "'proxy.test' is no address and no network"),
@@ -59,10 +61,34 @@ def test_the_address_of_the_database_shows_itself_to_nobody() -> None:
     assert "hidden" not in f"{settings!r} {settings}"
 
 
-def test_all_that_is_wrong_is_said_at_once() -> None:
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        (
+            {"issuer": "x", "host": "0.0.0.0", "trusted_proxies": "x", "user_servers_inside": "-", "database_url": "y"},
+            ["ISSUER", "HOST", "TRUSTED_PROXIES", "USER_SERVERS_INSIDE", "DATABASE_URL"],
+        ),
+        (
+            {"behind_tls_proxy": True, "tls_cert": "a.pem", "issuer": "http://broker.test"},
+            ["ISSUER", "BEHIND_TLS_PROXY", "TLS_CERT"],
+        ),
+        ({"port": "abc", "workers": 0, "max_budget": "5,00"}, ["PORT", "WORKERS", "MAX_BUDGET"]),
+    ],
+)
+def test_all_that_is_wrong_is_one_line_in_which_each_begins_with_its_variable(
+    given: dict[str, Any], named: list[str]
+) -> None:
     with pytest.raises(CannotStart) as refused:
-        load_settings(host="0.0.0.0", trusted_proxies="x", database_url="y")
-    assert all(name in refused.value.description for name in ("HOST", "TRUSTED_PROXIES", "DATABASE_URL"))
+        load_settings(**given)
+    problems = refused.value.description.split("; ")
+    assert [re.split("[: ]", problem)[0] for problem in problems] == [f"BROKER_{name}" for name in named]
+    assert "\n" not in refused.value.description
+
+
+def test_a_file_of_settings_that_is_no_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes(b"BROKER_PORT=\xff\n")
+    with pytest.raises(CannotStart, match=r"^\.env cannot be read: "):
+        load_settings()
 
 
 def test_the_issuer_is_this_computer_unless_said() -> None:

@@ -25,12 +25,14 @@ def serve() -> None:
     raise typer.Exit(run_until_told(chosen, system_clock))
 
 
+UP_TO_DATE = "The database is up to date."
+
 To = Annotated[str, typer.Option("--to", metavar="postgresql+asyncpg://…", help="Copy everything there.")]
 
 
 def migrate(to: To = "") -> None:
     """Migrate an older database, an SQLite file with a backup beside it; or move to PostgreSQL."""
-    from broker.start import bring_up_to_date, lock_folder, look_over
+    from broker.start import bring_up_to_date, is_current, lock_folder, look_over
 
     chosen = settings()
     if to:
@@ -39,12 +41,15 @@ def migrate(to: To = "") -> None:
         move_to(chosen, to)
         return
     look_over(chosen)
+    if is_current(chosen):
+        say(UP_TO_DATE)
+        return
     lock = lock_folder(chosen)
     try:
         changed = bring_up_to_date(chosen)
     finally:
         lock.release()
-    say("The database is up to date." if not changed else "The database has been migrated.")
+    say("The database has been migrated." if changed else UP_TO_DATE)
 
 
 def demo() -> None:

@@ -37,8 +37,11 @@ class Runner(Protocol):
 
     def at_once(self, steps: Steps[T]) -> T: ...
 
-    async def run(self, steps: Steps[T], *, singly: bool) -> T:
-        """`singly` asks of each row whether it was changed; without it, that one was not is Clashed."""
+    async def run(self, steps: Steps[T], *, singly: bool, asked_at: float) -> T:
+        """`singly` asks of each row whether it was changed; without it, that one was not is Clashed.
+
+        `asked_at`, of the monotonic clock, is since when its wait for who keeps a file locked counts.
+        """
 
     async def close(self) -> None: ...
 
@@ -144,7 +147,7 @@ class OwnBooks:
         for anew in (self._runner.locks_by_reading, True, True):
             transaction = Transaction(batch, self._memory, self._clock(), anew=anew)
             try:
-                answers = await self._runner.run(transaction.steps(), singly=anew)
+                answers = await self._runner.run(transaction.steps(), singly=anew, asked_at=self._group.asked_at)
             except (Stale, Clashed):
                 transaction.undone()
             except BaseException:

@@ -54,6 +54,8 @@ DIALECTS: dict[str, Dialect] = {
 """What each provider speaks; a path that its dialect has no endpoint for is not forwarded."""
 
 STATUS = b"/proxy/status"
+_READING = ("GET", "HEAD")
+"""What the broker tells by itself is asked by these; the server leaves the content of an answer to HEAD away."""
 _SHORTLY = 0.01
 
 
@@ -114,7 +116,7 @@ class Proxy:
                 return sent
             raise
         if scope["raw_path"] == STATUS:
-            _require(scope, "GET")
+            _require(scope, *_READING)
             return await self._listing.status(principal)
         if route is None or provider is None:
             raise not_found()
@@ -209,11 +211,11 @@ class Proxy:
         self, scope: Scope, principal: Principal, provider: Provider, dialect: Dialect, own_path: str
     ) -> Head:
         if dialect.is_listing(own_path):
-            _require(scope, "GET")
+            _require(scope, *_READING)
             return await self._listing.models(principal, provider, dialect)
         if methods := dialect.methods(own_path):
             _require(scope, *methods)
-        if scope["method"] == "GET" and (model := model_at(dialect, own_path)):
+        if scope["method"] in _READING and (model := model_at(dialect, own_path)):
             if (found := await self._listing.model(principal, provider, dialect, model)) is not None:
                 return found
         else:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import NamedTuple
 
+from broker.core.handle import new_id
 from broker.serve.http1_head import Refusal
 
 _LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
@@ -57,12 +58,15 @@ def chunk(piece: bytes) -> bytes:
 
 
 def refuse(refusal: Refusal, common: bytes) -> bytes:
-    """A whole answer, after which the connection ends."""
+    """A whole answer, after which the connection ends; its number is of no request that the app knows."""
     body = json.dumps({"error": refusal.error, "error_description": refusal.description}).encode()
+    number = new_id("req").encode()
     headers = [
         (b"content-type", b"application/json"),
         (b"content-length", str(len(body)).encode()),
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),
+        (b"x-request-id", number),
+        (b"request-id", number),
     ]
     return b"".join((opening(refusal.status, headers).lines, common, CLOSE, b"\r\n", body))

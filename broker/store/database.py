@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
+from time import monotonic
 from typing import Any, TypeVar
 
 from sqlalchemy import text
@@ -54,7 +55,7 @@ class Database:
         autocheckpoint: bool = True,
     ) -> None:
         self.url = url
-        self.busy_ms = busy_ms
+        self.busy_ms = self._patience_ms = busy_ms
         self.pragmas = pragmas(synchronous, busy_ms, autocheckpoint=autocheckpoint)
         self.is_durable = synchronous == "full"
         self.turn: Turn = turn or asyncio.Lock()
@@ -72,7 +73,9 @@ class Database:
     def _writer(self) -> AsyncEngine:
         if self.is_postgres:
             return postgresql_engine(self.url, busy_ms=self.busy_ms, pool_size=1)
-        return sqlite_engine(self.url, "BEGIN IMMEDIATE", self.pragmas, pool_size=1)
+        return sqlite_engine(
+            self.url, "BEGIN IMMEDIATE", self.pragmas, pool_size=1, patience_ms=lambda: self._patience_ms
+        )
 
     @cached_property
     def _reader(self) -> AsyncEngine:
@@ -130,7 +133,10 @@ class Database:
             return await asyncio.shield(task)
 
     async def _in_turn(self, transaction: Callable[[], Awaitable[T]]) -> T:
+        asked_at = monotonic()
         async with self.turn:
+            # The wait for the turn counts: else each in the line would wait anew for whoever keeps the file locked.
+            self._patience_ms = max(0, self.busy_ms - int((monotonic() - asked_at) * 1000))
             for _ in range(TRIES - 1):
                 try:
                     return await transaction()

@@ -1,5 +1,6 @@
 """The engines: what a connection to each store begins with, and what every transaction on it does."""
 
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import event
@@ -26,7 +27,10 @@ def pragmas(synchronous: str, busy_ms: int, *, autocheckpoint: bool = True) -> l
     ]
 
 
-def sqlite_engine(url: str, begin: str, pragmas: list[str], *, pool_size: int) -> AsyncEngine:
+def sqlite_engine(
+    url: str, begin: str, pragmas: list[str], *, pool_size: int, patience_ms: Callable[[], int] | None = None
+) -> AsyncEngine:
+    """`patience_ms` is asked at the beginning of each transaction how long to wait for who keeps the file locked."""
     engine = create_async_engine(
         url, pool_size=pool_size, max_overflow=0, pool_timeout=POOL_SECONDS, hide_parameters=True
     )
@@ -40,6 +44,8 @@ def sqlite_engine(url: str, begin: str, pragmas: list[str], *, pool_size: int) -
             cursor.execute(pragma)
         cursor.close()
 
+    if patience_ms is not None:
+        _waits(engine, patience_ms)
     _begins_with(engine, begin)
     return engine
 
@@ -62,6 +68,15 @@ def postgresql_engine(
     if not read_only:
         _begins_with(engine, postgresql.WRITE_BEGINS)
     return engine
+
+
+def _waits(engine: AsyncEngine, patience_ms: Callable[[], int]) -> None:
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Any) -> None:
+        wanted = patience_ms()
+        if connection.info.get("patience_ms") != wanted:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={wanted}").close()
+            connection.info["patience_ms"] = wanted
 
 
 def _begins_with(engine: AsyncEngine, statement: str) -> None:

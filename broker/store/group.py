@@ -3,6 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
 from typing import Generic, TypeVar
 
 from broker.core.errors import BrokerError, Unavailable
@@ -46,6 +47,8 @@ class Group(Generic[Asked, Given]):
         """When the next batch begins, if it is known."""
         self._at_last: asyncio.TimerHandle | None = None
         """When it begins if only what is patient waits; not moved by each of these."""
+        self._first_at = self.asked_at = 0.0
+        """When the first of those that wait was asked, and when the first of the batch that is done now was."""
         self._gather_for = gather
         self._gather_until = 0.0
         self._running: asyncio.Task[None] | None = None
@@ -57,6 +60,8 @@ class Group(Generic[Asked, Given]):
         """Raises Unavailable at once when too much is waiting; what is patient is never refused."""
         if not patient and len(self._waiting) >= MOST_WAITING:
             raise Unavailable(detail="too many operations wait for the store")
+        if not self._waiting:
+            self._first_at = monotonic()
         self._waiting.append((asked, tell))
         self._submitted += 1
         if self._running is not None or self._next is not None:
@@ -99,6 +104,7 @@ class Group(Generic[Asked, Given]):
         if not self._waiting:
             return
         batch, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
+        self.asked_at = self._first_at
         operations = [asked for asked, _ in batch]
         given = self._at_once(operations)
         if given is None:

@@ -99,6 +99,8 @@ def sync_engine(path: Path) -> Engine:
 
 def _run(connection: Connection) -> None:
     scripts = _scripts()
+    if connection.dialect.name == "sqlite":
+        _make_strict(connection)
 
     def steps(revision: object, _context: object) -> object:
         return scripts._upgrade_revs("head", revision)  # type: ignore[arg-type]  # noqa: SLF001 - alembic's own command does this
@@ -106,6 +108,15 @@ def _run(connection: Connection) -> None:
     with EnvironmentContext(Config(), scripts, fn=steps) as environment:
         environment.configure(connection=connection, target_metadata=METADATA)
         environment.run_migrations()
+
+
+def _make_strict(connection: Connection) -> None:
+    """The one table that is alembic's own, which would make it like no other here."""
+    revision = MigrationContext.configure(connection).get_current_revision()
+    connection.exec_driver_sql("DROP TABLE IF EXISTS alembic_version")
+    connection.exec_driver_sql("CREATE TABLE alembic_version (version_num TEXT NOT NULL PRIMARY KEY) STRICT")
+    if revision is not None:
+        connection.exec_driver_sql("INSERT INTO alembic_version VALUES (?)", (revision,))
 
 
 def _scripts() -> ScriptDirectory:

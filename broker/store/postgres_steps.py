@@ -27,7 +27,7 @@ class PostgresSteps:
     def at_once(self, steps: Steps[T]) -> T:
         raise NotImplementedError
 
-    async def run(self, steps: Steps[T], *, singly: bool) -> T:
+    async def run(self, steps: Steps[T], *, singly: bool, asked_at: float) -> T:
         """One transaction. Raises what the steps raise, Clashed or Unavailable, and then nothing of it stays; or Doubtful."""
         with translated():
             connection = await self._begun()

@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from time import perf_counter
+from time import monotonic, perf_counter
 from typing import TypeVar
 
 from sqlalchemy.engine import make_url
@@ -60,12 +60,12 @@ class SqliteSteps:
             raise
         return value
 
-    async def run(self, steps: Steps[T], *, singly: bool) -> T:
+    async def run(self, steps: Steps[T], *, singly: bool, asked_at: float) -> T:
         """One transaction. Raises what the steps raise, Clashed or Unavailable; then nothing of it stays."""
         async with self._db.turn:
             try:
                 connection = self._open()
-                await self._begin(connection)
+                await self._begin(connection, asked_at + self._db.busy_ms / 1000)
                 return await self._through(connection, steps, _said if singly else _said_by_all)
             except sqlite3.IntegrityError:
                 raise
@@ -92,15 +92,13 @@ class SqliteSteps:
         connection.execute("COMMIT")
         self._commit_took = max(perf_counter() - began, _FORGETS * self._commit_took)
 
-    async def _begin(self, connection: sqlite3.Connection) -> None:
+    async def _begin(self, connection: sqlite3.Connection, give_up_at: float) -> None:
         """The lock is asked for again and again: waiting inside SQLite would stop everything in this thread."""
-        loop = asyncio.get_running_loop()
-        give_up_at = loop.time() + self._db.busy_ms / 1000
         while True:
             try:
                 connection.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or loop.time() >= give_up_at:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or monotonic() >= give_up_at:
                     raise
                 await asyncio.sleep(_LOOK_SECONDS)
             else:

@@ -1,7 +1,12 @@
 """The cookies: their names and how they are set. Over https each is bound to the host by its name."""
 
+from typing import Literal, cast
+
 from starlette.requests import Request
 from starlette.responses import Response
+
+_LAX = cast('Literal["lax"]', "Lax")
+"""As the standard spells it: starlette writes it as it is given, and its type knows lower case only."""
 
 
 class Cookies:
@@ -19,8 +24,8 @@ class Cookies:
     def put(self, response: Response, value: str, kind: str = "", *, seconds: int | None = None) -> None:
         """Without `seconds` it lives as long as the browser is open."""
         response.set_cookie(
-            self.name(kind), value, max_age=seconds, path="/", secure=self._secure, httponly=True, samesite="lax"
+            self.name(kind), value, max_age=seconds, path="/", secure=self._secure, httponly=True, samesite=_LAX
         )
 
     def drop(self, response: Response, kind: str = "") -> None:
-        response.delete_cookie(self.name(kind), path="/", secure=self._secure, httponly=True, samesite="lax")
+        response.delete_cookie(self.name(kind), path="/", secure=self._secure, httponly=True, samesite=_LAX)

@@ -7,6 +7,7 @@ import pytest
 from tests.canary import KEY
 from tests.fake_provider import completion, whole
 from tests.proxy.world import ASK, World
+from tests.serve.http1.served import served
 
 
 async def test_a_call_is_answered_with_the_providers_own_body(world: World) -> None:
@@ -132,6 +133,31 @@ async def test_one_granted_model_is_told_of_by_itself(
     for method in ("POST", "DELETE"):
         assert (await world.call(token, b"", path=f"/proxy/{provider}{path}", method=method)).status == 404
     assert world.provider.asked == []
+
+
+@pytest.mark.parametrize("path", ["/proxy/status", "/proxy/openai/v1/models", "/proxy/openai/v1/models/gpt-4o-mini"])
+async def test_head_is_answered_as_get_but_without_content(world: World, path: str) -> None:
+    """RFC 9110 §9.3.2."""
+    token = await world.token()
+    given = {}
+    async with served(world.service.app) as server:
+        for method in ("GET", "HEAD"):
+            connection = await server.connect()
+            await connection.say(
+                f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n"
+                "Connection: close\r\n\r\n".encode()
+            )
+            given[method] = await connection.hear(method)
+            assert await connection.rest() == b""
+    whole, bare = given["GET"], given["HEAD"]
+    assert (whole.status, bare.status, bare.body) == (200, 200, b"")
+    assert bare.header("content-length") == str(len(whole.body))
+    assert bare.header("content-type") == whole.header("content-type")
+
+
+async def test_another_method_is_told_of_both(world: World) -> None:
+    answered = await world.call(await world.token(), path="/proxy/status")
+    assert (answered.status, answered.headers["allow"]) == (405, "GET, HEAD")
 
 
 async def test_a_token_for_another_provider_is_told_so_by_the_list_too(world: World) -> None:

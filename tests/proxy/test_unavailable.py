@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from time import monotonic
 
 import pytest
 from sqlalchemy import text
@@ -42,6 +43,19 @@ async def test_a_locked_database_refuses_and_recovers(impatient: World, tmp_path
         assert impatient.provider.asked == []
         other.execute("ROLLBACK")
     assert (await impatient.call(token)).status == 200
+
+
+async def test_a_call_behind_another_waits_no_longer_for_a_locked_database(world: World, tmp_path: Path) -> None:
+    world.db.busy_ms = 1_000
+    token = await world.token()
+    with closing(sqlite3.connect(tmp_path / "broker.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        asked_at = monotonic()
+        first = asyncio.create_task(world.call(token))
+        await asyncio.sleep(0.1)
+        assert [(await call).status for call in (world.call(token), first)] == [503, 503]
+        assert monotonic() - asked_at < 1.7
+        other.execute("ROLLBACK")
 
 
 async def test_a_full_disk_refuses_and_recovers(world: World) -> None:

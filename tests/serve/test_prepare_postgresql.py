@@ -11,7 +11,7 @@ from broker.core.secret import Secret
 from broker.ledger.lease import Lease
 from broker.serve.prepare import prepare
 from broker.settings import Settings
-from broker.start import OLDER, UNREACHABLE, bring_up_to_date, system_clock
+from broker.start import OLDER, UNREACHABLE, bring_up_to_date, lock_folder, system_clock
 from broker.store import postgresql, schema
 from tests.stores import Store, beside
 
@@ -82,6 +82,17 @@ async def test_a_command_does_not_migrate_beside_a_broker_that_is_alive(
     assert refused.value.description == OLDER
     assert await schema.revision_at(fresh_postgresql.url) == await db.read(schema.revision) == "0001"
     await db.close()
+
+
+def test_migrate_beside_a_broker_of_the_same_folder_has_nothing_to_do(
+    settings: Settings, fresh_postgresql: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("BROKER_DATABASE_URL", fresh_postgresql.url)
+    monkeypatch.setenv("BROKER_DATA_DIR", str(settings.data_dir))
+    lock = lock_folder(settings)
+    assert cli.run(["migrate"]) == 0
+    lock.release()
+    assert capsys.readouterr().out == "The database is up to date.\n"
 
 
 def test_a_server_that_is_not_there_is_one_line(

@@ -1,9 +1,13 @@
 """One transaction a unit of work, and one writer at a time, on both stores and over all who opened them."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import closing
+from time import monotonic
 
 import pytest
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -108,6 +112,19 @@ async def test_a_writer_that_waited_in_vain_is_told_so_and_the_next_is_not(store
     await writing
     assert await hasty.write(count) == 2
     await hasty.close()
+
+
+async def test_those_in_line_wait_together_for_who_keeps_the_file_locked(fresh_sqlite: Store) -> None:
+    """One after the other they would take two seconds."""
+    db, asked_at = fresh_sqlite.open(busy_ms=250), monotonic()
+    with closing(sqlite3.connect(make_url(db.url).database or "", isolation_level=None)) as elsewhere:
+        elsewhere.execute("BEGIN IMMEDIATE")
+        told = await asyncio.gather(*(db.write(count) for _ in range(8)), return_exceptions=True)
+        assert {type(each) for each in told} == {Unavailable}
+        assert monotonic() - asked_at < 1
+        asyncio.get_running_loop().call_later(0.1, elsewhere.execute, "ROLLBACK")
+        assert await db.write(count) == 1
+    await db.close()
 
 
 async def test_when_every_reader_is_busy_the_next_is_told_so_after_a_while(fresh_postgresql: Store) -> None:

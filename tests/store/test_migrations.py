@@ -9,7 +9,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 
-from broker.store import migrate
+from broker.store import migrate, schema
 
 
 @pytest.fixture
@@ -24,10 +24,33 @@ def test_a_new_database_is_what_the_tables_say(fresh: Path) -> None:
     engine.dispose()
 
 
-def test_every_table_is_strict(fresh: Path) -> None:
-    with closing(sqlite3.connect(fresh)) as connection:
+def _tables_that_are_not_strict(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path)) as connection:
         lax = connection.execute("SELECT name FROM pragma_table_list WHERE type = 'table' AND NOT strict").fetchall()
-    assert {name for (name,) in lax if not name.startswith("sqlite_")} == {"alembic_version"}
+    return {name for (name,) in lax if not name.startswith("sqlite_")}
+
+
+def test_every_table_is_strict_and_holds_texts_and_whole_numbers_only(fresh: Path) -> None:
+    assert _tables_that_are_not_strict(fresh) == set()
+    with closing(sqlite3.connect(fresh)) as connection:
+        kinds = connection.execute(
+            "SELECT DISTINCT c.type FROM pragma_table_list AS t, pragma_table_info(t.name) AS c"
+            " WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'"
+        ).fetchall()
+    assert {kind for (kind,) in kinds} == {"TEXT", "INTEGER"}
+
+
+def test_an_older_database_becomes_strict_where_it_was_not(fresh: Path) -> None:
+    with closing(sqlite3.connect(fresh)) as connection, connection:
+        connection.executescript(
+            "DROP TABLE alembic_version;"
+            "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL,"
+            " CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));"
+            "INSERT INTO alembic_version VALUES ('0023')"
+        )
+    assert migrate.upgrade(fresh)
+    assert _tables_that_are_not_strict(fresh) == set()
+    assert migrate.current(fresh) == schema.revision_of(fresh) == migrate.head()
 
 
 def test_a_migrated_database_is_left_alone(fresh: Path) -> None:

@@ -164,7 +164,7 @@ async def told(db: Database, *every: Step) -> list[Rows]:
 
     runner = PostgresSteps(db)
     try:
-        return await runner.run(steps(), singly=True)
+        return await runner.run(steps(), singly=True, asked_at=0.0)
     finally:
         await runner.close()
 

@@ -130,6 +130,19 @@ async def test_a_head_that_is_refused_reaches_no_app_and_nothing_behind_it_is_an
     assert b"evil" not in heard
 
 
+@pytest.mark.parametrize("name", ["101 headers", "no host", "HTTP/2.0", "a WebSocket"])
+async def test_a_refusal_that_no_app_gave_has_a_number_of_its_own(name: str) -> None:
+    numbers = []
+    async with served(_never) as server:
+        for _ in range(2):
+            connection = await server.connect()
+            answer = await connection.ask(HEADS[name][1])
+            assert answer.header("x-request-id") == answer.header("request-id")
+            numbers.append(answer.header("x-request-id") or "")
+    assert numbers[0] != numbers[1]
+    assert all(number.startswith("req_") for number in numbers)
+
+
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 async def test_a_body_that_is_refused_is_not_whole_for_the_app_and_nothing_behind_it_is_answered(body: bytes) -> None:
     ends: list[str] = []
