@@ -104,7 +104,8 @@ class Group(Generic[Asked, Given]):
         if not self._waiting:
             return
         batch, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
-        self.asked_at = self._first_at
+        # The rest has not waited for a lock yet: where it never ends, its patience would be over for good.
+        self.asked_at, self._first_at = self._first_at, monotonic()
         operations = [asked for asked, _ in batch]
         given = self._at_once(operations)
         if given is None:
