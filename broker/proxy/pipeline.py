@@ -37,7 +37,7 @@ from broker.proxy.listing import Listing, model_at
 from broker.proxy.noted import Noted
 from broker.proxy.proven import NONCE, Prover, giving, require_proof
 from broker.proxy.read import ClientLeft, Route, check_framing, parse_body, read_body, read_route, read_typed
-from broker.proxy.refuse import NotAllowed, refused
+from broker.proxy.refuse import NotAllowed, not_found, refused
 from broker.proxy.repeat import key_in, read_key
 from broker.proxy.respond import relay, send_whole
 from broker.proxy.uploads import UPLOADED, Uploads, check_whole, telling_status
@@ -296,7 +296,3 @@ class Proxy:
 def _require(scope: Scope, *methods: str) -> None:
     if scope["method"] not in methods:
         raise NotAllowed(methods)
-
-
-def not_found() -> CallRefused:
-    return CallRefused("not_found", "There is nothing at this path.")

@@ -44,6 +44,10 @@ class NotAllowed(CallRefused):
         self.methods = methods
 
 
+def not_found() -> CallRefused:
+    return CallRefused("not_found", "There is nothing at this path.")
+
+
 _LIMITS = {"budget_exhausted": "budget", "requests_exhausted": "requests"}
 _RAISED = frozenset(["budget", "requests", "key"])
 """What the owner of a grant can raise: its own limits, and theirs on a key of their own."""

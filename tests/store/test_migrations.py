@@ -40,14 +40,21 @@ def test_every_table_is_strict_and_holds_texts_and_whole_numbers_only(fresh: Pat
     assert {kind for (kind,) in kinds} == {"TEXT", "INTEGER"}
 
 
+def go_back(connection: sqlite3.Connection, revision: str) -> None:
+    """What later migrations make, and what a test has not taken away itself."""
+    connection.execute("DROP TABLE rate_window")
+    connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+
+
 def test_an_older_database_becomes_strict_where_it_was_not(fresh: Path) -> None:
     with closing(sqlite3.connect(fresh)) as connection, connection:
         connection.executescript(
             "DROP TABLE alembic_version;"
             "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL,"
             " CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));"
-            "INSERT INTO alembic_version VALUES ('0023')"
+            "INSERT INTO alembic_version VALUES ('')"
         )
+        go_back(connection, "0023")
     assert migrate.upgrade(fresh)
     assert _tables_that_are_not_strict(fresh) == set()
     assert migrate.current(fresh) == schema.revision_of(fresh) == migrate.head()
@@ -57,12 +64,6 @@ def test_a_migrated_database_is_left_alone(fresh: Path) -> None:
     before = fresh.read_bytes()
     assert not migrate.upgrade(fresh)
     assert fresh.read_bytes() == before
-
-
-def go_back(connection: sqlite3.Connection, revision: str) -> None:
-    """What later migrations make, and what a test has not taken away itself."""
-    connection.execute("DROP TABLE rate_window")
-    connection.execute("UPDATE alembic_version SET version_num = ?", (revision,))
 
 
 def test_of_what_is_paused_the_trail_says_who_did(fresh: Path) -> None:
