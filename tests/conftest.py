@@ -3,8 +3,11 @@
 import gc
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator
+from types import FrameType
+from typing import NoReturn
 
 import pytest
 import structlog
@@ -34,6 +37,16 @@ __all__ = [
 gc.disable()
 
 compiled_once.share()
+
+
+def _interrupted(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+# In place of the usual handler, which asyncio takes over for each run of a loop: asked whose it is, Python describes all
+# that a fixture has made. Ctrl-C does the same here.
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, _interrupted)
 
 # A test starts the program a hundred times: it is compiled once.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

@@ -17,12 +17,13 @@ from broker.vault.vault import Vault
 from tests.oauth.asgi import as_app
 from tests.oauth.published import PublishedWeb
 from tests.oauth.world import CATALOGUE, ISSUER, USER_CODES, TurnedClock, World, people
+from tests.plain_settings import settings_in
 from tests.stores import Store
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path)
+    return settings_in(tmp_path)
 
 
 @pytest.fixture
