@@ -14,7 +14,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from tests import compiled_once
-from tests.canary import pytest_runtest_logreport, pytest_sessionfinish
+from tests.canary import pytest_runtest_logreport, pytest_sessionfinish, pytest_testnodedown
 from tests.sharing import pytest_collection_modifyitems, pytest_xdist_make_scheduler
 from tests.stores import empty_postgresql, fresh_postgresql, fresh_sqlite, kept, migrated, page_store, server, store
 
@@ -28,6 +28,7 @@ __all__ = [
     "pytest_collection_modifyitems",
     "pytest_runtest_logreport",
     "pytest_sessionfinish",
+    "pytest_testnodedown",
     "pytest_xdist_make_scheduler",
     "server",
     "store",
