@@ -2,7 +2,9 @@
 
 from base64 import b64encode
 from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,13 +39,16 @@ def leaks_in(blob: bytes) -> bool:
     return any(core in blob for core in CORES) and any(form in blob for form in FORMS)
 
 
-def leaking_files(folder: Path) -> Iterator[Path]:
+def leaking_files(folder: Path, searched: AbstractSet[Path] = frozenset()) -> Iterator[Path]:
     for path in folder.rglob("*"):
-        if path.is_file() and not path.is_symlink() and leaks_in(path.read_bytes()):
+        if not searched.isdisjoint(path.parents) or not path.is_file() or path.is_symlink():
+            continue
+        if leaks_in(path.read_bytes()):
             yield path
 
 
 _REPORTS: list[str] = []
+_SEARCHED: set[Path] = set()
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -53,12 +58,23 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
         _REPORTS.append(f"the output of {report.nodeid}")
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """A worker that has ended says what it found in its folder; one that crashed says nothing."""
+    said = getattr(node, "workeroutput", {})
+    if "searched" in said:
+        _SEARCHED.add(Path(said["searched"]))
+        _REPORTS.extend(said["leaks"])
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Over everything that all tests wrote, once, where the session is led from."""
-    if hasattr(session.config, "workerinput"):
-        return
+    """Over everything that all tests wrote, once: each worker its own folder, and all else where the session is led from."""
     folder = session.config._tmp_path_factory.getbasetemp()  # type: ignore[attr-defined]
-    found = [*_REPORTS, *(str(path.relative_to(folder)) for path in leaking_files(folder))]
+    leaking = [str(path.relative_to(folder.parent)) for path in leaking_files(folder, _SEARCHED)]
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput |= {"searched": str(folder), "leaks": leaking}
+        return
+    found = [*_REPORTS, *leaking]
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
     if found:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -3,15 +3,18 @@
 import gc
 import logging
 import os
+import signal
 import sys
 from collections.abc import Iterator
+from types import FrameType
+from typing import NoReturn
 
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
 
 from tests import compiled_once
-from tests.canary import pytest_runtest_logreport, pytest_sessionfinish
+from tests.canary import pytest_runtest_logreport, pytest_sessionfinish, pytest_testnodedown
 from tests.sharing import pytest_collection_modifyitems, pytest_xdist_make_scheduler
 from tests.stores import empty_postgresql, fresh_postgresql, fresh_sqlite, kept, migrated, page_store, server, store
 
@@ -25,6 +28,7 @@ __all__ = [
     "pytest_collection_modifyitems",
     "pytest_runtest_logreport",
     "pytest_sessionfinish",
+    "pytest_testnodedown",
     "pytest_xdist_make_scheduler",
     "server",
     "store",
@@ -34,6 +38,16 @@ __all__ = [
 gc.disable()
 
 compiled_once.share()
+
+
+def _interrupted(number: int, frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+# In place of the usual handler, which asyncio takes over for each run of a loop: asked whose it is, Python describes all
+# that a fixture has made. Ctrl-C does the same here.
+if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, _interrupted)
 
 # A test starts the program a hundred times: it is compiled once.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

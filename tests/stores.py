@@ -4,12 +4,13 @@ import asyncio
 import fcntl
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,9 +64,9 @@ class Broom:
         self._runner = asyncio.Runner()
         self._connection: postgresql.Connection | None = None
 
-    def sweep(self) -> None:
+    def tell(self, statements: str) -> None:
         with ThreadPoolExecutor(1) as apart:  # the test may have a loop of its own here
-            apart.submit(self._runner.run, self._told(_EMPTY)).result()
+            apart.submit(self._runner.run, self._told(statements)).result()
 
     def put_away(self) -> None:
         with ThreadPoolExecutor(1) as apart:
@@ -104,8 +105,19 @@ class Store:
         if self.template is not None:
             shutil.copy(self.template, self._file)
             return
+        self._tell(_EMPTY)
+
+    def fill(self, rows: str) -> None:
+        """By statements that are right for both; to be called while nobody has it open."""
+        if self.is_postgresql:
+            self._tell(rows)
+            return
+        with closing(sqlite3.connect(self._file)) as connection:
+            connection.executescript(f"PRAGMA synchronous=OFF; BEGIN; {rows}; COMMIT")
+
+    def _tell(self, statements: str) -> None:
         self.broom = self.broom or Broom(self.url)
-        self.broom.sweep()
+        self.broom.tell(statements)
 
     def drop(self) -> None:
         if self.broom is not None:

@@ -19,6 +19,7 @@ METADATA = SQLModel.metadata
 TABLE_MODULES = (tables, grant_tables, ledger_tables, limit_tables, object_tables, pool_tables, token_tables)
 """Named so that importing this module is importing every table."""
 
+BUSY_MS = 5_000
 TURN_MS = 60_000
 """How long migrating waits for the brokers that write to the same database of PostgreSQL."""
 
@@ -88,7 +89,7 @@ def sync_engine(path: Path) -> Engine:
     def _connected(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA busy_timeout=5000")
+        connection.execute(f"PRAGMA busy_timeout={BUSY_MS}")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

@@ -66,7 +66,8 @@ def test_a_paced_stream_takes_its_time_but_begins_at_once(port: int) -> None:
     paced = Scene("paced", 4, streamed=True, gap_ms=10, chunks=6)
     measured = loading.load(Target(port), paced, 5, count=8)
     assert measured.failed == 0
-    assert measured.p50 >= 50
+    # Five gaps by a clock of whole milliseconds: the first began in the middle of one, and the others at its strokes.
+    assert measured.p50 >= 49
     assert measured.first_p50 < measured.p50
 
 

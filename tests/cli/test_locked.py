@@ -3,11 +3,13 @@
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from broker.store import copying
+from broker.store import copying, migrate
+from broker.store.database import Database
 from tests.cli.conftest import Broker, refused, rows
 
 LOCKED = (
@@ -24,7 +26,10 @@ def locked(data: Path, *first: str) -> Iterator[None]:
         yield
 
 
-def test_a_command_that_would_write_ends_and_says_why(broker: Broker, data: Path) -> None:
+def test_a_command_that_would_write_ends_and_says_why(
+    broker: Broker, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.start.Database", partial(Database, busy_ms=100))
     with locked(data):
         assert refused(broker("price", "set", "openai", "mine", "--input", "1", "--output", "1"), LOCKED, 1)
         assert broker("price", "list").status == 0
@@ -32,7 +37,8 @@ def test_a_command_that_would_write_ends_and_says_why(broker: Broker, data: Path
     assert broker("price", "set", "openai", "mine", "--input", "1", "--output", "1").status == 0
 
 
-def test_migrating_ends_and_says_why(broker: Broker, data: Path) -> None:
+def test_migrating_ends_and_says_why(broker: Broker, data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate, "BUSY_MS", 100)
     with locked(data, "UPDATE alembic_version SET version_num = '0023'"):
         assert refused(broker("migrate"), LOCKED, 1)
 

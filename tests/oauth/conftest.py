@@ -1,5 +1,6 @@
 """The authorization server on a copy of the migrated database."""
 
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,18 +12,18 @@ from starlette.requests import Request
 from broker.identity.throttle import Throttle
 from broker.oauth.proof_reader import ProofReader
 from broker.oauth.server import AuthorizationServer
-from broker.oauth.signing import load_or_make_signing_keys
 from broker.settings import Settings
-from broker.vault.vault import Vault
 from tests.oauth.asgi import as_app
+from tests.oauth.furniture import Furniture, vault_of_tests
 from tests.oauth.published import PublishedWeb
-from tests.oauth.world import CATALOGUE, ISSUER, USER_CODES, TurnedClock, World, people
+from tests.oauth.world import CATALOGUE, ISSUER, USER_CODES, TurnedClock, World
+from tests.plain_settings import settings_in
 from tests.stores import Store
 
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data_dir=tmp_path)
+    return settings_in(tmp_path)
 
 
 @pytest.fixture
@@ -31,18 +32,23 @@ def web() -> PublishedWeb:
     return PublishedWeb()
 
 
+@pytest.fixture(scope="session")
+def furniture(migrated: Path, tmp_path_factory: pytest.TempPathFactory) -> Furniture:
+    folder = tmp_path_factory.mktemp("furniture")
+    shutil.copy(migrated, folder / "broker.db")
+    return Furniture.made_in(folder, settings_in(folder))
+
+
 @pytest.fixture
-async def world(store: Store, settings: Settings, web: PublishedWeb) -> AsyncIterator[World]:
-    async with opened(store, settings, web) as made:
+async def world(store: Store, settings: Settings, web: PublishedWeb, furniture: Furniture) -> AsyncIterator[World]:
+    async with opened(store, settings, web, furniture) as made:
         yield made
 
 
 @asynccontextmanager
-async def opened(store: Store, settings: Settings, web: PublishedWeb) -> AsyncIterator[World]:
-    db = store.open()
-    clock, vault = TurnedClock(), Vault(b"k" * 32)
-    signer = await db.write(lambda tx: load_or_make_signing_keys(tx, vault, clock(), settings))
-    user_id, credential_id = await db.write(lambda tx: people(tx, clock()))
+async def opened(store: Store, settings: Settings, web: PublishedWeb, furniture: Furniture) -> AsyncIterator[World]:
+    store.fill(furniture.rows)
+    db, clock, vault, signer = store.open(), TurnedClock(), vault_of_tests(), furniture.signer(settings)
     made: list[World] = []
 
     async def is_signed_in(_request: Request) -> bool:
@@ -62,7 +68,7 @@ async def opened(store: Store, settings: Settings, web: PublishedWeb) -> AsyncIt
     )
     transport = httpx.ASGITransport(app=as_app(server))
     async with httpx.AsyncClient(transport=transport, base_url=ISSUER) as http:
-        made.append(World(db, clock, settings, vault, signer, server, http, user_id, credential_id))
+        made.append(World(db, clock, settings, vault, signer, server, http, furniture.user_id, furniture.credential_id))
         yield made[0]
     await db.close()
 

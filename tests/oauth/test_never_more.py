@@ -17,6 +17,7 @@ from broker.core.grant import GrantEvent
 from broker.settings import Settings
 from broker.store.accesses import as_granted
 from tests.oauth.conftest import opened
+from tests.oauth.furniture import Furniture
 from tests.oauth.histories import History, Token, begun
 from tests.oauth.published import PublishedWeb
 from tests.stores import Store
@@ -74,6 +75,7 @@ MOVES = st.sampled_from([GrantEvent.PAUSE, *[GrantEvent.RESUME] * 4, GrantEvent.
 class Histories(RuleBasedStateMachine):
     store: Store
     configured: Settings
+    furniture: Furniture
 
     def __init__(self) -> None:
         super().__init__()
@@ -85,7 +87,7 @@ class Histories(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        self.opening = opened(self.store, self.configured, PublishedWeb())
+        self.opening = opened(self.store, self.configured, PublishedWeb(), self.furniture)
         self.history: History = self.run(self._begun())
 
     async def _begun(self) -> History:
@@ -262,11 +264,13 @@ def names(patterns: list[str], model: str) -> bool:
     return any(model == one or (one[-1] == "*" and model[: len(one) - 1] == one[:-1]) for one in patterns)
 
 
-def test_no_history_lets_a_call_do_what_its_grant_forbids(fresh_sqlite: Store, settings: Settings) -> None:
+def test_no_history_lets_a_call_do_what_its_grant_forbids(
+    fresh_sqlite: Store, settings: Settings, furniture: Furniture
+) -> None:
     class Here(Histories):
         pass
 
-    Here.store, Here.configured = fresh_sqlite, settings
+    Here.store, Here.configured, Here.furniture = fresh_sqlite, settings, furniture
     run_state_machine_as_test(
         Here, settings=hypothesis.settings(max_examples=EXAMPLES, stateful_step_count=STEPS, phases=[Phase.generate])
     )

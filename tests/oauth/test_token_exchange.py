@@ -1,5 +1,6 @@
 """An app gives its agent a narrower token out of its own (RFC 8693), and the agent one to its helper."""
 
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,6 +10,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from broker.ledger.worth import worth_of
 from broker.oauth.grant_types import TOKEN_EXCHANGE
 from broker.oauth.token_exchange import ACCESS_TOKEN
+from broker.settings import Settings
 from broker.store.grant_tables import AccessToken
 from tests.oauth.prover import Prover
 from tests.oauth.world import VERIFIER, Registered, World, narrowed, present
@@ -122,23 +124,22 @@ async def test_the_family_takes_the_tokens_made_out_of_it_with_it(world: World) 
     assert not await live(world, agent["access_token"])
 
 
-@pytest.fixture
-def two_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BROKER_EXCHANGE_TOKENS", "2")
+class TestWhereATokenMakesTwo:
+    @pytest.fixture
+    def settings(self, tmp_path: Path) -> Settings:
+        return Settings(data_dir=tmp_path, exchange_tokens=2)
 
-
-@pytest.mark.usefixtures("two_at_once")
-async def test_depth_and_number_are_limited(world: World) -> None:
-    client = await world.register(public=False)
-    token = await token_of(world, client)
-    made = [await child(world, client, token) for _ in range(2)]
-    assert await refused(world, client, token) == "invalid_request"
-    await world.http.post("/oauth/revoke", data={"token": made[0]["access_token"], **client.fields()})
-    await child(world, client, token)
-    deep = made[1]["access_token"]
-    for _ in range(world.settings.exchange_depth - 1):
-        deep = (await child(world, client, deep))["access_token"]
-    assert await refused(world, client, deep) == "invalid_request"
+    async def test_depth_and_number_are_limited(self, world: World) -> None:
+        client = await world.register(public=False)
+        token = await token_of(world, client)
+        made = [await child(world, client, token) for _ in range(2)]
+        assert await refused(world, client, token) == "invalid_request"
+        await world.http.post("/oauth/revoke", data={"token": made[0]["access_token"], **client.fields()})
+        await child(world, client, token)
+        deep = made[1]["access_token"]
+        for _ in range(world.settings.exchange_depth - 1):
+            deep = (await child(world, client, deep))["access_token"]
+        assert await refused(world, client, deep) == "invalid_request"
 
 
 @pytest.mark.parametrize(
@@ -220,14 +221,13 @@ async def test_a_bound_token_makes_only_tokens_that_are_bound(world: World) -> N
             assert bound_to == [key.jkt, other.jkt]
 
 
-@pytest.fixture
-def switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BROKER_EXCHANGE_DEPTH", "0")
+class TestWhereItIsSwitchedOff:
+    @pytest.fixture
+    def settings(self, tmp_path: Path) -> Settings:
+        return Settings(data_dir=tmp_path, exchange_depth=0)
 
-
-@pytest.mark.usefixtures("switched_off")
-async def test_where_it_is_switched_off_nothing_is_exchanged(world: World) -> None:
-    known = (await world.http.get("/.well-known/oauth-authorization-server")).json()["grant_types_supported"]
-    assert TOKEN_EXCHANGE not in known
-    client = await world.register(public=False)
-    assert await refused(world, client, await token_of(world, client)) == "unsupported_grant_type"
+    async def test_nothing_is_exchanged(self, world: World) -> None:
+        known = (await world.http.get("/.well-known/oauth-authorization-server")).json()["grant_types_supported"]
+        assert TOKEN_EXCHANGE not in known
+        client = await world.register(public=False)
+        assert await refused(world, client, await token_of(world, client)) == "unsupported_grant_type"

@@ -20,6 +20,7 @@ from broker.settings import Settings
 from broker.store.database import sqlite_url
 from tests.canary import KEYS
 from tests.fake_provider import answer_chat, fake_provider
+from tests.plain_settings import settings_in
 from tests.proxy.people import People, Peopled, vault_of_tests
 from tests.proxy.pool import Answers, Open, Pool
 from tests.proxy.world import World, running, verify_by_name
@@ -42,7 +43,7 @@ def connections() -> int:
 @pytest.fixture
 def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     monkeypatch.chdir(tmp_path)  # away from a developer's own .env
-    return Settings(data_dir=tmp_path)
+    return settings_in(tmp_path)
 
 
 @pytest.fixture
