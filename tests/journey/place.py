@@ -42,6 +42,8 @@ IN_CHROMIUM = [needs_chromium, pytest.mark.asyncio(loop_scope="session")]
 VERIFIER = "v" * 43
 CHALLENGE = urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 
+WINDOW = ViewportSize(width=1280, height=720)
+
 WISH: dict[str, Any] = {
     "type": "ai_model_access",
     "provider": "openai",
@@ -66,7 +68,7 @@ class Place:
     elsewhere: FakeProvider
     chromium: Browser
     lending: Lending = field(init=False)
-    _kept: dict[str, BrowserContext] = field(default_factory=dict)
+    _kept: dict[str, Page] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.lending = Lending(self.db, self.app._parts.vault)
@@ -151,9 +153,7 @@ class Place:
 
     async def context(self, user: User | None, *, script: bool = True) -> BrowserContext:
         """A browser of its own, signed in as this person."""
-        context = await self.chromium.new_context(
-            java_script_enabled=script, viewport=ViewportSize(width=1280, height=720)
-        )
+        context = await self.chromium.new_context(java_script_enabled=script, viewport=WINDOW)
         if user is not None:
             handle = new_id("ses")
             await self.db.write(
@@ -163,11 +163,11 @@ class Place:
         return context
 
     async def page(self, user: User | None) -> Page:
-        """A tab of the one browser that this person keeps open."""
+        """The one tab of the one browser that this person keeps open."""
         name = "" if user is None else user.id
         if name not in self._kept:
-            self._kept[name] = await self.context(user)
-        return await self._kept[name].new_page()
+            self._kept[name] = await (await self.context(user)).new_page()
+        return self._kept[name]
 
 
 async def _answer_browser(asked: Asked, writer: asyncio.StreamWriter) -> None:
@@ -206,8 +206,8 @@ async def open_place(folder: Path, migrated: Path, chromium: Browser) -> AsyncIt
         await place.lending.add(Boot(id="boot", started_at=1, lease_ends_at=clock() + 365 * DAY))
         await _until_up(url)
         yield place
-        for context in place._kept.values():
-            await context.close()
+        for page in place._kept.values():
+            await page.context.close()
         stop.set()
         await server
 
