@@ -13,7 +13,7 @@ from playwright.async_api import ConsoleMessage, Error, Page, Response, expect
 from tests.chromium import COLOURS, Scheme, violations
 from tests.journey import app_states, consent_states, device_states, entry_states  # noqa: F401 - they fill STATES
 from tests.journey.cast import STATES, Cast, assemble
-from tests.journey.place import IN_CHROMIUM, WINDOW, Place
+from tests.journey.place import IN_CHROMIUM, Place, make_as_new
 
 pytestmark = IN_CHROMIUM
 
@@ -93,13 +93,6 @@ async def cast(place: Place) -> Cast:
 @pytest_asyncio.fixture(loop_scope="session")
 async def troubles() -> Troubles:
     return Troubles()
-
-
-async def make_as_new(page: Page) -> None:
-    """A new tab would be a process of its own, in which all that judges a page is compiled once more."""
-    await page.set_viewport_size(WINDOW)
-    await page.emulate_media(color_scheme="light", reduced_motion="no-preference")
-    await page.mouse.move(-1, -1)  # where it was clicked last, the next page may have something that changes beneath it
 
 
 @pytest_asyncio.fixture(loop_scope="session")
