@@ -21,6 +21,10 @@ TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 COLOURS = ["color-contrast", "link-in-text-block"]
 """The rules that a change between light and dark can break."""
 
+# Null while axe-core is not in the page yet.
+JUDGE = """async only =>
+  'axe' in window ? (await axe.run({runOnly: only, resultTypes: ['violations']})).violations : null"""
+
 Scheme = Literal["light", "dark"]
 
 # Milliseconds until what is expected has to be there: a browser on a busy machine is no fault of the page.
@@ -39,10 +43,10 @@ async def open_browser() -> AsyncIterator[Browser]:
 
 async def violations(page: Page, rules: Sequence[str] = ()) -> list[str]:
     """What axe-core has against the page as it stands: the rule, and where. Without rules, by all of the tags."""
-    if not await page.evaluate("'axe' in window"):
-        await page.evaluate(f"{AXE}; 0")
     only = {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": TAGS}
-    found: list[Any] = await page.evaluate(
-        "async only => (await axe.run({runOnly: only, resultTypes: ['violations']})).violations", only
-    )
+    found: list[Any] | None = await page.evaluate(JUDGE, only)
+    if found is None:
+        await page.evaluate(f"{AXE}; 0")
+        found = await page.evaluate(JUDGE, only)
+    assert found is not None, "axe-core is not in the page"
     return [f"{rule['id']}: {node['html']}" for rule in found for node in rule["nodes"]]

@@ -42,6 +42,8 @@ IN_CHROMIUM = [needs_chromium, pytest.mark.asyncio(loop_scope="session")]
 VERIFIER = "v" * 43
 CHALLENGE = urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 
+WINDOW = ViewportSize(width=1280, height=720)
+
 WISH: dict[str, Any] = {
     "type": "ai_model_access",
     "provider": "openai",
@@ -66,7 +68,8 @@ class Place:
     elsewhere: FakeProvider
     chromium: Browser
     lending: Lending = field(init=False)
-    _kept: dict[str, BrowserContext] = field(default_factory=dict)
+    _kept: dict[str, Page] = field(default_factory=dict)
+    _lent: dict[bool, Page] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.lending = Lending(self.db, self.app._parts.vault)
@@ -151,23 +154,43 @@ class Place:
 
     async def context(self, user: User | None, *, script: bool = True) -> BrowserContext:
         """A browser of its own, signed in as this person."""
-        context = await self.chromium.new_context(
-            java_script_enabled=script, viewport=ViewportSize(width=1280, height=720)
-        )
+        context = await self.chromium.new_context(java_script_enabled=script, viewport=WINDOW)
         if user is not None:
-            handle = new_id("ses")
-            await self.db.write(
-                lambda tx: sessions.add(tx, digest(handle), user.id, self.clock(), self.clock() + 7 * DAY)
-            )
-            await context.add_cookies([{"name": "broker", "value": handle, "url": self.url}])
+            await self._sign_in(context, user)
         return context
 
+    async def _sign_in(self, context: BrowserContext, user: User) -> None:
+        handle = new_id("ses")
+        await self.db.write(lambda tx: sessions.add(tx, digest(handle), user.id, self.clock(), self.clock() + 7 * DAY))
+        await context.add_cookies([{"name": "broker", "value": handle, "url": self.url}])
+
     async def page(self, user: User | None) -> Page:
-        """A tab of the one browser that this person keeps open."""
+        """The one tab of the one browser that this person keeps open."""
         name = "" if user is None else user.id
         if name not in self._kept:
-            self._kept[name] = await self.context(user)
-        return await self._kept[name].new_page()
+            self._kept[name] = await (await self.context(user)).new_page()
+        return self._kept[name]
+
+    @asynccontextmanager
+    async def lent_page(self, user: User, *, script: bool) -> AsyncIterator[Page]:
+        """A tab that one person after the other uses: it forgets the one before, and who opens more has them closed."""
+        if script not in self._lent:
+            self._lent[script] = await (await self.context(None, script=script)).new_page()
+        page = self._lent[script]
+        await page.context.clear_cookies()
+        await self._sign_in(page.context, user)
+        await make_as_new(page)
+        yield page
+        for other in page.context.pages:
+            if other is not page:
+                await other.close()
+
+
+async def make_as_new(page: Page) -> None:
+    """As a new tab would be, which is a process of its own: all that runs in it is compiled once more."""
+    await page.set_viewport_size(WINDOW)
+    await page.emulate_media(color_scheme="light", reduced_motion="no-preference")
+    await page.mouse.move(-1, -1)  # where it was clicked last, the next page may have something that changes beneath it
 
 
 async def _answer_browser(asked: Asked, writer: asyncio.StreamWriter) -> None:
@@ -206,8 +229,8 @@ async def open_place(folder: Path, migrated: Path, chromium: Browser) -> AsyncIt
         await place.lending.add(Boot(id="boot", started_at=1, lease_ends_at=clock() + 365 * DAY))
         await _until_up(url)
         yield place
-        for context in place._kept.values():
-            await context.close()
+        for page in (*place._kept.values(), *place._lent.values()):
+            await page.context.close()
         stop.set()
         await server
 

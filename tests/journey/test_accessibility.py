@@ -1,28 +1,27 @@
 """Nobody is kept out: every page in every state, light and dark, on a wide screen and a narrow one."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import ConsoleMessage, Page, Response, expect
+from playwright.async_api import ConsoleMessage, Error, Page, Response, expect
 
 from tests.chromium import COLOURS, Scheme, violations
 from tests.journey import app_states, consent_states, device_states, entry_states  # noqa: F401 - they fill STATES
 from tests.journey.cast import STATES, Cast, assemble
-from tests.journey.place import IN_CHROMIUM, Place
+from tests.journey.place import IN_CHROMIUM, Place, make_as_new
 
 pytestmark = IN_CHROMIUM
 
 # Colours are judged in each look, all else once for each width: no rule but those of colours knows light from dark.
-LOOKS: tuple[tuple[int, Scheme, list[str]], ...] = (
-    (1280, "light", []),
-    (1280, "dark", COLOURS),
-    (360, "dark", []),
-    (360, "light", COLOURS),
-)
+LOOKS: dict[int, dict[Scheme, list[str]]] = {
+    1280: {"light": [], "dark": COLOURS},
+    360: {"dark": [], "light": COLOURS},
+}
 
 # What a page says of itself. A tag beside a heading is no part of its text.
 FACTS = """() => ({
@@ -62,10 +61,19 @@ class Troubles:
 
     heard: list[str] = field(default_factory=list)
 
-    def listen(self, page: Page) -> None:
-        page.on("console", self._console)
-        page.on("pageerror", lambda error: self.heard.append(str(error)))
-        page.on("response", self._response)
+    @contextmanager
+    def of(self, page: Page) -> Iterator[None]:
+        listeners: dict[Any, Any] = {"console": self._console, "pageerror": self._error, "response": self._response}
+        for event, listener in listeners.items():
+            page.on(event, listener)
+        try:
+            yield
+        finally:
+            for event, listener in listeners.items():
+                page.remove_listener(event, listener)
+
+    def _error(self, error: Error) -> None:
+        self.heard.append(str(error))
 
     def _console(self, message: ConsoleMessage) -> None:
         # The status of the page itself is part of some states; that of all else is looked at below.
@@ -91,10 +99,10 @@ async def troubles() -> Troubles:
 async def page(cast: Cast, name: str, troubles: Troubles) -> AsyncIterator[Page]:
     person, opens = STATES[name]
     opened = await cast.place.page(cast.people[person])
-    troubles.listen(opened)
-    await opens(cast, opened)
-    yield opened
-    await opened.close()
+    await make_as_new(opened)
+    with troubles.of(opened):
+        await opens(cast, opened)
+        yield opened
 
 
 async def is_too_wide(page: Page) -> bool:
@@ -104,12 +112,12 @@ async def is_too_wide(page: Page) -> bool:
 @pytest.mark.parametrize("name", STATES)
 async def test_a_page_keeps_nobody_out(name: str, page: Page, troubles: Troubles) -> None:
     faults: dict[str, Any] = {}
-    for width, scheme, rules in LOOKS:
+    for width, schemes in LOOKS.items():
         await page.set_viewport_size({"width": width, "height": 800})
-        await page.emulate_media(color_scheme=scheme)
-        faults[f"{width} {scheme}"] = await violations(page, rules)
-        if await is_too_wide(page):
-            faults[f"too wide at {width}"] = True
+        for scheme, rules in schemes.items():
+            await page.emulate_media(color_scheme=scheme)
+            faults[f"{width} {scheme}"] = await violations(page, rules)
+            faults[f"too wide at {width}, {scheme}"] = await is_too_wide(page)
     await page.set_viewport_size({"width": 320, "height": 800})
     faults["too wide at 320"] = await is_too_wide(page)
     facts = await page.evaluate(FACTS)

@@ -35,9 +35,8 @@ async def acme(place: Place) -> Client:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(place: Place, ana: User, script: bool) -> AsyncIterator[Page]:
-    context = await place.context(ana, script=script)
-    yield await context.new_page()
-    await context.close()
+    async with place.lent_page(ana, script=script) as page:
+        yield page
 
 
 @pytest.fixture
@@ -93,8 +92,10 @@ async def test_a_phone_shows_every_line_of_the_summary_at_once(
 
 
 async def test_the_page_asks_nothing_of_any_other_place_and_has_nothing_written_into_it(
-    place: Place, acme: Client, page: Page
+    place: Place, acme: Client, ana: User
 ) -> None:
+    context = await place.context(ana)  # it has nothing in its cache
+    page = await context.new_page()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
     await page.goto(place.authorize(acme))
@@ -102,6 +103,7 @@ async def test_the_page_asks_nothing_of_any_other_place_and_has_nothing_written_
     assert len(asked) > 2
     assert [url for url in asked if not url.startswith(f"{place.url}/")] == []
     assert await page.locator("[style], style, script:not([src])").count() == 0
+    await context.close()
 
 
 async def test_the_fold_is_closed_and_opens_by_the_keyboard(place: Place, acme: Client, page: Page) -> None:
