@@ -37,7 +37,7 @@ class Stored(NamedTuple):
         keys = tuple(load_keys(self.charged))
         price = read_price(self.price)
         facts = (self.grant_id, self.provider, self.model, self.hold, price, keys, self.rate_tokens)
-        return Held(*facts, scopes=(), admitted_at=self.admitted_at)
+        return Held(*facts, scopes=None, admitted_at=self.admitted_at)
 
 
 def held_of(reservation_ids: Iterable[str]) -> Steps[dict[str, Held]]:

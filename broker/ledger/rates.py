@@ -49,12 +49,12 @@ class Rates:
         self._changed: dict[Scope, Window] = {}
         self._recalled: dict[Scope, Recalled] = {}
 
-    def recall(self, ended: Iterable[Scope], asked: Iterable[Limited]) -> Steps[None]:
+    def recall(self, ended: Iterable[Held], asked: Iterable[Limited]) -> Steps[None]:
         """Where windows are shared: those that calls end in, and that others may be admitted in. Counters have to be locked."""
         if not self._kept.is_shared:
             return
         self._kept.clear()
-        wanted = dict.fromkeys(ended, 0)
+        wanted = {scope: 0 for held in ended for scope in _counted_in(held)}
         for scope, limits in asked:
             wanted[scope] = wanted.get(scope, 0) or int(limits.concurrent is not None)
         accesses = [(running, scope.access_id) for scope, running in wanted.items() if not scope.jti]
@@ -87,12 +87,15 @@ class Rates:
             return
         for scope in missing:
             windows[scope] = Window()
-        since = now - MINUTE
+        # Whole seconds: a call that ends is looked for in the second in which it was admitted.
+        since = (now - MINUTE) // SECOND * SECOND - 1
         accesses = [(scope.access_id, since, scope.access_id) for scope in missing if not scope.jti]
         tokens = [(jti, jti, access_id, since, jti, jti, access_id) for access_id, jti in missing if jti]
         for statement, wanted in ((WINDOW_OF_ACCESS, accesses), (WINDOW_OF_TOKEN, tokens)):
             for access_id, jti, *figures in sorted((yield statement, wanted) if wanted else (), key=_instant):
                 windows[Scope(access_id, jti)].read(*figures)
+        for scope in missing:
+            windows[scope].leave_behind(now)
 
     def roomy(self, scopes: Iterable[Limited], tokens: int) -> bool:
         """Whether a call fits into the windows as they are kept."""
@@ -182,6 +185,10 @@ def until_fits(rows: Sequence[tuple[int, int]], wanted: int, limit: int, now: in
         total -= amount
         wait = max(1, -(-(admitted_at + MINUTE - now) // SECOND))
     return wait
+
+
+def _counted_in(held: Held) -> Iterable[Scope]:
+    return scopes_of(held.charged) if held.scopes is None else held.scopes
 
 
 def _limits_of(allowance: Allowance) -> Iterator[Limited]:

@@ -9,9 +9,10 @@ from typing import NamedTuple
 from broker.core.clock import SECOND
 from broker.ledger.windows import Window
 
-SETTLES = 10 * SECOND
-"""A window is first kept so long after its access was made or changed: whoever still admits by the limits of before, and
-so may not count here, is done by then."""
+SETTLES = 30 * SECOND
+"""A window is first kept so long after its access was made or changed. Whoever still admits by the limits of before, and
+adds nothing here, has its counters by then: no transaction takes longer than ten seconds, neither that one nor the one that
+begins the window, and clocks may be ten more apart."""
 
 
 class Recalled(NamedTuple):
@@ -41,7 +42,7 @@ class Recalled(NamedTuple):
     def written(self, window: Window, now: int) -> tuple[object, ...] | None:
         """The parameters of KEEP_WINDOW; None while there is nothing to keep yet."""
         begins = self.kept_version != self.version
-        if not begins and self.usable_at > now:
+        if not begins and not self.seconds and self.usable_at > now:
             return None
         usable_at, seconds = (now + SETTLES, "") if begins else (self.usable_at, window.dumped())
         return self.access_id, self.jti, self.version, self.turn + 1, usable_at, seconds, now

@@ -78,8 +78,8 @@ class Held(NamedTuple):
     price: Price
     charged: tuple[CounterKey, ...]
     rate_tokens: int
-    scopes: tuple[Scope, ...]
-    """Where its rate was counted when it was admitted, and whatever else it counts in beside; empty where nothing was limited."""
+    scopes: tuple[Scope, ...] | None
+    """All that it counts in, if anything was limited there when it was admitted, else none of it; None where that is not known."""
     admitted_at: int
 
     def end(self, close: Close, now: int) -> "Ended":

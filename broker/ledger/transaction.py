@@ -58,19 +58,17 @@ class Transaction:
         closes = [(place, op) for place, op in enumerate(self._operations) if isinstance(op, Close)]
         asks = [(place, op) for place, op in enumerate(self._operations) if isinstance(op, Ask)]
         late = (yield from self._end(closes)) if closes else []
-        yield from self._end_late(late)
-        yield from self._freeze()
-        known, wishes = (yield from self._hear(asks)) if asks else ([], [])
-        goings = [(place, op) for place, op in enumerate(self._operations) if isinstance(op, GoOn)]
-        keys = [key for _, _, each, _ in self._ended for key in each.charged]
-        keys += [key for _, _, ready in known for key in ready.charged]
-        keys += [key for wish in wishes for _, limits in wish.found for key in limits]
-        yield from self._load(keys)
+        known, wishes = yield from self._hear(asks)
+        yield from self._load(self._charged(known, wishes))
+        if (yield from self._are_beyond(late)):
+            # The next call of a grant that was frozen may stand in this very transaction.
+            known, wishes = yield from self._hear(asks)
+            yield from self._load(self._charged(known, wishes))
         scopes = [pair for _, _, ready in known for pair in ready.scopes]
         scopes += [pair for wish in wishes for each, _ in wish.found for pair in limited(each)]
-        yield from self._rates.recall([scope for _, _, each, _ in self._ended for scope in each.scopes], scopes)
+        yield from self._rates.recall([each for _, _, each, _ in self._ended], scopes)
         yield from self._book()
-        if goings:
+        if goings := [(place, op) for place, op in enumerate(self._operations) if isinstance(op, GoOn)]:
             going = GoingOn(self._memory, self._load, self._tallies, self._began, self._now)
             answers = yield from going.each(goings, {each[1].reservation_id for each in self._ended})
             for place, answer in answers:
@@ -137,12 +135,17 @@ class Transaction:
             self._rates.end(each, reached=ended.seen, tokens=ended.tokens)
             self._answers[place] = settled
 
-    def _freeze(self) -> Steps[None]:
-        """Before admissions are judged: the next call of such a grant may stand in this very transaction."""
-        for _, close, each, ended in self._ended:
-            if ended.settled.overrun:
-                yield from freeze(close.reservation_id, each, ended.settled, self._now)
-                self._memory.doubt()
+    def _are_beyond(self, late: list[tuple[int, Close]]) -> Steps[bool]:
+        """Freezes the grants of calls that were billed beyond their bounds; whether tokens may be worth less than was heard.
+
+        The counters first, then the grants, as whoever else has both.
+        """
+        yield from self._end_late(late)
+        beyond = [(close, each, ended) for _, close, each, ended in self._ended if ended.settled.overrun]
+        for close, each, ended in beyond:
+            yield from freeze(close.reservation_id, each, ended.settled, self._now)
+            self._memory.doubt()
+        return bool(late or beyond)
 
     def _end_late(self, late: list[tuple[int, Close]]) -> Steps[None]:
         """One after the other: what one has learnt, the next finds, and so do admissions."""
@@ -158,6 +161,8 @@ class Transaction:
 
     def _hear(self, asks: list[tuple[int, Ask]]) -> Steps[tuple[list[_Known], list[Wish]]]:
         """Those whose worker has a lease and whose token covers them; the others have their answers."""
+        if not asks:
+            return [], []
         memory, now = self._memory, self._now
         yield from memory.refresh([ask for _, ask in asks], now)
         known: list[_Known] = []
@@ -267,6 +272,12 @@ class Transaction:
             MicroUSD(left), MicroUSD(held), self._now, allowance.ends_at, self._memory.changes,
             self._rates.left(allowance), demand.wish in allowance.actions, allowance.pooled,
         )  # fmt: skip
+
+    def _charged(self, known: list[_Known], wishes: list[Wish]) -> list[CounterKey]:
+        """The counters of what ended and of what is asked."""
+        keys = [key for _, _, each, _ in self._ended for key in each.charged]
+        keys += [key for _, _, ready in known for key in ready.charged]
+        return keys + [key for wish in wishes for _, limits in wish.found for key in limits]
 
     def _pending(self, access_id: str) -> Counter[str]:
         return Counter(str(row[5]) for row in self._rows if row[2] == access_id)

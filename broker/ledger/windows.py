@@ -54,13 +54,19 @@ class Window:
     def add(self, at: int, calls: int, tokens: int) -> None:
         second = self.seconds.get(at // SECOND)
         if second is None:
-            self.seconds[at // SECOND] = Second(at, calls, tokens)
+            self._begin(at // SECOND, Second(at, calls, tokens))
         else:
             second.at = max(second.at, at)
             second.calls += calls
             second.tokens += tokens
         self.calls += calls
         self.tokens += tokens
+
+    def _begin(self, place: int, second: Second) -> None:
+        is_last = not self.seconds or place > next(reversed(self.seconds))
+        self.seconds[place] = second
+        if not is_last:  # a clock went back, or another broker's is behind
+            self.seconds = dict(sorted(self.seconds.items()))
 
     def change(self, at: int, calls: int, tokens: int) -> None:
         """What a call that was admitted then counts for more, or less, if it is still in the window."""

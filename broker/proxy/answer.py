@@ -82,14 +82,17 @@ class KeyGuard:
 
 def _scrubbed(value: JSONValue, key: str) -> JSONValue:
     if isinstance(value, str):
-        return _IN_ERRORS.sub(_REMOVED, value.replace(key, _REMOVED))
+        return _without(value, key)
     if isinstance(value, list):
         return [_scrubbed(each, key) for each in value]
     if isinstance(value, dict):
-        return {
-            _IN_ERRORS.sub(_REMOVED, name.replace(key, _REMOVED)): _scrubbed(each, key) for name, each in value.items()
-        }
+        return {_without(name, key): _scrubbed(each, key) for name, each in value.items()}
     return value
+
+
+def _without(text: str, key: str) -> str:
+    """Half a character of UTF-16, which JSON can name and no answer can hold, is a question mark."""
+    return _IN_ERRORS.sub(_REMOVED, text.replace(key, _REMOVED)).encode("utf-8", "replace").decode()
 
 
 def _is_harmless(value: bytes, key: Secret) -> bool:

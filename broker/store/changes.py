@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 LOOK_SECONDS = 0.5
 """How often a worker looks at the counter."""
 
-HEEDED_SECONDS = 2 * LOOK_SECONDS
+HEEDED_SECONDS = 3 * LOOK_SECONDS
 """Within so long every worker has looked and has read anew what changed: one look may have begun just before the change."""
 
 

@@ -3,13 +3,17 @@
 import re
 from contextlib import suppress
 from functools import cache
+from time import monotonic
 from typing import TypeVar
 
 from broker.store.database import Database
 from broker.store.postgresql import LOST, Connection, connect, translated
-from broker.store.steps import Doubtful, Rows, Step, Steps, arrays
+from broker.store.steps import Clashed, Doubtful, Rows, Step, Steps, arrays
 
 T = TypeVar("T")
+
+LONGEST_SECONDS = 10.0
+"""What a transaction was judged by may have changed long ago, when it took longer until it had all its locks."""
 
 
 class PostgresSteps:
@@ -29,10 +33,13 @@ class PostgresSteps:
 
     async def run(self, steps: Steps[T], *, singly: bool, asked_at: float) -> T:
         """One transaction. Raises what the steps raise, Clashed or Unavailable, and then nothing of it stays; or Doubtful."""
+        began = monotonic()
         with translated():
             connection = await self._begun()
             try:
                 value = await _drive(connection, steps)
+                if monotonic() - began > LONGEST_SECONDS:
+                    raise Clashed(detail="the transaction took too long")
             except BaseException:
                 await _undo(connection)
                 raise

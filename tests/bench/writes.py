@@ -108,7 +108,7 @@ def _of_two_brokers(port: int, length: Length, say: Say) -> dict[str, Any]:
 
 
 def _without_minutes(place: Furnished, settings: dict[str, str]) -> None:
-    """One more grant in the place of the first: with limits a minute, its first ten seconds would cost what they have of calls."""
+    """One more grant in the place of the first: with limits a minute, its first half minute would cost what they have of calls."""
     here = Installation(place.folder, {"BROKER_ISSUER": brokers.ISSUER, **settings})
     here.client_id = here.json("client", "list")[0]["client_id"]
     place.tokens.write_text(here.grant(budget={"amount": "1000.00", "currency": "USD"}).token + "\n")

@@ -10,7 +10,7 @@ from broker.core.errors import Unavailable
 from broker.ledger import sweep
 from broker.ledger.lease import Lease, any_stands
 from broker.ledger.reserve import Reserver
-from broker.store.ledger_tables import Boot
+from broker.store.ledger_tables import LASTING, Boot
 from tests.books.world import Books, demand, reported, standing
 
 
@@ -71,6 +71,7 @@ async def test_whoever_changes_something_sees_whether_a_server_lives(books: Book
     await worker.lease.take()
     assert await lives()
     await worker.lease.give_back()
+    await books.add(Boot(id=LASTING, started_at=books.clock(), lease_ends_at=2**62))
     assert not await lives()
 
 

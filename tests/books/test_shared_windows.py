@@ -1,19 +1,25 @@
 """Windows of rates that several brokers share on PostgreSQL: kept between transactions, and never believed in vain."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 
 from broker.ledger import rates
+from broker.ledger.books import OwnBooks
 from broker.ledger.recalled import SETTLES
 from broker.ledger.reserve import Reserver
 from broker.ledger.settle import Close
-from broker.ledger.statements import WINDOW_OF_ACCESS
+from broker.ledger.statements import COUNTERS, WINDOW_OF_ACCESS
+from broker.store import postgres_steps
 from broker.store.ended import KINDS, count
+from broker.store.postgresql import Connection
+from broker.store.steps import Rows, Step
 from tests.books.conftest import right
 from tests.books.world import NOT_RUN, REFUSED_THERE, Books, Lent, demand, reported
 from tests.stores import Store
+from tests.turned_clock import TurnedClock
 
 LATER = SETTLES // 1_000_000 + 1
 """Seconds after which a window is kept."""
@@ -88,9 +94,9 @@ async def test_limits_that_are_typed_anew_begin_another(books: Books) -> None:
     for _ in range(5):
         await books.settle(await books.reserve(lent), reported(1, 1))
     await books.change(lent.access_id, **LIMITS)
-    for _ in range(3):
+    for seconds in (0, LATER):
+        books.clock.turn(seconds)
         assert (await books.refused(lent)).code == "rate_limited"
-        books.clock.turn(LATER)
 
 
 async def test_what_was_admitted_by_the_limits_of_before_still_counts(books: Books) -> None:
@@ -107,6 +113,49 @@ async def test_what_was_admitted_by_the_limits_of_before_still_counts(books: Boo
         books.clock.turn(seconds)
         assert await left_after_one(books, lent) == left
     await books.run("DELETE FROM reservation WHERE id = 'late'")
+
+
+@pytest.mark.parametrize("microseconds", [1, 500_000])
+async def test_a_broker_whose_clock_is_behind_adds_to_what_another_has_just_begun_to_keep(
+    books: Books, microseconds: int
+) -> None:
+    lent = await books.lend(budget=10**6, requests_per_minute=5)
+    await books.reserve(lent)
+    books.clock.turn(SETTLES // 1_000_000)
+    await books.reserve(lent)  # at the very instant from which it is kept
+    behind = TurnedClock(books.clock() - microseconds)
+    other = Reserver(OwnBooks(books.db, behind), behind, books.lease)
+    for _ in range(2):
+        await other(lent.jti, demand())
+    assert await left_after_one(books, lent) == 0
+
+
+async def test_what_a_call_used_counts_though_it_is_ended_by_a_broker_that_did_not_admit_it(books: Books) -> None:
+    lent = await books.lend(budget=10**6, tokens_per_minute=460)
+    await books.settle(await books.reserve(lent), NOT_RUN)
+    books.clock.turn(LATER)
+    held = await books.reserve(lent)
+    await books.others.submit(Close(held.id, reported(300, 1, cached_input_tokens=250)))
+    await books.reserve(lent)
+    assert (await books.refused(lent)).code == "rate_limited"
+
+
+async def test_a_transaction_that_took_too_long_is_judged_anew(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its broker hung after it had learnt what the token is worth."""
+    lent = await books.lend(budget=10**6)
+    await books.reserve(lent)
+    monkeypatch.setattr(postgres_steps, "LONGEST_SECONDS", 0.2)
+    asked, slowly = postgres_steps._said, [0.3]
+
+    async def hung(connection: Connection, step: Step, waiting: list[Step]) -> Rows:
+        if step[0] is COUNTERS and slowly:
+            await books.change(lent.access_id, requests_per_minute=1)
+            await asyncio.sleep(slowly.pop())
+        return await asked(connection, step, waiting)
+
+    monkeypatch.setattr(postgres_steps, "_said", hung)
+    assert (await books.refused(lent)).code == "rate_limited"
+    assert not slowly
 
 
 async def test_a_window_that_was_lost_is_read_from_the_rows(books: Books) -> None:

@@ -2,12 +2,13 @@
 
 import pytest
 
+from broker.core.clock import SECOND
 from broker.core.left import RateLeft
 from broker.ledger import tally
 from broker.ledger.reserve import Reserver
-from broker.ledger.settle import Close
+from broker.ledger.settle import Close, Ending
 from broker.ledger.windows import Scope
-from tests.books.world import Books, demand, reported
+from tests.books.world import NOT_RUN, Books, demand, reported
 
 TOKENS = 150
 """What such a call may use."""
@@ -72,6 +73,28 @@ async def test_calls_at_once_are_counted_though_they_began_without_that_limit(bo
     books.clock.turn(3600)
     await books.change(lent.access_id, concurrent=2)
     assert (await books.refused(lent)).code == "too_many_concurrent"
+
+
+@pytest.mark.parametrize(
+    ("limit", "ending"),
+    [({"requests_per_minute": 2}, NOT_RUN), ({"tokens_per_minute": 2 * TOKENS + 40}, reported(1, 1))],
+    ids=["requests", "tokens"],
+)
+async def test_a_call_that_has_left_the_minute_takes_none_of_its_second_with_it(
+    books: Books, limit: dict[str, int], ending: Ending
+) -> None:
+    """The minute is read when it begins within a second: a call before and one after it."""
+    lent = await books.lend(budget=10**6)
+    books.clock.now += SECOND // 10 - books.clock.now % SECOND
+    left = await books.reserve(lent)
+    books.clock.now += 8 * SECOND // 10
+    for _ in range(2):
+        await books.reserve(lent)
+    await books.change(lent.access_id, **limit)
+    books.clock.now += 594 * SECOND // 10
+    assert (await books.refused(lent)).code == "rate_limited"
+    await books.settle(left, ending)
+    assert (await books.refused(lent)).code == "rate_limited"
 
 
 async def test_windows_do_not_outlive_the_counters_that_would_contradict_them(
