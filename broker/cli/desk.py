@@ -39,11 +39,11 @@ class Desk:
         return system_clock()
 
     async def heeded(self) -> None:
-        """Returns once servers that run have read what was just changed, so that it holds for the next call on every worker.
+        """Returns when every worker of servers that run has had the time to read what was just changed.
 
-        For what workers keep in mind between calls: prices, providers, signing keys. What is taken from a grant is judged
-        by the reservation itself, which could tell of these, too, only in time to undo it. The command waits instead: that
-        costs no call anything. Where it is ended while it waits, the change stands.
+        For what workers keep in mind between calls: prices, providers, signing keys. A reservation judges what may be
+        taken from a grant, but is made after its call was priced; so the command waits, which costs no call anything.
+        Where it is ended while it waits, the change stands.
         """
         if await self.db.read(lambda tx: any_stands(tx, self.now())):
             await asyncio.sleep(changes.HEEDED_SECONDS)

@@ -4,15 +4,14 @@ from typing import NamedTuple
 
 
 class RateLeft(NamedTuple):
-    """Requests and tokens a minute as an app may plan by them, each None where it is not limited."""
+    """Requests and tokens a minute as an app may plan by them: each limit, None where there is none, and what is left of it."""
 
-    limit: int | None
-    """Of requests."""
-    remaining: int
+    requests: int | None
+    requests_left: int
+    tokens: int | None
+    tokens_left: int
     reset: int
     """Seconds until the next call leaves the window."""
-    tokens: int | None = None
-    tokens_remaining: int = 0
 
 
 class Left(NamedTuple):

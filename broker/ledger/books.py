@@ -144,16 +144,18 @@ class OwnBooks:
             return [error]
 
     async def _transact(self, batch: Sequence[Operation]) -> Sequence[Answer]:
+        why = ""
         for anew in (self._runner.locks_by_reading, True, True):
             transaction = Transaction(batch, self._memory, self._clock(), anew=anew)
             try:
                 answers = await self._runner.run(transaction.steps(), singly=anew, asked_at=self._group.asked_at)
-            except (Stale, Clashed):
+            except (Stale, Clashed) as error:
                 transaction.undone()
+                why = repr(error)
             except BaseException:
                 transaction.undone()
                 raise
             else:
                 transaction.committed()
                 return answers
-        raise Unavailable(detail="the counters changed while they were judged")
+        raise Unavailable(detail=f"tried three times: {why}")

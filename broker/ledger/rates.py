@@ -126,13 +126,13 @@ class Rates:
 
     def left(self, allowance: Allowance) -> RateLeft | None:
         """Once a call was judged; None where neither requests nor tokens a minute are limited."""
-        limit, tokens = allowance.rate_limit.requests_per_minute, allowance.rate_limit.tokens_per_minute
-        if limit is None and tokens is None:
+        requests, tokens = allowance.rate_limit.requests_per_minute, allowance.rate_limit.tokens_per_minute
+        if requests is None and tokens is None:
             return None
         window = self._kept.windows[Scope(allowance.access_id)]
         reset = max(1, -(-(window.frees_at(self._now) - self._now) // SECOND))
-        left, tokens_left = max(0, (limit or 0) - window.calls), max(0, (tokens or 0) - window.tokens)
-        return RateLeft(limit, left, reset, tokens, tokens_left)
+        requests_left, tokens_left = max(0, (requests or 0) - window.calls), max(0, (tokens or 0) - window.tokens)
+        return RateLeft(requests, requests_left, tokens, tokens_left, reset)
 
     def too_fast(self, scopes: Iterable[Limited], tokens: int) -> Steps[CallRefused]:
         """Says which rate is over, and in how many seconds enough rows have left the window."""
@@ -155,14 +155,15 @@ class Rates:
         if not windows:
             return
         calls, tokens = (0, tokens) if reached else (-1, 0)
+        # Limits may have been typed since it was admitted without any: its windows are looked for all the same.
         for scope in held.scopes or scopes_of(held.charged):
             window = windows.get(scope)
             if window is None:
                 continue  # when it is read, the row of the call will say how it has ended
             self._changed[scope] = window
             window.change(held.admitted_at, calls, tokens - held.rate_tokens)
-            # Where windows are shared, what runs was counted after this call's row had ended.
-            window.running -= 0 if self._kept.is_shared else 1
+            if not self._kept.is_shared:  # else what runs was counted after this call's row had ended
+                window.running -= 1
 
     def committed(self) -> None:
         for window in self._changed.values():
@@ -188,6 +189,7 @@ def until_fits(rows: Sequence[tuple[int, int]], wanted: int, limit: int, now: in
 
 
 def _counted_in(held: Held) -> Iterable[Scope]:
+    """Nowhere, if it was admitted without a limit: a window that began since then counts its bound, until it leaves."""
     return scopes_of(held.charged) if held.scopes is None else held.scopes
 
 

@@ -24,7 +24,6 @@ class Recalled(NamedTuple):
     """Of the access as it is now."""
     kept_version: str
     """Of the access as it was when the window began; empty where there is none."""
-    turn: int
     usable_at: int
     seconds: str
     """As dumped; empty until it is usable."""
@@ -45,4 +44,4 @@ class Recalled(NamedTuple):
         if not begins and not self.seconds and self.usable_at > now:
             return None
         usable_at, seconds = (now + SETTLES, "") if begins else (self.usable_at, window.dumped())
-        return self.access_id, self.jti, self.version, self.turn + 1, usable_at, seconds, now
+        return self.access_id, self.jti, self.version, usable_at, seconds, now

@@ -230,7 +230,7 @@ WINDOW_OF_TOKEN = reading(_WINDOW.format(jti="?", scope=_OF_TOKEN), "tttnttt")
 
 _RECALL = (
     "SELECT a.id AS access_id, {jti} AS jti, a.xmin::text AS version, coalesce(w.version, '') AS kept_version, "
-    "coalesce(w.turn, 0) AS turn, coalesce(w.usable_at, 0) AS usable_at, coalesce(w.seconds, '') AS seconds, "
+    "coalesce(w.usable_at, 0) AS usable_at, coalesce(w.seconds, '') AS seconds, "
     "CASE WHEN ? = 1 THEN (SELECT count(*) FROM reservation WHERE {scope} AND " + _HELD + ") ELSE 0 END AS running "
     "FROM access AS a LEFT JOIN rate_window AS w ON w.access_id = a.id AND w.jti = {jti} WHERE a.id = ?"
 )
@@ -241,15 +241,13 @@ RECALL_TOKEN = shared(reading(_RECALL.format(jti="?", scope=_OF_TOKEN.removesuff
 KEEP_WINDOW = shared(
     inserting(
         "rate_window",
-        ("access_id", "jti", "version", "turn", "usable_at", "seconds", "moved_at"),
-        "tttnntn",
+        ("access_id", "jti", "version", "usable_at", "seconds", "moved_at"),
+        "tttntn",
         waits=True,
     ),
-    "ON CONFLICT (access_id, jti) DO UPDATE SET version = excluded.version, turn = excluded.turn, "
-    "usable_at = excluded.usable_at, seconds = excluded.seconds, moved_at = excluded.moved_at "
-    "WHERE rate_window.turn = excluded.turn - 1",
+    "ON CONFLICT (access_id, jti) DO UPDATE SET version = excluded.version, "
+    "usable_at = excluded.usable_at, seconds = excluded.seconds, moved_at = excluded.moved_at",
 )
-"""A row that is not as it was recalled is left as it is: only `broker cleanup` could have taken it away."""
 
 MINUTE_OF_ACCESS = reading(f"SELECT {_SUMS} FROM reservation WHERE access_id = ? AND {_SEEN}", "tn")
 MINUTE_OF_TOKEN = reading(f"SELECT {_SUMS} FROM reservation WHERE {_OF_TOKEN} AND {_SEEN}", "ttn")

@@ -60,7 +60,7 @@ class Transaction:
         late = (yield from self._end(closes)) if closes else []
         known, wishes = yield from self._hear(asks)
         yield from self._load(self._charged(known, wishes))
-        if (yield from self._are_beyond(late)):
+        if (yield from self._end_late_and_freeze(late)):
             # The next call of a grant that was frozen may stand in this very transaction.
             known, wishes = yield from self._hear(asks)
             yield from self._load(self._charged(known, wishes))
@@ -135,10 +135,10 @@ class Transaction:
             self._rates.end(each, reached=ended.seen, tokens=ended.tokens)
             self._answers[place] = settled
 
-    def _are_beyond(self, late: list[tuple[int, Close]]) -> Steps[bool]:
-        """Freezes the grants of calls that were billed beyond their bounds; whether tokens may be worth less than was heard.
+    def _end_late_and_freeze(self, late: list[tuple[int, Close]]) -> Steps[bool]:
+        """Whether tokens may be worth less than was heard, since a call was billed beyond its bound.
 
-        The counters first, then the grants, as whoever else has both.
+        Grants after the counters of all that ended in time, as whoever else locks both; a deadlock is tried again.
         """
         yield from self._end_late(late)
         beyond = [(close, each, ended) for _, close, each, ended in self._ended if ended.settled.overrun]

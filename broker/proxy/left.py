@@ -41,10 +41,10 @@ def _rate_headers(rate: RateLeft | None) -> Headers:
     if rate is None:
         return []
     quotas = []
-    if rate.limit is not None:
-        quotas.append(("requests", rate.limit, rate.remaining))
+    if rate.requests is not None:
+        quotas.append(("requests", rate.requests, rate.requests_left))
     if rate.tokens is not None:
-        quotas.append(("tokens", rate.tokens, rate.tokens_remaining))
+        quotas.append(("tokens", rate.tokens, rate.tokens_left))
     return [
         (b"ratelimit-policy", ", ".join([f'"{name}";q={quota};w=60' for name, quota, _ in quotas]).encode()),
         (b"ratelimit", ", ".join([f'"{name}";r={left};t={rate.reset}' for name, _, left in quotas]).encode()),

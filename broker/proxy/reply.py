@@ -69,22 +69,25 @@ def stream_ending(meter: Meter, status: int) -> Ending:
 
 
 def failed(ending: Ending, code: str, error: Exception | None = None) -> Reply:
+    return Reply(ending, refusal=no_answer(code, repr(error) if error else ""))
+
+
+def no_answer(code: str, detail: str = "") -> CallRefused:
     words = {
         "provider_error": "The provider could not be reached, or did not give a whole answer.",
         "provider_timeout": "The provider did not answer in time.",
     }
-    return Reply(ending, refusal=CallRefused(code, words[code], detail=repr(error) if error else ""))
+    return CallRefused(code, words[code], detail=detail)
 
 
 def garbage(dialect: Dialect, answer: Answer, parsed: JSONValue, key: Secret) -> Reply:
     """An error in a shape that is not its dialect's: whether the call ran it does not say, but its status is its own."""
     ending = Ending("estimated", "garbage", status=answer.status)
-    reply = failed(ending, "provider_error")
-    if reply.refusal is None or not 400 <= answer.status <= 599 or answer.status in _OF_OUR_KEY:
-        return reply
+    refusal = no_answer("provider_error")
+    if not 400 <= answer.status <= 599 or answer.status in _OF_OUR_KEY:
+        return Reply(ending, refusal=refusal)
     headers = [(b"content-type", JSON), *passed_headers(answer.headers, key)]
-    told = isinstance(parsed, dict)
-    body = scrub(parsed, key) if told else dialect.error(reply.refusal, answer.status)
+    body = scrub(parsed, key) if isinstance(parsed, dict) else dialect.error(refusal, answer.status)
     return Reply(ending, Head(answer.status, headers, body))
 
 

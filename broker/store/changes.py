@@ -17,7 +17,7 @@ LOOK_SECONDS = 0.5
 """How often a worker looks at the counter."""
 
 HEEDED_SECONDS = 3 * LOOK_SECONDS
-"""Within so long every worker has looked and has read anew what changed: one look may have begun just before the change."""
+"""In so long a worker looks and reads anew what changed: one look may have begun just before the change."""
 
 
 async def bump(tx: AsyncSession) -> None:

@@ -196,7 +196,6 @@ class RateWindow(SQLModel, table=True):
     """Of the token whose calls it counts; empty for those of the whole access."""
     version: str = text()
     """Of its access: another one's window is not believed."""
-    turn: int = number()
     usable_at: int = number()
     seconds: str = text()
     """JSON; empty until it is usable."""

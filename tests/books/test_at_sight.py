@@ -50,7 +50,7 @@ async def test_the_row_is_the_same(books: Books, changes: dict[str, Any]) -> Non
     assert at_sight.money_left == closely.money_left - 2 * closely.hold
     assert closely.rate is not None
     assert at_sight.rate == closely.rate._replace(
-        remaining=closely.rate.remaining - 2, tokens_remaining=closely.rate.tokens_remaining - 2 * first.rate_tokens
+        requests_left=closely.rate.requests_left - 2, tokens_left=closely.rate.tokens_left - 2 * first.rate_tokens
     )
 
 

@@ -36,7 +36,7 @@ async def test_a_reservation_is_the_same_on_both_ends(books: Books) -> None:
         assert (row.hold, row.output_bound, row.credential_id) == (held.hold, held.output_max, held.credential.id)
         assert held.price == demand().price
         assert held.rate is not None
-        assert held.rate.remaining == 8
+        assert held.rate.requests_left == 8
         assert await distant.submit(Close(held.id, reported(10, 5))) == Settled(20, 0)  # type: ignore[arg-type]
         assert await distant.submit(Close(held.id, ESTIMATED)) == Settled(20, 0)  # type: ignore[arg-type]
 

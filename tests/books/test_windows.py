@@ -107,4 +107,4 @@ async def test_windows_do_not_outlive_the_counters_that_would_contradict_them(
     monkeypatch.setattr(tally, "MOST_KEPT", 1)
     await books.reserve(lent)
     assert books.own._memory.rates.windows == {}
-    assert (await books.reserve(lent)).rate == RateLeft(9, 6, 60)
+    assert (await books.reserve(lent)).rate == RateLeft(9, 6, None, 0, 60)

@@ -68,6 +68,7 @@ def _ended(data: Path, at: int) -> None:
     )
     rows(data, f"INSERT INTO idempotency_key VALUES ('key_{at}', 'x', 'x', {at})")
     rows(data, f"INSERT INTO seen VALUES ('see_{at}', {at})")
+    rows(data, f"INSERT INTO rate_window VALUES ('acc_{at}', '', '7', 1, '[]', {at})")
 
 
 def test_old_calls_go_to_a_file_and_the_books_are_right(broker: Broker, data: Path, used: str) -> None:
@@ -91,10 +92,11 @@ def test_what_ended_long_ago_is_deleted_and_what_is_young_stays(broker: Broker, 
         _ended(data, at)
     out = broker("cleanup", "--older-than", "1d").out
     kinds = ("try to sign in", "session", "code", "device code", "request", "proof or assertion", "idempotency key")
+    kinds += ("last minute of a rate",)
     for words in kinds:
         assert f"1 {words} was deleted." in out
     digests = [(table, "digest") for table in ("session", "code", "device", "seen", "idempotency_key")]
-    for table, key in (("attempt", "id"), ("grant_request", "id"), *digests):
+    for table, key in (("attempt", "id"), ("grant_request", "id"), ("rate_window", "access_id"), *digests):
         assert [row[0][4:] for row in rows(data, f"SELECT {key} FROM {table}")] == [str(2**62)]
     assert "deleted" not in broker("cleanup", "--older-than", "1d").out
 

@@ -120,5 +120,5 @@ def test_an_embedding_is_found_by_its_other_id() -> None:
     ("provider", "model"),
     [("google", "gemini-flash-latest"), ("google", "text-embedding-004"), ("mistral", "mistral-large-latest")],
 )
-def test_what_may_cost_more_tomorrow_has_no_price(provider: str, model: str) -> None:
+def test_what_has_no_one_price_has_none(provider: str, model: str) -> None:
     assert PriceBook().find(provider, model, NOON, "any") is None

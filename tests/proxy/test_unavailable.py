@@ -25,9 +25,8 @@ def page_store(fresh_sqlite: Store) -> Store:
 
 @pytest.fixture
 async def impatient(world: World) -> World:
-    """It waits a tenth of a second for a lock: the books by themselves, all else by what SQLite was told."""
+    """It waits a tenth of a second for a lock."""
     world.db.busy_ms = 100
-    await world.db.write_core(lambda connection: _pragma(connection, "busy_timeout=100"))
     return world
 
 

@@ -17,7 +17,6 @@ def upgrade() -> None:
         sa.Column("access_id", sa.Text(), nullable=False),
         sa.Column("jti", sa.Text(), nullable=False),
         sa.Column("version", sa.Text(), nullable=False),
-        sa.Column("turn", INT64, nullable=False),
         sa.Column("usable_at", INT64, nullable=False),
         sa.Column("seconds", sa.Text(), nullable=False),
         sa.Column("moved_at", INT64, nullable=False),
