@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from broker.cli.command import say, settings, wrong
+from broker.cli.command import require_database, say, settings, wrong
 from broker.core.counted import of_number
 from broker.core.errors import NEWER, CannotStart, Unavailable
 
@@ -31,8 +31,7 @@ def backup(file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; 
     chosen = settings()
     if chosen.is_on_postgresql:
         wrong(_ON_POSTGRESQL)
-    if not chosen.database_file.exists():
-        wrong(f"There is no database in {chosen.data_dir}.")
+    require_database(chosen)
     if file.exists():
         wrong(f"{file} is there already.")
     make_private(chosen.data_dir)  # and with it whatever this process makes

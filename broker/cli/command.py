@@ -41,6 +41,12 @@ def settings() -> "Settings":
         raise Wrong(error.description) from None
 
 
+def require_database(chosen: "Settings") -> None:
+    """For what changes or copies all that is there: elsewhere it would begin a new broker, and tell of that one."""
+    if not chosen.is_on_postgresql and not chosen.database_file.exists():
+        wrong(f"There is no database in {chosen.data_dir}.")
+
+
 def say(text: str) -> None:
     print(text)
 

@@ -5,7 +5,7 @@ import asyncio
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.audit import verify as audit
-from broker.cli.command import say, wrong
+from broker.cli.command import require_database, say, wrong
 from broker.core.secret import Secret
 from broker.ledger.verify import prove
 from broker.ops.folder import Lock, workers_lock
@@ -20,8 +20,7 @@ def move_to(chosen: Settings, url: str) -> None:
     if chosen.is_on_postgresql:
         wrong("BROKER_DATABASE_URL is set: the database there is not the one to copy. Leave it empty for this command.")
     look_over(chosen.model_copy(update={"database_url": Secret(url)}))
-    if not chosen.database_file.exists():
-        wrong(f"There is no database in {chosen.data_dir}.")
+    require_database(chosen)
     locks = [lock_folder(chosen)]
     try:
         locks.append(Lock.take(workers_lock(chosen.data_dir)))

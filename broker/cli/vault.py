@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from broker.cli.command import AsJson, group, say, say_json, wrong
+from broker.cli.command import AsJson, group, require_database, say, say_json, settings, wrong
 from broker.cli.desk import Desk, at_desk
 from broker.core.counted import counted
 from broker.core.errors import CannotStart
@@ -36,6 +36,7 @@ def rotate(
     """Seal everything with another master key, also while a server runs. A rotation that was broken off is finished."""
     if add + keep_old + drop > 1:
         wrong("--add, --keep-old and --drop are steps of their own.")
+    require_database(settings())
 
     async def work(desk: Desk) -> Rotated:
         with _alone(desk):

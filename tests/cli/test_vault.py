@@ -84,6 +84,14 @@ def test_steps_are_taken_one_by_one(broker: Broker) -> None:
     assert refused(told, "--add, --keep-old and --drop are steps of their own.")
 
 
+def test_where_there_is_no_database_none_is_begun(broker: Broker, data: Path) -> None:
+    (data / "broker.db").unlink()
+    before = sorted(data.iterdir())
+    for command in (("vault", "rotate"), ("backup", "copy.db")):
+        assert refused(broker(*command), "There is no database in data.")
+    assert sorted(data.iterdir()) == before
+
+
 def test_what_no_key_opens_is_named_and_left(broker: Broker, data: Path) -> None:
     stage = furnished(broker)
     rows(data, "UPDATE credential SET sealed = 'v1.AAAA.AAAA'")
