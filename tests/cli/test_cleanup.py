@@ -91,9 +91,8 @@ def test_what_ended_long_ago_is_deleted_and_what_is_young_stays(broker: Broker, 
     for at in (5, 2**62):
         _ended(data, at)
     out = broker("cleanup", "--older-than", "1d").out
-    kinds = ("try to sign in", "session", "code", "device code", "request", "proof or assertion", "idempotency key")
-    kinds += ("last minute of a rate",)
-    for words in kinds:
+    kinds = ["try to sign in", "session", "code", "device code", "request", "proof or assertion", "idempotency key"]
+    for words in [*kinds, "last minute of a rate"]:
         assert f"1 {words} was deleted." in out
     digests = [(table, "digest") for table in ("session", "code", "device", "seen", "idempotency_key")]
     for table, key in (("attempt", "id"), ("grant_request", "id"), ("rate_window", "access_id"), *digests):
