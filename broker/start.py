@@ -78,7 +78,11 @@ def bring_up_to_date(settings: Settings, *, beside_others: bool = True) -> bool:
     if not settings.is_on_postgresql:
         return migrate.upgrade(settings.database_file)
     url = settings.database_url
-    if not beside_others and _revision(settings) is not None and asked(schema.is_served(url.reveal(), system_clock())):
+    if (
+        not beside_others
+        and _revision(settings) is not None
+        and asked(schema.is_served_at(url.reveal(), system_clock()))
+    ):
         raise CannotStart(OLDER)
     return asked(migrate.upgrade_postgresql(url.reveal()))
 

@@ -10,13 +10,12 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.cli.command import settings, wrong
 from broker.core.errors import CannotStart
-from broker.ledger.lease import any_stands
 from broker.ops.folder import FolderInUse
 from broker.providers.reach import Reach
 from broker.providers.registry import Provider, Registry
 from broker.settings import Settings, environment
 from broker.start import OLDER, bring_up_to_date, is_current, lock_folder, look_over, open_database, system_clock
-from broker.store import changes, users
+from broker.store import changes, schema, users
 from broker.store.database import Database
 from broker.store.tables import User
 from broker.vault.master_key import open_vault
@@ -45,7 +44,7 @@ class Desk:
         taken from a grant, but is made after its call was priced; so the command waits, which costs no call anything.
         Where it is ended while it waits, the change stands.
         """
-        if await self.db.read(lambda tx: any_stands(tx, self.now())):
+        if await schema.is_served(self.db, self.now()):
             await asyncio.sleep(changes.HEEDED_SECONDS)
 
     async def vault(self) -> Vault:

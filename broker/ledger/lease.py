@@ -11,17 +11,9 @@ from broker.core.errors import Unavailable
 from broker.core.handle import new_id
 from broker.ledger.core_tables import BOOT
 from broker.store.database import Database
-from broker.store.ledger_tables import LASTING, Boot
+from broker.store.ledger_tables import Boot
 
 Monotonic = Callable[[], float]
-
-
-async def any_stands(tx: AsyncSession, now: int) -> bool:
-    """Whether a worker of any server on this database lives, as far as the books know."""
-    living = (
-        select(BOOT.c.id).where(BOOT.c.ended_at.is_(None), BOOT.c.lease_ends_at > now, BOOT.c.id != LASTING).limit(1)
-    )
-    return (await (await tx.connection()).execute(living)).first() is not None
 
 
 class Lease:

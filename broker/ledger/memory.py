@@ -37,8 +37,9 @@ class Memory:
     def refresh(self, asks: Sequence[Ask | GoOn], now: int) -> Steps[None]:
         """Forgets what others may have changed, and reads what these calls need besides.
 
-        Windows stay, those of this transaction where they are shared. On SQLite one process at a time admits calls. Had another done so all the same, it would have moved a
-        counter of the access, and ours could not be written; unless it moved it back, as a call does that has not run.
+        Windows stay, those of this transaction where they are shared. On SQLite one process at a time admits calls. Had
+        another done so all the same, it would have moved a counter of the access, and ours could not be written; unless it
+        moved it back, as a call does that has not run.
         """
         found = yield OTHERS, [()]
         version = found[0][0] if found else _UNKNOWN

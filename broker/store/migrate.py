@@ -12,6 +12,7 @@ from sqlmodel import SQLModel
 
 from broker.store import grant_tables, ledger_tables, limit_tables, object_tables, pool_tables, tables, token_tables
 from broker.store.copying import copy_database
+from broker.store.database import BUSY_MS
 from broker.store.engines import postgresql_engine
 
 SCRIPTS = Path(__file__).parent / "migrations"
@@ -19,7 +20,6 @@ METADATA = SQLModel.metadata
 TABLE_MODULES = (tables, grant_tables, ledger_tables, limit_tables, object_tables, pool_tables, token_tables)
 """Named so that importing this module is importing every table."""
 
-BUSY_MS = 5_000
 TURN_MS = 60_000
 """How long migrating waits for the brokers that write to the same database of PostgreSQL."""
 

@@ -19,6 +19,7 @@ HEAD = "0025"
 """The revision this code is written for: the last of the migrations."""
 
 _QUESTION = "SELECT version_num FROM alembic_version"
+_IS_SERVED = "SELECT EXISTS (SELECT 1 FROM boot WHERE id <> :lasting AND ended_at IS NULL AND lease_ends_at > :now)"
 
 
 def revision_of(path: Path) -> str | None:
@@ -44,11 +45,17 @@ async def revision_at(url: str) -> str | None:
         return None if found is None else str(found)
 
 
-async def is_served(url: str, now: int) -> bool:
+async def is_served_at(url: str, now: int) -> bool:
     """Whether a broker is alive on a PostgreSQL database that has a schema. Raises Unavailable."""
     async with _asking(url) as connection:
-        live = "SELECT EXISTS (SELECT 1 FROM boot WHERE id <> $2 AND ended_at IS NULL AND lease_ends_at > $1)"
+        live = _IS_SERVED.replace(":now", "$1").replace(":lasting", "$2")
         return bool(await connection.fetchval(live, now, LASTING))
+
+
+async def is_served(db: "Database", now: int) -> bool:
+    """The same of a database of either kind that is open."""
+    live = {"now": now, "lasting": LASTING}
+    return bool(await db.read_core(lambda connection: connection.scalar(text(_IS_SERVED), live)))
 
 
 @asynccontextmanager

@@ -8,8 +8,9 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from broker.core.errors import Unavailable
 from broker.ledger import sweep
-from broker.ledger.lease import Lease, any_stands
+from broker.ledger.lease import Lease
 from broker.ledger.reserve import Reserver
+from broker.store import schema
 from broker.store.ledger_tables import LASTING, Boot
 from tests.books.world import Books, demand, reported, standing
 
@@ -62,7 +63,7 @@ async def test_the_sweep_leaves_what_the_living_hold(books: Books, worker: Worke
 
 async def test_whoever_changes_something_sees_whether_a_server_lives(books: Books, worker: Worker) -> None:
     async def lives() -> bool:
-        return await books.db.read(lambda tx: any_stands(tx, books.clock()))
+        return await schema.is_served(books.db, books.clock())
 
     await books.lease.give_back()
     assert await lives()
