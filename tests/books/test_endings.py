@@ -8,7 +8,6 @@ import pytest
 from broker.core.errors import BrokerError, CallRefused
 from broker.core.grant import GrantEvent
 from broker.core.usage import Usage
-from broker.ledger.ask import Ask
 from broker.ledger.settle import Close, Ending, Settled
 from broker.store import changes
 from tests.books.world import ESTIMATED, NOT_RUN, Books, demand, reported, standing
@@ -81,7 +80,7 @@ async def test_a_call_in_the_very_transaction_that_finds_an_overrun_is_refused(b
     await books.reserve(lent)  # so that the next one would be admitted at sight
     if is_swept:
         await books.settle(held, SWEPT)
-    asked = [Ask(books.id("res"), jti, demand(), books.lease.boot_id) for jti in (lent.jti, other.jti)]
+    asked = [books.reserver.ask(jti, demand()) for jti in (lent.jti, other.jti)]
     ended = books.own.submit(Close(held.id, reported(100, 200)))
     refused, admitted = (books.own.submit(ask) for ask in asked)
     assert await ended == Settled(200, 300)  # type: ignore[arg-type]

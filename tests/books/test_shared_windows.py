@@ -33,7 +33,6 @@ async def books(fresh_postgresql: Store) -> AsyncIterator[Books]:
         yield opened
 
 
-@pytest.fixture
 def unread(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever reads the rows of the last minute fails."""
     broken = replace(WINDOW_OF_ACCESS, postgresql="SELECT 1 / 0, $1::text[], $2::bigint[], $3::text[]")
@@ -55,18 +54,18 @@ async def left_after_one(books: Books, lent: Lent) -> int | None:
     return None if rate is None else rate.requests_left
 
 
-async def test_a_window_that_is_kept_spares_reading_the_minute(books: Books, request: pytest.FixtureRequest) -> None:
+async def test_a_window_that_is_kept_spares_reading_the_minute(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
     lent = await kept(books)
-    request.getfixturevalue("unread")
+    unread(monkeypatch)
     for _ in range(3):
         await books.reserve(lent)
     assert await left_after_one(books, lent) == 0
     assert (await books.refused(lent)).code == "rate_limited"
 
 
-async def test_what_another_broker_admits_and_ends_is_in_it(books: Books, request: pytest.FixtureRequest) -> None:
+async def test_what_another_broker_admits_and_ends_is_in_it(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
     lent = await kept(books)
-    request.getfixturevalue("unread")
+    unread(monkeypatch)
     others = Reserver(books.others, books.clock, books.lease)
     theirs = [await others(lent.jti, demand()) for _ in range(3)]
     await books.own.submit(Close(theirs[0].id, REFUSED_THERE))
@@ -78,9 +77,9 @@ async def test_what_another_broker_admits_and_ends_is_in_it(books: Books, reques
     assert (await books.refused(lent)).code == "rate_limited"
 
 
-async def test_calls_leave_it_after_a_minute(books: Books, request: pytest.FixtureRequest) -> None:
+async def test_calls_leave_it_after_a_minute(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
     lent = await kept(books)
-    request.getfixturevalue("unread")
+    unread(monkeypatch)
     for _ in range(4):
         await books.settle(await books.reserve(lent), reported(1, 1))
     books.clock.turn(59)

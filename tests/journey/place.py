@@ -25,7 +25,6 @@ from broker.core.clock import DAY, from_seconds
 from broker.core.handle import digest, new_id
 from broker.demo.processes import hold_port
 from broker.serve.http import serve_http
-from broker.settings import Settings
 from broker.store import sessions
 from broker.store.database import Database
 from broker.store.grant_tables import Grant, GrantRequest
@@ -33,6 +32,7 @@ from broker.store.ledger_tables import Boot
 from broker.store.tables import Client, User
 from tests.chromium import needs_chromium
 from tests.fake_provider import Asked, FakeProvider, answer_chat, fake_provider, head
+from tests.plain_settings import settings_of
 from tests.serve.running import PARSER
 from tests.turned_clock import TurnedClock
 from tests.web_grants.lending import Lending
@@ -208,8 +208,7 @@ async def open_place(folder: Path, migrated: Path, chromium: Browser) -> AsyncIt
     port, clock, stop = hold_port(0), TurnedClock(), asyncio.Event()
     url = f"http://127.0.0.1:{port.number}"
     shutil.copy(migrated, folder / "broker.db")
-    settings = Settings(
-        _env_file=None,  # type: ignore[call-arg]
+    settings = settings_of(
         data_dir=folder,
         issuer=url,
         sqlite_synchronous="normal",

@@ -14,10 +14,11 @@ from broker.oauth.proof_reader import ProofReader
 from broker.oauth.server import AuthorizationServer
 from broker.settings import Settings
 from tests.oauth.asgi import as_app
-from tests.oauth.furniture import Furniture, vault_of_tests
+from tests.oauth.furniture import Furniture
 from tests.oauth.published import PublishedWeb
 from tests.oauth.world import CATALOGUE, ISSUER, USER_CODES, TurnedClock, World
 from tests.plain_settings import settings_in
+from tests.plain_vault import vault_of_tests
 from tests.stores import Store
 
 

@@ -14,14 +14,10 @@ from broker.oauth.signing import Signer
 from broker.oauth.signing_keys import KeyRing, load_keys, make_missing_keys
 from broker.settings import Settings
 from broker.store.database import Database, sqlite_url
-from broker.vault.vault import Vault
 from tests.oauth.world import TurnedClock, people
+from tests.plain_vault import vault_of_tests
 
 TABLES = ("signing_key", "user", "credential")
-
-
-def vault_of_tests() -> Vault:
-    return Vault(b"k" * 32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from broker.store.database import sqlite_url
 from tests.canary import KEYS
 from tests.fake_provider import answer_chat, fake_provider
 from tests.plain_settings import settings_in
-from tests.proxy.people import People, Peopled, vault_of_tests
+from tests.plain_vault import vault_of_tests
+from tests.proxy.people import People, Peopled
 from tests.proxy.pool import Answers, Open, Pool
 from tests.proxy.world import World, running, verify_by_name
 from tests.stores import Store

@@ -12,15 +12,11 @@ from broker.core.secret import Secret
 from broker.store.database import Database
 from broker.store.tables import Client, User
 from broker.vault.credentials import add_credential
-from broker.vault.vault import Vault
 from tests.canary import KEYS
 from tests.kept_folder import KeptFolder
+from tests.plain_vault import vault_of_tests
 from tests.stores import Store
 from tests.turned_clock import NOON
-
-
-def vault_of_tests() -> Vault:
-    return Vault(b"k" * 32)
 
 
 @dataclass(frozen=True, slots=True)

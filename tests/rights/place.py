@@ -23,7 +23,6 @@ from broker.identity.passwords import Passwords
 from broker.identity.users import add_user
 from broker.oauth.clients import register_client
 from broker.providers.fetch import Fetch
-from broker.settings import Settings
 from broker.store import own_prices, providers, sessions
 from broker.store.database import Database
 from broker.store.ledger_tables import Reservation
@@ -34,6 +33,7 @@ from tests.canary import KEY
 from tests.fake_provider import Asked, FakeProvider, completion, fake_provider, usage, whole
 from tests.html import Page
 from tests.oauth.world import CALLBACK, CHALLENGE, VERIFIER, Registered, present
+from tests.plain_settings import settings_of
 from tests.turned_clock import TurnedClock
 
 ISSUER = "http://127.0.0.1:8080"
@@ -176,7 +176,7 @@ async def open_place(
     """`price` in micro-dollars a million tokens read; `chosen` are settings."""
     clock = TurnedClock()
     shutil.copy(migrated, folder / "broker.db")
-    settings = Settings(_env_file=None, data_dir=folder, issuer=ISSUER, sqlite_synchronous="normal", **chosen)  # type: ignore[call-arg]
+    settings = settings_of(data_dir=folder, issuer=ISSUER, sqlite_synchronous="normal", **chosen)
     async with fake_provider(_answer) as provider:
         workers = [await create_app(settings, clock=clock, environ={}, fetch=fetch) for _ in range(2)]
         https = [httpx.AsyncClient(transport=httpx.ASGITransport(worker), base_url=ISSUER) for worker in workers]

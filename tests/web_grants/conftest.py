@@ -10,7 +10,6 @@ from broker.core.secret import Secret
 from broker.prices.book import PriceBook
 from broker.providers.check import Verdict
 from broker.providers.registry import Provider, Registry
-from broker.settings import Settings
 from broker.store import sessions
 from broker.store.database import Database
 from broker.store.tables import User
@@ -26,6 +25,7 @@ from broker.web.key_limit import KeyLimitPages
 from broker.web.keys import KeyPages
 from broker.web.limits import LimitsPages
 from tests.browser import Browser
+from tests.plain_settings import settings_of
 from tests.stores import Store
 from tests.turned_clock import TurnedClock
 from tests.web_grants.lending import Lending
@@ -64,7 +64,7 @@ def vault() -> Vault:
 
 @pytest.fixture
 def web(db: Database, clock: TurnedClock, vault: Vault) -> Web:
-    settings = Settings(_env_file=None, issuer="http://127.0.0.1:8080")  # type: ignore[call-arg]
+    settings = settings_of(issuer="http://127.0.0.1:8080")
     return make_web(db, clock, settings, vault, Registry({}), PriceBook())
 
 

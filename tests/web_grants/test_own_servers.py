@@ -10,7 +10,6 @@ from broker.prices.book import PriceBook
 from broker.providers.check import Verdict
 from broker.providers.reach import Reach
 from broker.providers.registry import Provider, Registry
-from broker.settings import Settings
 from broker.store import credentials
 from broker.store.database import Database
 from broker.store.tables import AuditEntry, Credential, User
@@ -19,6 +18,7 @@ from broker.vault.vault import Vault
 from broker.web.context import Web, make_web
 from broker.web.key_entry import MOST_TRIES_A_MINUTE, TOO_OFTEN
 from tests.browser import Browser
+from tests.plain_settings import settings_of
 from tests.turned_clock import NOON, TurnedClock
 from tests.web_grants.conftest import ProviderThatSays
 from tests.web_grants.lending import KEY, Lending, element
@@ -46,7 +46,7 @@ def provider() -> ServersThatSay:
 
 @pytest.fixture
 def web(db: Database, clock: TurnedClock, vault: Vault) -> Web:
-    settings = Settings(_env_file=None, issuer="http://127.0.0.1:8080")  # type: ignore[call-arg]
+    settings = settings_of(issuer="http://127.0.0.1:8080")
     return make_web(db, clock, settings, vault, Registry({}, reach=Reach()), PriceBook())
 
 
